@@ -1,0 +1,1 @@
+"""Contracts as programs: definitions loaded, checked, compiled; bodies validated; expressions evaluated. No network."""

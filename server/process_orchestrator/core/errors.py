@@ -1,0 +1,129 @@
+"""The one error tree.
+
+OrchestratorError
+├── RefusedError            what was asked cannot be done; says what to do instead (public code)
+├── DefinitionError         a definition file is wrong; holds the problems
+├── BodyError               a body cannot be read as JSON within its caps (a CallFailed code)
+├── AgentCallError          an agent's answer or the way to it failed (a CallFailed code)
+├── StorageError            the database cannot be trusted or written
+│   └── StorageFullError
+└── EngineError             the engine cannot be reached or speaks another version
+
+Expected failures of agents are events, not exceptions: AgentCallError never leaves the performer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.facts.state import Escalation
+    from process_orchestrator.core.facts.values import Blame, FailureClass, Outcome
+
+PUBLIC_CODES: Final = (
+    "UNKNOWN_PROCESS",
+    "UNKNOWN_ESCALATION",
+    "UNKNOWN_PROCESS_TYPE",
+    "UNKNOWN_CONTRACT",
+    "UNKNOWN_STEP",
+    "UNKNOWN_AGENT",
+    "LINEAGE_REFUSED",
+    "INPUT_MISMATCH",
+    "AMBIGUOUS_TASK",
+    "NEEDS_MODEL",
+    "KEY_REUSED",
+    "VERSION_CONFLICT",
+    "ALREADY_RESOLVED",
+    "DECISION_NOT_ALLOWED",
+    "BUDGET_INVALID",
+    "BAD_ARGUMENT",
+    "TOO_LARGE",
+    "STORAGE_FULL",
+    "ENGINE_UNAVAILABLE",
+    "ENGINE_VERSION",
+)
+"""Every code a door may answer with."""
+
+
+class OrchestratorError(Exception):
+    """Root of all errors. `code` is stable; `retryable` says whether the same request may succeed later."""
+
+    code: str = "INTERNAL"
+    retryable: bool = False
+
+
+class RefusedError(OrchestratorError):
+    """A request that cannot be carried out. Reads `CODE: cause. Do: next call.`
+
+    `record` is the winner's escalation of an ALREADY_RESOLVED; `details` are further structured fields of the answer
+    (candidates of an AMBIGUOUS_TASK, errors of an INPUT_MISMATCH).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        do: str,
+        pointer: str | None = None,
+        record: Escalation | None = None,
+        details: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message} Do: {do}")
+        self.code, self.message, self.do = code, message, do
+        self.pointer, self.record, self.details = pointer, record, details or {}
+
+
+class BodyError(OrchestratorError):
+    """A body that cannot be read: not_json, duplicate_key, not_finite, too_deep or too_large."""
+
+    def __init__(self, code: str, message: str, *, pointer: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.pointer = code, message, pointer
+
+
+class AgentCallError(OrchestratorError):
+    """A call that failed. Becomes CallFailed at the performer's call boundary.
+
+    `class_`, `blame` and `outcome` are None where the table of core.md §4 decides them from the code.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        class_: FailureClass | None = None,
+        blame: Blame | None = None,
+        outcome: Outcome | None = None,
+        retry_after_ms: int | None = None,
+        answer: object = None,
+        stderr: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+        self.class_, self.blame, self.outcome = class_, blame, outcome
+        self.retry_after_ms, self.answer, self.stderr = retry_after_ms, answer, stderr
+
+
+class StorageError(OrchestratorError):
+    """The database cannot be trusted or written; nothing was changed."""
+
+    code = "STORAGE_UNTRUSTED"
+
+
+class StorageFullError(StorageError):
+    """No room for the journal. Acknowledged rows are intact; writing resumes alone once there is room."""
+
+    code = "STORAGE_FULL"
+    retryable = True
+
+
+class EngineError(OrchestratorError):
+    """The engine of this home does not answer (ENGINE_UNAVAILABLE) or speaks another version (ENGINE_VERSION)."""
+
+    retryable = True
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message

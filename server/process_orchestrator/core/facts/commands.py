@@ -1,0 +1,206 @@
+"""Commands: orders of the core, imperative, carried out by the performer or the host.
+
+Three classes make one commit per sequential step. `local` ones touch artifacts only: they run at once, and their event
+joins the same turn. `outward` ones run after the turn that ordered them is durable. `host` ones are the host's own.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+from process_orchestrator.core.facts.specs import ProcessSpec
+from process_orchestrator.core.facts.values import (
+    AgentPin,
+    ApprovalMode,
+    Assurance,
+    ContractPin,
+    Decision,
+    Effect,
+    EscalationKind,
+    Fact,
+    Idempotency,
+    Phase,
+    Ref,
+    Status,
+    TypePin,
+)
+
+
+class CommandClass(StrEnum):
+    """Who carries a command out, and when."""
+
+    LOCAL = "local"
+    OUTWARD = "outward"
+    HOST = "host"
+
+
+class CommandFact(Fact, tag_field="type", tag=True, kw_only=True):
+    """Root of every command."""
+
+    class_of: ClassVar[CommandClass]
+    process: str
+
+
+class Source(Fact, kw_only=True):
+    """What a binding may see of an earlier step. `output` is None where the step was skipped without a default."""
+
+    status: Phase
+    output: Ref | None = None
+    code: str | None = None  # error code of a skipped or failed step
+
+
+class PlanContext(Fact, kw_only=True):
+    """Where a command's bindings are read from: the pinned plan document and the process input."""
+
+    plan: str  # sha256 of the plan document
+    type: TypePin | None
+    input: Ref | None
+    sources: dict[str, Source] = {}
+
+
+class PrepareCall(CommandFact, kw_only=True):
+    """Build and check the arguments of one call; choose its agent."""
+
+    class_of: ClassVar[CommandClass] = CommandClass.LOCAL
+    call: str
+    unit: str
+    step: str
+    item: int | None = None
+    key: str  # the idempotency key this call would have; filled into the contract's key field
+    tried: tuple[str, ...] = ()
+    only_agent: str | None = None
+    approval: ApprovalMode
+    context: PlanContext
+    override: Ref | None = None  # whole input, from retry_with_input
+
+
+class OpenMap(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.LOCAL
+    step: str
+    approval: ApprovalMode
+    context: PlanContext
+
+
+class CollectItems(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.LOCAL
+    step: str
+    outputs: tuple[Ref | None, ...]
+
+
+class BuildOutput(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.LOCAL
+    context: PlanContext
+
+
+class CheckPlan(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.LOCAL
+    plan: Ref
+    round: int
+
+
+class OpenEscalation(CommandFact, kw_only=True):
+    """Compute the evidence package of a question to a human."""
+
+    class_of: ClassVar[CommandClass] = CommandClass.LOCAL
+    escalation: str
+    kind: EscalationKind
+    unit: str | None = None
+    step: str | None = None
+    call: str | None = None
+    digest: str | None = None
+    contract: ContractPin | None = None
+    input: Ref | None = None
+    detail: Ref | None = None
+    code: str | None = None
+    blame: str | None = None
+    decisions: tuple[Decision, ...]
+    min_assurance: Assurance
+    role: str
+    deadline_at: int | None = None
+    context: PlanContext | None = None
+
+
+class ClassifyTask(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.OUTWARD
+    task: Ref | None
+    input: Ref | None
+
+
+class ProposePlan(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.OUTWARD
+    round: int
+    context: PlanContext
+    report: Ref | None = None
+
+
+class WriteBrief(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.OUTWARD
+    escalation: str
+    package: Ref
+
+
+class InvokeAgent(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.OUTWARD
+    call: str
+    unit: str
+    step: str
+    agent: AgentPin
+    contract: ContractPin
+    key: str
+    input: Ref
+    timeout_ms: int
+    effect: Effect
+    idempotency: Idempotency
+    free: bool = False  # may start before its turn is durable
+
+
+class StartTimer(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.HOST
+    timer: str
+    fire_at: int
+
+
+class StopTimer(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.HOST
+    timer: str
+
+
+class CancelCall(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.HOST
+    call: str
+
+
+class StartChild(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.HOST
+    call: str
+    child: str
+    spec: ProcessSpec
+    usd_micros: int
+
+
+class Finish(CommandFact, kw_only=True):
+    class_of: ClassVar[CommandClass] = CommandClass.HOST
+    status: Status
+    output: Ref | None = None
+    code: str | None = None
+    unit: str | None = None
+
+
+Command: TypeAlias = (
+    PrepareCall
+    | OpenMap
+    | CollectItems
+    | BuildOutput
+    | CheckPlan
+    | OpenEscalation
+    | ClassifyTask
+    | ProposePlan
+    | WriteBrief
+    | InvokeAgent
+    | StartTimer
+    | StopTimer
+    | CancelCall
+    | StartChild
+    | Finish
+)

@@ -1,0 +1,165 @@
+"""The state of a process: a fold over its events, nothing else. It survives a JSON round trip unchanged."""
+
+from __future__ import annotations
+
+from process_orchestrator.core.facts.commands import Command
+from process_orchestrator.core.facts.events import EscalationResolved
+from process_orchestrator.core.facts.specs import Gate, PlanFacts, ProcessSpec
+from process_orchestrator.core.facts.values import (
+    AgentPin,
+    Assurance,
+    Blame,
+    Decision,
+    EscalationKind,
+    Fact,
+    FailureClass,
+    Outcome,
+    Phase,
+    Ref,
+    Status,
+    Why,
+)
+
+
+class Failure(Fact, kw_only=True):
+    """How a unit or process failed, in the words of views."""
+
+    code: str
+    blame: Blame
+    class_: FailureClass | None = None
+    outcome: Outcome = Outcome.NOT_DONE
+    step: str | None = None
+    call: str | None = None
+    pointer: str | None = None
+    rule: str | None = None
+    message: str | None = None
+    detail: Ref | None = None
+
+
+class Attempt(Fact, kw_only=True):
+    """One ended try of a unit, kept for the evidence of its escalation (the newest `tried_kept` of them)."""
+
+    call: str
+    agent: str
+    code: str
+    ms: int
+
+
+class Unit(Fact, kw_only=True):
+    """A step, or one item of a mapped step: what has calls, a key, a phase."""
+
+    id: str
+    step: str
+    item: int | None = None
+    phase: Phase = Phase.WAITING
+    call: int = 0  # number of its last call; never reused
+    attempts: int = 0  # calls at the present agent that count against max_attempts
+    calls_total: int = 0
+    agent: AgentPin | None = None
+    agents_tried: tuple[str, ...] = ()
+    only_agent: str | None = None
+    generation: int = 0
+    key_used: bool = False  # a call was made under the current key
+    outcome_unknown: bool = False  # some call under the current key ended unknown: the key is frozen
+    input: Ref | None = None
+    digest: str | None = None
+    approved_digest: str | None = None
+    gate: Gate | None = None
+    override: Ref | None = None
+    output: Ref | None = None
+    failure: Failure | None = None
+    tried: tuple[Attempt, ...] = ()
+    escalation: str | None = None
+    timer: str | None = None
+    wait_until: int | None = None
+    why: Why | None = None
+    first_invoked_at: int | None = None
+    waited_ms: int = 0  # time in asking and escalated, which counts in no total_s
+    waiting_since: int | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+    usd_micros: int = 0
+    tokens: int = 0
+    unknown_calls: int = 0
+    # a mapped step's own unit:
+    count: int | None = None
+    items_done: int = 0
+    items_next: int = 0  # index of the next item to be prepared
+    author: str | None = None  # a human whose decision gave the output
+    author_assurance: Assurance | None = None
+
+
+class Escalation(Fact, kw_only=True):
+    """A question to a human as the core sees it."""
+
+    id: str
+    kind: EscalationKind
+    unit: str | None = None
+    step: str | None = None
+    call: str | None = None
+    digest: str | None = None
+    decisions: tuple[Decision, ...] = ()
+    min_assurance: Assurance = Assurance.A2
+    answer_level: Assurance = Assurance.A0
+    role: str = "approver"
+    version: int = 1  # changes of this escalation
+    package: Ref | None = None
+    opened_at: int = 0
+    deadline_at: int | None = None
+    open: bool = True
+    withdrawn: bool = False
+    contract_sha256: str | None = None  # what `data` must have been checked against
+    resolution: EscalationResolved | None = None
+    resolved_seq: int | None = None
+
+
+class Process(Fact, kw_only=True):
+    """One process. `seq` is the number of its last event and also its `version` in views."""
+
+    spec: ProcessSpec
+    seq: int
+    now: int
+    created_at: int
+    updated_at: int
+    status: Status = Status.QUEUED
+    why: Why | None = None
+    plan: PlanFacts | None = None
+    plan_approved: bool = True
+    units: dict[str, Unit] = {}
+    escalations: dict[str, Escalation] = {}
+    escalations_opened: int = 0
+    escalations_waiting: tuple[str, ...] = ()  # units that wait for a free place
+    needs_left: dict[str, int] = {}  # step id -> needs not yet done or skipped
+    steps_done: int = 0
+    live_calls: tuple[str, ...] = ()
+    live_timers: tuple[str, ...] = ()
+    failing: Failure | None = None  # fail-fast was reached; the process ends once nothing is live
+    cancelling: bool = False
+    cancel_reason: str | None = None
+    output: Ref | None = None
+    finished: bool = False
+    usd_micros: int = 0
+    reserved_usd_micros: int = 0
+    tokens: int = 0
+    calls: int = 0
+    unknown_calls: int = 0
+    running_ms: int = 0
+    running_since: int | None = None
+    undone: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+class Transition(Fact, kw_only=True):
+    """What one event led to."""
+
+    state: Process
+    commands: tuple[Command, ...] = ()
+
+
+class Refusal(Fact, kw_only=True):
+    """Why an outside event may not enter. `code` is a public error code or NEEDS_HUMAN."""
+
+    code: str
+    message: str
+    required: Assurance | None = None
+    record: Escalation | None = None

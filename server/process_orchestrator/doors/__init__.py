@@ -1,0 +1,1 @@
+"""Doors: how users come in. They only translate."""

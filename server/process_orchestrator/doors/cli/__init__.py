@@ -1,0 +1,1 @@
+"""The command line: every MCP tool has a twin here."""

@@ -1,0 +1,1 @@
+"""Hosts: make events durable, keep timers, carry commands to the performer. Never interpret or reorder."""

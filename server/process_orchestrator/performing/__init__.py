@@ -1,0 +1,1 @@
+"""The data plane: carries out commands. Resolves bindings, validates against contracts, calls agents."""
