@@ -82,7 +82,7 @@ class ProofKind(StrEnum):
     ARGUMENT = "argument"  # a tool argument or a non-interactive command: A0
     ELICITATION = "elicitation"  # accepted in a form of the host application: A1
     TERMINAL = "terminal"  # typed on a terminal, no credential: A1
-    PASSPHRASE = "passphrase"  # a reviewer's name and passphrase: A2
+    PASSPHRASE = "passphrase"  # noqa: S105 - a word, not a secret: a reviewer's name and passphrase, A2
 
 
 class Proof(Fact, kw_only=True):
