@@ -14,7 +14,7 @@ Expected failures of agents are events, not exceptions: AgentCallError never lea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.state import Escalation
@@ -72,6 +72,17 @@ class RefusedError(OrchestratorError):
         super().__init__(f"{code}: {message} Do: {do}")
         self.code, self.message, self.do = code, message, do
         self.pointer, self.record, self.details = pointer, record, details or {}
+
+
+class DefinitionError(OrchestratorError):
+    """A definition that cannot be used. `problems` are `checking.definitions.Problem`s, errors first."""
+
+    code = "DEFINITION_INVALID"
+
+    def __init__(self, problems: tuple[Any, ...]) -> None:
+        first = problems[0]
+        super().__init__(f"{first.file}:{first.line} {first.pointer}: {first.message}. Do: {first.fix}")
+        self.problems = problems
 
 
 class BodyError(OrchestratorError):

@@ -1,0 +1,71 @@
+"""JSON pointers and the lines they stand on, for one definition file.
+
+Knows nothing of YAML or of what a definition means. The reader fills it; every problem is placed by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from process_orchestrator.checking.definitions import Problem
+
+Json = Any
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A definition file as read: its value, and the line of every pointer in it (the key's line, not the value's)."""
+
+    file: str
+    value: Json
+    lines: Mapping[str, int] = {}
+
+    def line(self, pointer: str) -> int:
+        """The line of `pointer`, or of the nearest thing above it that stands in the file; 1 for the whole."""
+        while pointer:
+            found = self.lines.get(pointer)
+            if found is not None:
+                return found
+            pointer = pointer.rpartition("/")[0]
+        return 1
+
+    def error(self, code: str, pointer: str, message: str, fix: str) -> Problem:
+        """An error at `pointer` in this file."""
+        return self.problem("error", code, pointer, message, fix)
+
+    def warning(self, code: str, pointer: str, message: str, fix: str) -> Problem:
+        """A warning at `pointer` in this file."""
+        return self.problem("warning", code, pointer, message, fix)
+
+    def problem(self, level: str, code: str, pointer: str, message: str, fix: str) -> Problem:
+        """A problem at `pointer`, placed on its line."""
+        line = self.line(pointer)
+        return Problem(level=level, code=code, file=self.file, line=line, pointer=pointer, message=message, fix=fix)
+
+    def placed(self, problem: Problem) -> Problem:
+        """A problem found by a check that knows pointers only, with this file's name and line put in."""
+        return msgspec.structs.replace(problem, file=self.file, line=self.line(problem.pointer))
+
+
+def step_into(pointer: str, key: str | int) -> str:
+    """`pointer` with one more segment, escaped as RFC 6901 says."""
+    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+def segments(pointer: str) -> tuple[str, ...]:
+    """The unescaped segments of a JSON pointer; none for the whole document."""
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+
+
+def value_at(value: Json, pointer: str) -> Json:
+    """The value at `pointer`, or None where there is none."""
+    for part in segments(pointer):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
