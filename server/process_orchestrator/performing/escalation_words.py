@@ -1,0 +1,210 @@
+"""The sentences of a question to a person: what is asked, why, and what each answer will do.
+
+Words only, from facts that `escalation_package` has gathered; nothing is read or decided here. A consequence is
+concrete: it names the contract, the agent and what cannot be taken back, so that nobody approves "the step".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from process_orchestrator.checking.definitions import Contract, Json
+from process_orchestrator.core.facts.values import Decision, Effect, EscalationKind, Fact, Idempotency, OnFailure
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.facts.commands import OpenEscalation
+
+MESSAGE_CHARACTERS_MAX: Final = 300
+
+
+class Facts(Fact, frozen=True, kw_only=True):
+    """What the sentences are made of. `items` is the list of a map that is asked about as a whole."""
+
+    contract: Contract | None = None
+    agents: tuple[str, ...] = ()
+    type_name: str | None = None
+    type_summary: str | None = None
+    on_abort: str = "leave"
+    on_failure: dict[str, OnFailure] = {}
+    has_default: bool = False
+    items: tuple[Json, ...] | None = None
+    message: str | None = None
+    steps: int | None = None
+
+
+def question(command: OpenEscalation, facts: Facts) -> str:
+    """What is asked, in one or two sentences."""
+    contract = facts.contract
+    step = _place(command)
+    doing = f"{contract.name} ({contract.summary.rstrip('.')})" if contract else "its call"
+    what = _failure(command, facts)
+    match command.kind:
+        case EscalationKind.APPROVAL if facts.items is not None:
+            return f"May {step} call {doing} for all {len(facts.items)} items?"
+        case EscalationKind.APPROVAL:
+            return f"May {step} call {doing} with exactly these arguments?"
+        case EscalationKind.FAILED if command.unit is None:
+            return f"Planning failed: {what}. How should it go on?"
+        case EscalationKind.FAILED:
+            return f"{step[:1].upper()}{step[1:]} failed: {what}. How should it go on?"
+        case EscalationKind.OUTCOME_UNKNOWN:
+            return (
+                f"Did {doing} take effect? {step[:1].upper()}{step[1:]} ended without a sure answer: {what}. "
+                "Look there before you decide."
+            )
+        case EscalationKind.TASK:
+            return contract.summary if contract else f"What is the answer of {step}?"
+        case EscalationKind.PLAN:
+            return f"May this plan of {facts.steps} steps run?" if facts.steps else "May this plan run?"
+        case EscalationKind.INTAKE:
+            return "Which process type fits this task, and with which input?"
+        case EscalationKind.BUDGET:
+            return f"The budget does not cover {step}. May more be spent?"
+        case EscalationKind.LOOP:
+            return f"{step[:1].upper()}{step[1:]} repeats itself without progress. Once more, or stop?"
+        case EscalationKind.DRIFT:
+            return f"What {step} was pinned to has changed since. Go on with the pinned definitions, or stop?"
+        case EscalationKind.UNDO_FAILED:
+            return f"The effect of {step} could not be undone: {what}. How should it go on?"
+
+
+def rule(command: OpenEscalation, facts: Facts) -> str:
+    """Why a person is asked: the rule that fired."""
+    contract = facts.contract
+    match command.kind:
+        case EscalationKind.APPROVAL if contract is not None and contract.approval is not None:
+            when = contract.approval.when
+            condition = when.get("expr") if isinstance(when, dict) else when
+            always = f"{contract.name} {contract.version} demands approval"
+            return f"{always} when {condition}" if condition else f"{always} for every call"
+        case EscalationKind.APPROVAL:
+            return (
+                "the step demands approval" if command.context is None else "the step or the submitter demands approval"
+            )
+        case EscalationKind.FAILED:
+            return f"on_failure: escalate, after {_failure(command, facts)}"
+        case EscalationKind.OUTCOME_UNKNOWN:
+            return "the effect may have happened, and the contract does not make a repeat safe"
+        case EscalationKind.TASK:
+            return f"the step is closed by a person ({command.role})"
+        case EscalationKind.PLAN:
+            return "submitted with approval: plan"
+        case EscalationKind.INTAKE:
+            return "the rules found no single process type"
+        case EscalationKind.BUDGET:
+            return "a call is reserved at its worst case before it is made, and the budget has less left"
+        case EscalationKind.LOOP:
+            return f"a limit against loops was reached ({command.code or 'loop'})"
+        case EscalationKind.DRIFT:
+            return "the live definition differs from the pinned one"
+        case EscalationKind.UNDO_FAILED:
+            return "the undo used up its tries"
+
+
+def consequence(decision: Decision, command: OpenEscalation, facts: Facts) -> str:
+    """What a decision will do, in words a person can be held to."""
+    contract = facts.contract
+    called = contract.name if contract else "the call"
+    step = _place(command)
+    match decision:
+        case Decision.APPROVE:
+            return _approve(command, facts)
+        case Decision.REJECT:
+            return _reject(command, facts)
+        case Decision.ABORT:
+            undone = (
+                "steps already done are undone" if facts.on_abort == "compensate" else "steps already done stay done"
+            )
+            return f"Ends the process as failed; nothing more is called, {undone}."
+        case Decision.RETRY:
+            return _retry(command, facts)
+        case Decision.RETRY_WITH_INPUT:
+            return f"Calls {called} with the arguments you give instead, once they keep its input contract."
+        case Decision.USE_OUTPUT:
+            return f"Takes your data as the answer of {called} without calling it; the process goes on with it."
+        case Decision.USE_AGENT:
+            return f"Calls {called} with the same arguments at the agent you name, and at no other."
+        case Decision.SKIP:
+            after = "its default stands in for its output" if facts.has_default else "no later step needs its output"
+            return f"Leaves out {step}: {after}."
+        case Decision.ANSWER:
+            return f"Your answer becomes the output of {step}, once it keeps the output contract; the process goes on."
+        case Decision.CHOOSE_TYPE:
+            return "Starts the process type you name with the input you give, once it keeps that type's input schema."
+        case Decision.RAISE_BUDGET:
+            return "Adds the amount you give to the budget; what waits for money goes on."
+
+
+def warnings(command: OpenEscalation, facts: Facts) -> tuple[str, ...]:
+    """What a person must know before any answer."""
+    if command.kind is not EscalationKind.OUTCOME_UNKNOWN:
+        return ()
+    contract = facts.contract
+    where = f" at {', '.join(contract.resources)}" if contract and contract.resources else ""
+    return (
+        f"The effect may already have happened. Look{where} first: a retry can make it happen twice."
+        " If it did happen, use_output with what the agent would have answered.",
+    )
+
+
+def _place(command: OpenEscalation) -> str:
+    return f"step {command.unit or command.step}" if command.unit or command.step else "the process"
+
+
+def _failure(command: OpenEscalation, facts: Facts) -> str:
+    code = command.code or "an unnamed failure"
+    blame = f" (blame: {command.blame})" if command.blame else ""
+    return f"{code}{blame}" + (f", {facts.message}" if facts.message else "")
+
+
+def _where(facts: Facts) -> str:
+    match facts.agents:
+        case ():
+            return ""
+        case (only,):
+            return f" at agent {only}"
+        case (first, *rest):
+            return f" at agent {first} (or {', '.join(rest)})"
+        case _:
+            return ""
+
+
+def _approve(command: OpenEscalation, facts: Facts) -> str:
+    contract = facts.contract
+    if command.kind is EscalationKind.PLAN:
+        return "Lets this plan run, exactly as shown; calls that need their own approval still ask."
+    if contract is None:
+        return "Lets the process go on, exactly as shown."
+    many = f"for each of the {len(facts.items)} items" if facts.items is not None else "with exactly these arguments"
+    done = f"{contract.summary.rstrip('.')}: calls {contract.name}{_where(facts)} {many}."
+    if contract.effect is Effect.IRREVERSIBLE:
+        return f"{done} This cannot be taken back."
+    if contract.effect is Effect.WRITE:
+        undo = f"{contract.undo.contract} can undo it" if contract.undo else "nothing is declared that undoes it"
+        return f"{done} It changes the world; {undo}."
+    return done
+
+
+def _reject(command: OpenEscalation, facts: Facts) -> str:
+    if command.kind is EscalationKind.PLAN:
+        return "Lets nothing of this plan run; another plan may be proposed, else the process fails."
+    word = facts.on_failure.get("rejected") or facts.on_failure.get("permanent") or facts.on_failure.get("else")
+    after = {
+        OnFailure.SKIP: "the step is skipped and the process goes on",
+        OnFailure.COMPENSATE: "steps already done are undone and the process fails",
+    }.get(word or OnFailure.FAIL, "the process fails; steps already done stay done")
+    return f"Calls nothing; {after}."
+
+
+def _retry(command: OpenEscalation, facts: Facts) -> str:
+    contract = facts.contract
+    if contract is None or command.unit is None:
+        return "Tries again from here."
+    again = f"Calls {contract.name}{_where(facts)} again"
+    if command.kind is EscalationKind.UNDO_FAILED:
+        return f"{again} to undo the effect."
+    if command.kind is not EscalationKind.OUTCOME_UNKNOWN:
+        return f"{again} with arguments built anew from the same data."
+    if contract.idempotency is Idempotency.KEYED:
+        return f"{again} under the same key, by which the agent can tell a repeat; with fresh_key under a new one."
+    return f"{again}. If the first call did take effect, it takes effect twice."
