@@ -4,6 +4,10 @@ OrchestratorError
 ├── RefusedError            what was asked cannot be done; says what to do instead (public code)
 ├── DefinitionError         a definition file is wrong; holds the problems
 ├── BodyError               a body cannot be read as JSON within its caps (a CallFailed code)
+├── SchemaError             a JSON Schema that does not compile
+├── PathError               a text that is no path of ours
+├── ExpressionError         an expression that does not compile, or ended in an error
+├── BindingError            a value of a plan cannot be made: missing_binding, condition_error (a CallFailed code)
 ├── AgentCallError          an agent's answer or the way to it failed (a CallFailed code)
 ├── StorageError            the database cannot be trusted or written
 │   └── StorageFullError
@@ -91,6 +95,51 @@ class BodyError(OrchestratorError):
     def __init__(self, code: str, message: str, *, pointer: str = "") -> None:
         super().__init__(message)
         self.code, self.message, self.pointer = code, message, pointer
+
+
+class SchemaError(OrchestratorError):
+    """A JSON Schema that does not compile.
+
+    `reason`: bad_pattern, unknown_format, remote_ref, dangling_ref, too_deep or malformed. `pointer` leads into the
+    schema where that is known.
+    """
+
+    code = "BAD_SCHEMA"
+
+    def __init__(self, reason: str, message: str, *, pointer: str = "") -> None:
+        super().__init__(message)
+        self.reason, self.message, self.pointer = reason, message, pointer
+
+
+class PathError(OrchestratorError):
+    """A text that is no path: `position` is the character where reading stopped."""
+
+    code = "BAD_PATH"
+
+    def __init__(self, message: str, *, position: int = 0) -> None:
+        super().__init__(message)
+        self.message, self.position = message, position
+
+
+class ExpressionError(OrchestratorError):
+    """An expression that does not compile (`fix` then holds what to write) or whose evaluation ended in an error."""
+
+    code = "condition_error"
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.message, self.fix = message, fix
+
+
+class BindingError(OrchestratorError):
+    """A value of a plan that cannot be made. `code`: missing_binding or condition_error.
+
+    `pointer` leads into what was to be made (an argument of the call, an element of an output).
+    """
+
+    def __init__(self, code: str, message: str, *, pointer: str = "", blame: Blame) -> None:
+        super().__init__(message)
+        self.code, self.message, self.pointer, self.blame = code, message, pointer, blame
 
 
 class AgentCallError(OrchestratorError):
