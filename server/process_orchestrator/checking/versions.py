@@ -13,7 +13,7 @@ RANGE: Final = re.compile(r"([\^~])(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?(?:\.(0|
 Order = tuple[int, int, int, bool, tuple[tuple[bool, int, str], ...]]
 
 
-class Reference(Fact, kw_only=True):
+class Reference(Fact, frozen=True, kw_only=True):
     """A name and the versions of it that will do. `range` is empty for any version."""
 
     name: str

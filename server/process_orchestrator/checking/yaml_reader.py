@@ -154,10 +154,8 @@ class _Reader:
             self._place(self._scalar_value(event), event)
 
     def _key(self, top: _Open, event: ScalarEvent) -> None:
-        key = self._text(event)
-        if event.style is None and (
-            key in JSON_WORDS or JSON_NUMBER.fullmatch(key) or YAML_ONLY.fullmatch(key) or not key
-        ):
+        key = str(event.value)
+        if not event.style and (key in JSON_WORDS or JSON_NUMBER.fullmatch(key) or YAML_ONLY.fullmatch(key) or not key):
             self._fail("NON_STRING_KEY", event, f"the key {key!r} is no text", f'put it in quotes: "{key}":')
         pointer = step_into(top.pointer, key)
         if key in top.value:
@@ -186,8 +184,8 @@ class _Reader:
         return pointer
 
     def _scalar_value(self, event: ScalarEvent) -> Json:
-        text = self._text(event)
-        if event.style is not None:
+        text = str(event.value)
+        if event.style:
             return text
         if text in JSON_WORDS:
             return JSON_WORDS[text]
@@ -210,18 +208,6 @@ class _Reader:
                 "NUMBER_RANGE", event, f"{text[:40]} is too large for a JSON number", "write it as text, in quotes"
             )
         return number
-
-    def _text(self, event: ScalarEvent) -> str:
-        """The text of a scalar; JSON's escaped surrogate pairs joined, lone ones refused."""
-        text = str(event.value)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            try:
-                return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-            except UnicodeDecodeError:
-                self._fail("SURROGATE", event, "a lone surrogate is no character", "write the character itself")
-        return text
 
     def _here(self) -> str:
         if not self._stack:
@@ -248,10 +234,10 @@ def _scalar_fix(text: str) -> str:
 
 
 def _syntax_fix(problem: str) -> str:
-    if "\\t" in problem or "tab" in problem:
-        return "indent with spaces, not tabs"
     if "mapping values are not allowed" in problem or "expected <block end>" in problem:
         return "check the indentation, and put a text with `: ` in it in quotes"
     if "cannot start any token" in problem:
-        return "put a text that begins with @, ` or % in quotes"
+        return "indent with spaces, not tabs; put a text that begins with @, ` or % in quotes"
+    if "Unicode" in problem:
+        return "write the character itself instead of its escape"
     return "check brackets, quotes and indentation near this line"

@@ -1,0 +1,94 @@
+"""The answer of `check`: what is wrong in each file, and how each binding of each plan fits.
+
+`msgspec.to_builtins(report)` is exactly what `check --json` prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from process_orchestrator.checking.definitions import Problem, ProcessType
+from process_orchestrator.checking.registry import Registry
+from process_orchestrator.core.facts.values import Fact
+
+
+class ProblemRow(Fact, frozen=True, kw_only=True):
+    """One problem of a file. `level`: error or warning."""
+
+    level: str
+    code: str
+    line: int
+    pointer: str
+    message: str
+    fix: str
+
+
+class FileReport(Fact, frozen=True, kw_only=True):
+    """A file and its problems, by line; none where it is sound."""
+
+    file: str
+    problems: tuple[ProblemRow, ...] = ()
+
+
+class PlanRow(Fact, frozen=True, kw_only=True):
+    """How one argument of one step fits. `argument` is a pointer into the consumer's input, `/` for the whole.
+
+    `verdict`: always, sometimes, never or unknown; `witness` a value that shows it.
+    """
+
+    process: str
+    version: str
+    step: str
+    argument: str
+    verdict: str
+    producer: str | None = None
+    consumer: str | None = None
+    witness: Any = None
+    message: str = ""
+
+
+class CheckReport(Fact, frozen=True, kw_only=True):
+    """What `check` found. `ok` where no problem is an error."""
+
+    ok: bool
+    files: tuple[FileReport, ...]
+    plans: tuple[PlanRow, ...]
+
+
+def check_report(registry: Registry, files: Iterable[str] | None = None) -> CheckReport:
+    """The report of a registry, of all its files or of those named alone."""
+    wanted = list(registry.files) if files is None else list(files)
+    by_file: dict[str, list[Problem]] = {file: [] for file in wanted}
+    for problem in registry.problems:
+        if problem.file in by_file:
+            by_file[problem.file].append(problem)
+    return CheckReport(
+        ok=not any(problem.level == "error" for problems in by_file.values() for problem in problems),
+        files=tuple(
+            FileReport(file=file, problems=tuple(_row(problem) for problem in by_file[file])) for file in wanted
+        ),
+        plans=tuple(row for process_type in _types(registry, wanted) for row in _plan_rows(registry, process_type)),
+    )
+
+
+def _types(registry: Registry, files: list[str]) -> Iterable[ProcessType]:
+    for file in files:
+        loaded = registry.files.get(file)
+        if loaded is not None and isinstance(loaded.definition, ProcessType):
+            yield loaded.definition
+
+
+def _plan_rows(registry: Registry, process_type: ProcessType) -> Iterable[PlanRow]:
+    yield from registry.plan(process_type).rows
+
+
+def _row(problem: Problem) -> ProblemRow:
+    return ProblemRow(
+        level=problem.level,
+        code=problem.code,
+        line=problem.line,
+        pointer=problem.pointer,
+        message=problem.message,
+        fix=problem.fix,
+    )
