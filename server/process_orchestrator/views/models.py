@@ -71,7 +71,7 @@ class NextAction(View):
 class HowToDecide(View):
     """A way by which a person can decide; carries no authority itself."""
 
-    channel: Literal["cli", "console", "host"]
+    channel: Literal["cli", "console"]
     command: str | None = None
     url: str | None = None
 

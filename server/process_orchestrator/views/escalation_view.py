@@ -1,0 +1,203 @@
+"""Renders a question to a person from core state and its stored package. Pure: bodies are read by the use cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from process_orchestrator.core.assurance import highest, required_assurance, sufficient
+from process_orchestrator.core.facts.values import Assurance, Decision, EscalationKind
+from process_orchestrator.core.money import usd
+from process_orchestrator.views.formats import timestamp
+from process_orchestrator.views.models import (
+    EscalationView,
+    EscalationWhy,
+    EvidenceView,
+    HowToDecide,
+    OptionView,
+    Recorded,
+    RecordedResolution,
+    TriedView,
+)
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.facts.events import EscalationResolved
+    from process_orchestrator.core.facts.state import Escalation, Process, Unit
+
+SAME_USER_CHANNEL: Final = "passphrase"
+"""A passphrase typed on the machine that holds the state folder: whoever runs under that user could forge it."""
+
+REJECTABLE: Final = frozenset({EscalationKind.APPROVAL, EscalationKind.TASK, EscalationKind.PLAN})
+
+
+@dataclass(frozen=True, kw_only=True)
+class EscalationBodies:
+    """What the state only references: the package, and of a resolved one its data (masked) and what followed.
+
+    `opened_seq` is the seq of EscalationOpened; `effect` the seqs of the events that the resolution led to at once.
+    """
+
+    package: dict[str, Any] | None = None
+    data: Any = None
+    opened_seq: int | None = None
+    effect: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where people decide."""
+
+    console_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """The package as far as it is there: an escalation exists a moment before its package does."""
+
+    question: str
+    rule: str
+    goal: str
+    options: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    evidence: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    warnings: list[str] = field(default_factory=list[str])
+
+
+def escalation_view(
+    state: Process, escalation: Escalation, bodies: EscalationBodies, *, whole: bool, places: Places | None = None
+) -> EscalationView:
+    """One question; `whole` adds evidence, tried and the options' schemas, which rows leave out."""
+    asked = _asked(escalation, bodies.package)
+    unit = state.units.get(escalation.unit) if escalation.unit else None
+    needs = required_of(escalation)
+    status = "open" if escalation.open else "withdrawn" if escalation.withdrawn else "resolved"
+    return EscalationView(
+        escalation_id=escalation.id,
+        process_id=state.spec.process_id,
+        step=escalation.step,
+        call=escalation.call,
+        kind=escalation.kind.value,
+        question=asked.question,
+        why=EscalationWhy(rule=asked.rule, seq=bodies.opened_seq),
+        goal=asked.goal,
+        options=[_option(decision, escalation, asked, whole=whole) for decision in escalation.decisions],
+        evidence=[EvidenceView.model_validate(entry) for entry in asked.evidence] if whole else None,
+        tried=_tried(unit) if whole else None,
+        blame=unit.failure.blame.value if unit and unit.failure else None,
+        spent_usd=usd(unit.usd_micros if unit else state.usd_micros),
+        role=escalation.role,
+        required_assurance=needs.value,
+        opened_at=timestamp(escalation.opened_at),
+        deadline_at=timestamp(escalation.deadline_at) if escalation.deadline_at is not None else None,
+        on_deadline=_on_deadline(state, escalation),
+        version=escalation.version,
+        status=status,
+        how_to_decide=how_to_decide(escalation, needs, places or Places()) if escalation.open else [],
+        resolution=_resolution(escalation.resolution, bodies) if escalation.resolution else None,
+        warnings=asked.warnings,
+    )
+
+
+def required_of(escalation: Escalation, decision: Decision | None = None) -> Assurance:
+    """What one decision needs, or the highest that any offered decision needs."""
+    decisions = (decision,) if decision is not None else escalation.decisions
+    levels = (
+        required_assurance(
+            each, kind=escalation.kind, level=escalation.min_assurance, answer_level=escalation.answer_level
+        )
+        for each in decisions
+    )
+    return highest(Assurance.A0, *levels)
+
+
+def how_to_decide(escalation: Escalation, needs: Assurance, places: Places) -> list[HowToDecide]:
+    """The ways by which a person decides; none of them carries authority itself."""
+    command = f"orchestrator resolve {escalation.id}"
+    typed = sufficient(Assurance.A1, needs)
+    ways = [HowToDecide(channel="cli", command=command if typed else f"{command} --as REVIEWER")]
+    if places.console_url is not None:
+        ways.append(HowToDecide(channel="console", url=f"{places.console_url}/escalations/{escalation.id}"))
+    return ways
+
+
+def recorded(resolution: EscalationResolved) -> Recorded:
+    """Who decided, how it reached us, how strong the proof is."""
+    return Recorded(
+        by=resolution.by,
+        channel=resolution.channel,
+        assurance=assurance_label(resolution.assurance, resolution.channel),
+        at=timestamp(resolution.at),
+    )
+
+
+def assurance_label(assurance: Assurance, channel: str) -> str:
+    """The level as people read it: a reviewer's passphrase under the same user is `A2-local`."""
+    return f"{assurance.value}-local" if assurance is Assurance.A2 and channel == SAME_USER_CHANNEL else assurance.value
+
+
+def _asked(escalation: Escalation, package: dict[str, Any] | None) -> _Asked:
+    if package is None:
+        place = f"step {escalation.unit or escalation.step}" if escalation.unit or escalation.step else "the process"
+        return _Asked(question=f"A person must decide about {place}.", rule=escalation.kind.value, goal="")
+    return _Asked(
+        question=package["question"],
+        rule=package["why"]["rule"],
+        goal=package["goal"],
+        options={option["decision"]: option for option in package["options"]},
+        evidence=package["evidence"],
+        warnings=package.get("warnings", []),
+    )
+
+
+def _option(decision: Decision, escalation: Escalation, asked: _Asked, *, whole: bool) -> OptionView:
+    written = asked.options.get(decision.value, {})
+    return OptionView(
+        decision=decision.value,
+        consequence=written.get("consequence", ""),
+        needs=required_of(escalation, decision).value,
+        cost_usd=written.get("cost_usd"),
+        data_schema=written.get("data_schema") if whole else None,
+    )
+
+
+def _tried(unit: Unit | None) -> list[TriedView]:
+    if unit is None:
+        return []
+    return [
+        TriedView(agent=attempt.agent, attempt=number, code=attempt.code, ms=attempt.ms)
+        for number, attempt in enumerate(unit.tried, start=1)
+    ]
+
+
+def _on_deadline(state: Process, escalation: Escalation) -> str:
+    """`reject` reads as `abort` where rejecting is not offered."""
+    word = state.plan.on_deadline if state.plan else "abort"
+    return "abort" if word == "reject" and escalation.kind not in REJECTABLE else word
+
+
+def _resolution(resolution: EscalationResolved, bodies: EscalationBodies) -> RecordedResolution:
+    return RecordedResolution(
+        decision=resolution.decision.value,
+        data=_given(resolution, bodies.data),
+        note=resolution.note,
+        by=resolution.by,
+        channel=resolution.channel,
+        assurance=assurance_label(resolution.assurance, resolution.channel),
+        at=timestamp(resolution.at),
+        effect=list(bodies.effect),
+    )
+
+
+def _given(resolution: EscalationResolved, body: Any) -> Any:
+    """What was answered beside the decision: the body, or the small fields that the event itself carries."""
+    if body is not None:
+        return body
+    small: dict[str, Any] = {}
+    if resolution.reject_items:
+        small["reject"] = list(resolution.reject_items)
+    if resolution.fresh_key:
+        small["fresh_key"] = True
+    if resolution.agent is not None:
+        small["agent"] = resolution.agent
+    if resolution.usd_micros is not None:
+        small["usd"] = usd(resolution.usd_micros)
+    return small or None

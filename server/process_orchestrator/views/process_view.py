@@ -1,0 +1,318 @@
+"""Renders where a process stands, from core state and the few bodies it names. Pure, and decides nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from process_orchestrator.core.facts.values import Phase, Status
+from process_orchestrator.core.money import usd
+from process_orchestrator.views.escalation_view import EscalationBodies, Places, escalation_view
+from process_orchestrator.views.formats import timestamp
+from process_orchestrator.views.models import (
+    CostView,
+    FailureView,
+    NextAction,
+    ProcessRowView,
+    ProcessView,
+    Progress,
+    Simpler,
+    StepView,
+    VerdictView,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from process_orchestrator.core.facts.specs import Fit, StepFacts
+    from process_orchestrator.core.facts.state import Failure, Process, Unit
+    from process_orchestrator.core.ports import ProcessRow
+    from process_orchestrator.views.models import EscalationView
+
+OUTPUT_BYTES_MAX: Final = 256_000
+"""A larger output is named, not shown: a host application would refuse or drown in it."""
+
+POLL_MS: Final = 1000
+POLL_HUMAN_MS: Final = 60_000
+WAIT_S: Final = 20
+ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+ASKING: Final = frozenset({Phase.ASKING, Phase.ESCALATED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessBodies:
+    """What the state only references. `output` is masked already; `output_bytes` is its whole size."""
+
+    task: str | None = None
+    output: Any = None
+    output_bytes: int = 0
+    escalations: Mapping[str, EscalationBodies] = field(default_factory=dict[str, EscalationBodies])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extras:
+    """What a caller asked for beside the view, and what the use case wants to say. `whole`: never leave output out."""
+
+    warnings: Sequence[str] = ()
+    whole: bool = False
+    plan: dict[str, Any] | None = None
+    report: str | None = None
+    diagram: str | None = None
+
+
+def process_view(
+    state: Process, bodies: ProcessBodies, *, places: Places | None = None, extras: Extras | None = None
+) -> ProcessView:
+    spec, more = state.spec, extras or Extras()
+    process_id = spec.process_id
+    rows = [
+        escalation_view(state, each, bodies.escalations.get(each.id, EscalationBodies()), whole=False, places=places)
+        for each in state.escalations.values()
+        if each.open
+    ]
+    too_large = bodies.output_bytes > OUTPUT_BYTES_MAX and not more.whole
+    return ProcessView(
+        process_id=process_id,
+        process_type=type_name(state),
+        label=spec.label,
+        status=state.status.value,
+        why=state.why.value if state.why else None,
+        wait_until=_wait_until(state),
+        version=state.seq,
+        verdict=verdict_view(state.plan.fit) if state.plan and state.plan.fit else None,
+        task=bodies.task,
+        classified_by=spec.classified_by,
+        planned_by=_planned_by(state),
+        step=Progress(done=state.steps_done, total=len(state.plan.steps) if state.plan else 0),
+        steps=steps_view(state),
+        escalations=rows,
+        cost=_cost(state),
+        output=None if too_large else bodies.output,
+        error=failure_view(state.failing) if state.failing and state.status is Status.FAILED else None,
+        undone=list(state.undone),
+        left=list(state.left),
+        next_actions=next_actions(state, rows),
+        poll_after_ms=poll_after_ms(state),
+        resources=_resources(state, rows),
+        warnings=[*more.warnings, *_warnings(state, bodies, too_large=too_large)],
+        truncated=too_large,
+        created_at=timestamp(state.created_at),
+        updated_at=timestamp(state.updated_at),
+        plan=more.plan,
+        report=more.report,
+        diagram=more.diagram,
+    )
+
+
+def process_row(row: ProcessRow) -> ProcessRowView:
+    """A process in a listing."""
+    return ProcessRowView(
+        process_id=row.process_id,
+        process_type=row.process_type,
+        label=row.label,
+        status=row.status,
+        why=row.why,
+        version=row.version,
+        step=Progress(done=row.steps_done, total=row.steps_total),
+        cost_usd=usd(row.usd_micros),
+        created_at=timestamp(row.created_at),
+        updated_at=timestamp(row.updated_at),
+    )
+
+
+def type_name(state: Process) -> str | None:
+    return state.spec.type.name if state.spec.type else None
+
+
+def verdict_view(fit: Fit) -> VerdictView:
+    return VerdictView(
+        kind="single_call" if fit.verdict == "single_call" else "orchestrate",
+        reasons=list(fit.reasons),
+        simpler=[Simpler(what=what) for what in fit.simpler],
+    )
+
+
+def failure_view(failure: Failure) -> FailureView:
+    return FailureView(
+        code=failure.code,
+        blame=failure.blame.value,
+        step=failure.step,
+        call=failure.call,
+        pointer=failure.pointer,
+        rule=failure.rule,
+        message=failure.message,
+    )
+
+
+# --- steps -------------------------------------------------------------------------------------------------------
+
+
+def steps_view(state: Process) -> list[StepView]:
+    """One row per step of the plan, the items of a mapped step summed up in it."""
+    if state.plan is None:
+        return []
+    units: dict[str, list[Unit]] = defaultdict(list)
+    for unit in state.units.values():
+        units[unit.step].append(unit)
+    return [_step(step, units.get(step.id, [])) for step in state.plan.steps]
+
+
+def _step(step: StepFacts, units: list[Unit]) -> StepView:
+    own = next((unit for unit in units if unit.id == step.id), None)
+    spent = sum(unit.usd_micros for unit in units)
+    waits = [unit.wait_until for unit in units if unit.wait_until is not None and unit.phase is Phase.BACKOFF]
+    called = [unit for unit in units if unit.calls_total]
+    priced = called and not (spent == 0 and any(unit.unknown_calls for unit in called))
+    return StepView(
+        id=step.id,
+        contract=step.contract.name if step.contract else step.process.name if step.process else None,
+        agent=next((unit.agent.name for unit in units if unit.agent), None),
+        status=_phase(own, units).value,
+        attempts=sum(unit.calls_total for unit in units),
+        why=_why(units),
+        wait_until=timestamp(min(waits)) if waits else None,
+        cost_usd=usd(spent) if priced else None,
+        items=Progress(done=own.items_done, total=own.count) if own and own.count is not None else None,
+    )
+
+
+def _phase(own: Unit | None, units: Iterable[Unit]) -> Phase:
+    """The phase of a mapped step is that of an item which asks a person, else its own."""
+    if own is None:
+        return Phase.WAITING
+    asking = next((unit.phase for unit in units if unit.item is not None and unit.phase in ASKING), None)
+    return asking or own.phase
+
+
+def _why(units: Iterable[Unit]) -> str | None:
+    """Why the step waits, or the code by which it failed."""
+    for unit in units:
+        if unit.phase in ASKING:
+            return "human"
+        if unit.why is not None and unit.phase in (Phase.BACKOFF, Phase.CALLING, Phase.PREPARING):
+            return unit.why.value
+        if unit.failure is not None and unit.phase in (Phase.FAILED, Phase.SKIPPED):
+            return unit.failure.code
+    return None
+
+
+# --- the rest of the view ----------------------------------------------------------------------------------------
+
+
+def _planned_by(state: Process) -> str | None:
+    if state.plan is None:
+        return None
+    if state.spec.plan is not None:
+        return "fixed"
+    return "single_call" if state.plan.fit and state.plan.fit.verdict == "single_call" else "model"
+
+
+def _cost(state: Process) -> CostView:
+    return CostView(
+        spent_usd=usd(state.usd_micros),
+        reserved_usd=usd(state.reserved_usd_micros),
+        budget_usd=usd(state.spec.budget.usd_micros),
+        tokens=state.tokens,
+        unknown_calls=state.unknown_calls,
+    )
+
+
+def _wait_until(state: Process) -> str | None:
+    """When the next wait ends by itself, where nothing but waits is live."""
+    if state.status in ENDED or state.live_calls:
+        return None
+    times = [unit.wait_until for unit in state.units.values() if unit.wait_until and unit.phase is Phase.BACKOFF]
+    if state.status is Status.WAITING_HUMAN:
+        times = [each.deadline_at for each in state.escalations.values() if each.open and each.deadline_at]
+    return timestamp(min(times)) if times else None
+
+
+def poll_after_ms(state: Process) -> int:
+    """When it is worth looking again; 0: never, the process has ended."""
+    if state.status in ENDED:
+        return 0
+    return POLL_HUMAN_MS if state.status is Status.WAITING_HUMAN else POLL_MS
+
+
+def next_actions(state: Process, open_rows: Sequence[EscalationView]) -> list[NextAction]:
+    """What the caller does next: tool with arguments, and the command that does the same on a terminal."""
+    process_id = state.spec.process_id
+    match state.status:
+        case Status.QUEUED | Status.RUNNING:
+            wait = NextAction(
+                tool="get_state",
+                args={"process_id": process_id, "wait_s": WAIT_S, "since": state.seq},
+                command=f"orchestrator state {process_id}",
+                reason="It runs on without you; this returns when something has changed.",
+            )
+            return [*_decide(open_rows), wait]
+        case Status.WAITING_HUMAN:
+            return _decide(open_rows)
+        case Status.COMPLETED:
+            return [
+                NextAction(
+                    tool="get_state",
+                    args={"process_id": process_id, "include": ["report"]},
+                    command=f"orchestrator state {process_id}",
+                    reason="It is completed; the report says what was done, by whom and at what cost.",
+                )
+            ]
+        case Status.FAILED:
+            return _after_failure(state)
+        case Status.CANCELLED:
+            return [
+                NextAction(
+                    tool="list_trace",
+                    args={"process_id": process_id},
+                    command=f"orchestrator trace {process_id}",
+                    reason="It was cancelled; the trace says what had been done until then.",
+                )
+            ]
+
+
+def _decide(rows: Sequence[EscalationView]) -> list[NextAction]:
+    return [
+        NextAction(
+            tool="list_escalations",
+            args={"escalation_id": row.escalation_id},
+            command=f"orchestrator resolve {row.escalation_id}",
+            reason=f"A person must decide ({row.kind}): show the user this question, then resolve_escalation.",
+        )
+        for row in rows
+    ]
+
+
+def _after_failure(state: Process) -> list[NextAction]:
+    process_id, failure = state.spec.process_id, state.failing
+    arguments: dict[str, Any] = {"process_id": process_id}
+    if failure and failure.step:
+        arguments |= {"step": failure.step, "data": True}
+    blamed = f" ({failure.code}, blame {failure.blame.value})" if failure else ""
+    return [
+        NextAction(
+            tool="list_trace",
+            args=arguments,
+            command=f"orchestrator why {process_id}",
+            reason=f"It failed{blamed}; this shows the failing call with its data.",
+        )
+    ]
+
+
+def _resources(state: Process, rows: Sequence[EscalationView]) -> list[str]:
+    process_id = state.spec.process_id
+    own = [f"process://{process_id}/{part}" for part in ("state", "trace", "diagram")]
+    return [*own, f"report://{process_id}", *(f"escalation://{row.escalation_id}" for row in rows)]
+
+
+def _warnings(state: Process, bodies: ProcessBodies, *, too_large: bool) -> list[str]:
+    warnings: list[str] = []
+    if state.unknown_calls:
+        warnings.append(f"{state.unknown_calls} calls have an unknown price; the cost is a lower bound.")
+    if too_large:
+        process_id = state.spec.process_id
+        warnings.append(
+            f"The output has {bodies.output_bytes} bytes and is left out here. Read it with "
+            f"`orchestrator state {state.spec.process_id} --json`, or step by step with list_trace and data=true."
+        )
+    return warnings
