@@ -1,0 +1,32 @@
+"""Every promise to users, with its source. `tests/test_behaviours.py` fails on a promise without a test, and on a test
+that names no promise. A test names its promise with `@pytest.mark.behaviour("id")`.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Promise(NamedTuple):
+    source: str
+    text: str
+
+
+PROMISES: Final[dict[str, Promise]] = {
+    "P1": Promise("README", "An acknowledged submit or resolve survives kill -9."),
+    "P2-once": Promise("README", "The recorded outcome of a step is exactly-once; calls repeat under one stable key."),
+    "P2-unsafe": Promise("README", "What must not be repeated is never repeated on its own."),
+    "P3": Promise("README", "An escalation is resolved at most once; the loser gets the winner's record."),
+    "P4-same": Promise("README", "Same idempotency key and body: same process."),
+    "P4-reused": Promise("README", "Same idempotency key, different body: KEY_REUSED."),
+    "P5-deadline": Promise("README", "No agent outlives its deadline by more than 1 s plus the kill grace."),
+    "P5-bounded": Promise("README", "No agent, however big or false, blocks the server or its neighbours."),
+    "P6-one": Promise("README", "One engine per database, any number of doors."),
+    "P6-takeover": Promise("README", "A door takes over within 3 s."),
+    "P7": Promise("README", "A database that cannot be trusted is refused with a named error, never re-created."),
+    "P8": Promise("README", "Every terminal state is explained in the trace."),
+    "P9": Promise("README", "No approval without the assurance its contract demands."),
+    "demo": Promise("README", "`orchestrator demo` runs three invoices with real agents and needs no key or network."),
+    "single-call": Promise("README", "Where one call of one agent closes the task, the server says so."),
+    "check": Promise("README", "`orchestrator check` names file, line, JSON pointer and what to change."),
+    "config": Promise("README", "The example config starts a server that answers."),
+    "scripts": Promise("README", "Any MCP client can submit, watch, trace and resolve."),
+}
