@@ -132,7 +132,7 @@ def _kind_problems(document: Document, kind: str | None) -> tuple[Problem, ...]:
 
 
 def _definition_files(home: Path) -> Iterator[Path]:
-    """Every `*.contract.yaml`, `*.process.yaml` and `*.agent.yaml`, in a stable order; links to folders not followed."""
+    """Every `*.contract.yaml`, `*.process.yaml`, `*.agent.yaml`, in stable order; links to folders not followed."""
     for folder in FOLDERS:
         for place, folders, names in os.walk(home / folder, followlinks=False):
             folders[:] = sorted(each for each in folders if each not in SKIPPED_FOLDERS and not each.startswith("."))
@@ -142,8 +142,8 @@ def _definition_files(home: Path) -> Iterator[Path]:
 
 
 def _is_definition(name: str) -> bool:
-    stem, suffix = os.path.splitext(name)
-    return suffix in SUFFIXES and not name.startswith(".") and any(stem.endswith(f".{kind}") for kind in KINDS)
+    path = Path(name)
+    return path.suffix in SUFFIXES and not name.startswith(".") and path.stem.endswith(tuple(f".{k}" for k in KINDS))
 
 
 def _load(path: Path, *, home: Path, known: Mapping[str, LoadedFile]) -> LoadedFile:
@@ -195,9 +195,9 @@ def _registry(
 ) -> Registry:
     processes = [each for each in definitions if isinstance(each, ProcessType)]
     compiled = dict(plans or {})
-    for each in processes if trial is not None else ():
-        for key, plan in trial.plans_of(each).items():
-            compiled.setdefault(key, plan)
+    known = [] if trial is None else [trial.plans_of(each) for each in processes]
+    for plan_of in known:
+        compiled = {**plan_of, **compiled}
     return Registry(
         contracts=[each for each in definitions if isinstance(each, Contract)],
         processes=processes,

@@ -50,7 +50,11 @@ EXAMPLES: Final[Mapping[str, str]] = {
 @cache
 def meta_schema(kind: str) -> dict[str, Json]:
     """The meta-schema of contract, process or agent."""
-    text = resources.files(__package__).joinpath(f"meta_schemas/{kind}.schema.json").read_text(encoding="utf-8")
+    text = (
+        resources.files("process_orchestrator.checking")
+        .joinpath(f"meta_schemas/{kind}.schema.json")
+        .read_text(encoding="utf-8")
+    )
     return json.loads(text)
 
 

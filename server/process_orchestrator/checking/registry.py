@@ -1,4 +1,4 @@
-"""All definitions in force, as one immutable snapshot: what intake, plans, the performer and the doors look names up in.
+"""All definitions in force, as one immutable snapshot: where intake, plans, performer and doors look names up.
 
 A new snapshot is made when files change; processes that run are pinned and never look here for what they started
 with. Plans are compiled at first need and kept for the life of the snapshot.
