@@ -1,5 +1,7 @@
-"""Every promise to users, with its source. `tests/test_behaviours.py` fails on a promise without a test, and on a test
-that names no promise. A test names its promise with `@pytest.mark.behaviour("id")`.
+"""Every promise to users, with its source.
+
+`tests/test_behaviours.py` fails on a promise without a test, and on a test that names no promise. A test names its
+promise with `@pytest.mark.behaviour("id")`.
 """
 
 from typing import Final, NamedTuple
