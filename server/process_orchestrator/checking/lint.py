@@ -48,13 +48,9 @@ def contract_problems(document: Document, contract: Contract) -> tuple[Problem, 
     rules = (*_effects(document, contract), *_errors(document, contract), *_times(document, contract))
     if schemas:
         return (*schemas, *rules)
-    return (
-        *rules,
-        *_key_field(document, contract),
-        *_sensitive(document),
-        *contract_conditions(document, contract),
-        *_examples(document, contract),
-    )
+    keys = tuple(_key_field(document, contract))
+    examples = () if keys else tuple(_examples(document, contract))
+    return (*rules, *keys, *_sensitive(document), *contract_conditions(document, contract), *examples)
 
 
 def agent_problems(document: Document, agent: Agent) -> tuple[Problem, ...]:

@@ -54,6 +54,19 @@ OLD_KEYWORDS: Final[Mapping[str, str]] = {
 }
 
 
+TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
+
+REASONS: Final[Mapping[str, tuple[str, str]]] = {
+    "malformed": ("SCHEMA_INVALID", "see the keyword at https://json-schema.org/understanding-json-schema/reference"),
+    "unknown_format": ("SCHEMA_FORMAT", "remove it, or write date, date-time, time, email, uri or uuid; or a pattern"),
+    "remote_ref": ("SCHEMA_REF", "copy the schema into $defs of this schema and write #/$defs/NAME"),
+    "dangling_ref": ("SCHEMA_REF", "add it to $defs at the root of this schema"),
+    "bad_pattern": ("SCHEMA_PATTERN", "use a regular expression without look-around and backreferences"),
+    "too_deep": ("SCHEMA_INVALID", "flatten it with $defs"),
+}
+"""Why a schema does not compile: our code, and what to do."""
+
+
 def schema_problems(document: Document, pointer: str) -> tuple[Problem, ...]:
     """What is wrong with the schema at `pointer`; the first kind of fault found, since later ones would follow it."""
     schema = value_at(document.value, pointer)
@@ -66,9 +79,8 @@ def schema_problems(document: Document, pointer: str) -> tuple[Problem, ...]:
     try:
         Validator(schema)
     except SchemaError as error:
-        message = f"no valid JSON Schema 2020-12: {error}"
-        fix = "see the keyword's meaning at https://json-schema.org/understanding-json-schema"
-        return (document.error("SCHEMA_INVALID", pointer + error.pointer, message[:300], fix),)
+        code, fix = REASONS.get(error.reason, REASONS["malformed"])
+        return (document.error(code, pointer + error.pointer, error.message[:300], fix),)
     return ()
 
 
@@ -99,6 +111,8 @@ def _walk(document: Document, pointer: str, schema: Json, *, root: str) -> Itera
                 yield from _walk(document, step_into(place, name), each, root=root)
         elif key in ("$ref", "$dynamicRef"):
             yield from _reference(document, place, value, root=root)
+        elif key == "type":
+            yield from _types(document, place, value)
         elif key == "pattern":
             yield from _pattern(document, place, value)
         elif key == "$schema" and value != DIALECT:
@@ -111,6 +125,14 @@ def _keyword_fix(key: str) -> str:
         return OLD_KEYWORDS[key]
     meant = likely(key, KEYWORDS)
     return f"write `{meant}`" if meant else "remove it; your own keys begin with x-"
+
+
+def _types(document: Document, place: str, value: Json) -> Iterator[Problem]:
+    for word in value if isinstance(value, list) else [value]:
+        if word not in TYPES:
+            meant = likely(str(word), TYPES)
+            fix = f"write `{meant}`" if meant else f"write one of {', '.join(TYPES)}"
+            yield document.error("SCHEMA_TYPE", place, f"`{str(word)[:60]}` is no type", fix)
 
 
 def _reference(document: Document, place: str, value: Json, *, root: str) -> Iterator[Problem]:

@@ -167,6 +167,7 @@ def _assembled(
 ) -> Registry:
     """The registry of all files: what is in force, and every problem, those between files included."""
     kept = {} if previous is None else _in_force(previous)
+    files = tuple(sorted(files, key=lambda each: each.file not in kept))  # of two with one name, the old one stays
     chosen = {each.file: each.definition or kept.get(each.file) for each in files}
     sound, twice = lint_map.unique(files, chosen)
     definitions = [*sound.values(), *beside]
@@ -204,7 +205,7 @@ def _registry(
         agents=[each for each in definitions if isinstance(each, Agent)],
         problems=sorted(problems or (), key=lambda each: (each.file, each.line, each.pointer)),
         plans=compiled,
-        files=files,
+        files=sorted(files, key=lambda each: each.file),
     )
 
 

@@ -79,35 +79,41 @@ def _worded(document: Document, kind: str, fault: ValueProblem) -> Iterator[Prob
     if rule == "required" and len(parts) > 2 and parts[-3] in ("anyOf", "oneOf"):  # a branch: name the choice instead
         rule, place = parts[-3], place.rsplit("/", 2)[0]
     holder = value_at(schema, place.rpartition("/")[0])
-    pointer = fault.pointer
-    if rule in _OF_KEYS or rule in _SHAPES:
-        pointer = _standing(document, pointer)
+    pointer = fault.pointer.rpartition("/")[0] if fault.rule in _AT_KEY else fault.pointer
     value = value_at(document.value, pointer)
     name = segments(pointer)[-1] if pointer else kind
     if rule in _OF_KEYS and isinstance(value, dict):
         yield from _OF_KEYS[rule](document, pointer, value, holder)
+    elif rule == "propertyNames" and isinstance(value, dict):
+        yield from _bad_names(document, pointer, value, names=_target(schema, holder["propertyNames"]))
+    elif rule == "pattern" or (rule == "type" and place.startswith("/$defs/")):
+        yield _malformed(document, pointer, place=place, written=value)
     elif rule == "type":
         wanted = " or ".join([holder["type"]] if isinstance(holder["type"], str) else holder["type"])
         message = f"`{name}` must be of type {wanted}, not {_type_of(value)}"
         yield document.error("WRONG_TYPE", pointer, message, f"write a value of type {wanted}")
     elif rule in ("enum", "const"):
         yield _bad_word(document, pointer, value, words=[str(word) for word in holder.get("enum", [])])
-    elif rule in ("pattern", "propertyNames"):
-        yield _bad_pattern(document, pointer, place=place, written=value)
     elif rule in _SHAPES:
         code, message, fix = _SHAPES[rule]
         yield document.error(code, pointer, message.format(name=name), fix)
     else:
         limit = holder.get(rule) if isinstance(holder, dict) else None
-        yield document.error(
-            "OUT_OF_RANGE", pointer, f"`{name}` breaks the rule {rule}: {limit}", f"keep {rule} {limit}"
-        )
+        fix = f"write {_LIMITS.get(rule, rule)} {limit}"
+        yield document.error("OUT_OF_RANGE", pointer, f"`{name}` is out of its range", fix)
 
 
-def _standing(document: Document, pointer: str) -> str:
-    """The object that a fault about keys is in: faults may point at the key that is missing or too much."""
-    value = value_at(document.value, pointer)
-    return pointer if isinstance(value, (dict, list)) or pointer in document.lines else pointer.rpartition("/")[0]
+_AT_KEY: Final = ("required", "additionalProperties", "unevaluatedProperties")
+"""Rules whose faults point at the key that is missing or too much, not at the object that it is in."""
+
+_LIMITS: Final[Mapping[str, str]] = {
+    "minimum": "a number of at least",
+    "exclusiveMinimum": "a number above",
+    "maximum": "a number of at most",
+    "exclusiveMaximum": "a number below",
+    "maxLength": "a text whose number of characters is at most",
+    "maxItems": "a list whose number of items is at most",
+}
 
 
 _SHAPES: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -166,22 +172,31 @@ def _bad_word(document: Document, pointer: str, value: Json, *, words: list[str]
     return document.error("BAD_VALUE", pointer, f"`{written[:60]}` is not known here", fix)
 
 
-def _bad_pattern(document: Document, pointer: str, *, place: str, written: Json) -> Problem:
-    text = str(written)[:60] if isinstance(written, (str, int, float)) else segments(pointer)[-1] if pointer else ""
+def _malformed(document: Document, pointer: str, *, place: str, written: Json) -> Problem:
+    """A value that does not match its pattern. A secret is not repeated."""
+    shown = f"`{str(written)[:60]}`" if isinstance(written, (str, int, float)) else _type_of(written)
     for prefix, code, fix in PATTERN_FIXES:
         if place == prefix or place.startswith(prefix + "/"):
-            return document.error(code, pointer, f"`{text}` is not well formed", fix)
-    return document.error("BAD_FORMAT", pointer, f"`{text}` is not well formed", _pattern_fix(place))
+            said = "this" if code == "BAD_SECRET" else shown
+            return document.error(code, pointer, f"{said} is not well formed", fix)
+    if "condition" in place:
+        fix = "write {let: {name: binding}, expr: ...}, or one boolean binding such as $.input.x"
+        return document.error("BAD_CONDITION", pointer, f"{shown} is no condition", fix)
+    wanted = "begin it with /" if place.endswith("/pattern") else "see the format in docs/design.md"
+    return document.error("BAD_FORMAT", pointer, f"{shown} is not well formed", wanted)
 
 
-def _pattern_fix(place: str) -> str:
-    for word, fix in (
-        ("env", "write a variable's name"),
-        ("condition", "write {let, expr}, or a binding such as $.input.x"),
-    ):
-        if word in place:
-            return fix
-    return "begin it with /"
+def _bad_names(document: Document, pointer: str, value: dict[str, Json], *, names: Json) -> Iterator[Problem]:
+    allowed = Validator(names)
+    for key in value:
+        if not allowed.is_valid(key):
+            fix = "letters, digits and _, beginning with a letter; codes and names in lower case"
+            yield document.error("BAD_NAME", step_into(pointer, key), f"`{key[:60]}` is not well formed", fix)
+
+
+def _target(schema: Json, holder: Json) -> Json:
+    """The schema that stands here, or that its local reference leads to."""
+    return value_at(schema, holder["$ref"].removeprefix("#")) if "$ref" in holder else holder
 
 
 def _resolved(schema: Json, pointer: str) -> str:
