@@ -38,3 +38,4 @@ class Limits(Fact, kw_only=True):
     map_items: int = 10_000  # items of one mapped step
     calls: int = 100  # calls of the whole process, retries included
     total_ms: int = 3_600_000  # time in status running
+    tried_kept: int = 20  # newest ended tries of a unit that are kept as evidence

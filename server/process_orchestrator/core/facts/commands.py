@@ -73,6 +73,7 @@ class PrepareCall(CommandFact, kw_only=True):
     approval: ApprovalMode
     context: PlanContext
     override: Ref | None = None  # whole input, from retry_with_input
+    default_only: bool = False  # evaluate the step's default alone; answered by StepSkipped(reason="default")
 
 
 class OpenMap(CommandFact, kw_only=True):

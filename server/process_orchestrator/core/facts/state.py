@@ -16,6 +16,7 @@ from process_orchestrator.core.facts.values import (
     Outcome,
     Phase,
     Ref,
+    Stage,
     Status,
     Why,
 )
@@ -50,6 +51,7 @@ class Unit(Fact, kw_only=True):
 
     id: str
     step: str
+    place: int = 0  # of its step in the plan
     item: int | None = None
     phase: Phase = Phase.WAITING
     call: int = 0  # number of its last call; never reused
@@ -85,6 +87,13 @@ class Unit(Fact, kw_only=True):
     count: int | None = None
     items_done: int = 0
     items_next: int = 0  # index of the next item to be prepared
+    items_asking: int = 0
+    items_escalated: int = 0
+    rejected: tuple[int, ...] = ()  # items that the approval left out, ascending
+    collecting: bool = False  # all items are closed and their outputs are being collected
+    # how a question or a default stands:
+    wants: EscalationKind | None = None  # what is to be asked, or is being asked
+    skipping: bool = False  # only the step's default is being evaluated
     author: str | None = None  # a human whose decision gave the output
     author_assurance: Assurance | None = None
 
@@ -104,6 +113,8 @@ class Escalation(Fact, kw_only=True):
     role: str = "approver"
     version: int = 1  # changes of this escalation
     package: Ref | None = None
+    schema_sha256: str | None = None
+    brief: Ref | None = None
     opened_at: int = 0
     deadline_at: int | None = None
     open: bool = True
@@ -114,7 +125,11 @@ class Escalation(Fact, kw_only=True):
 
 
 class Process(Fact, kw_only=True):
-    """One process. `seq` is the number of its last event and also its `version` in views."""
+    """One process. `seq` is the number of its last event and also its `version` in views.
+
+    `spec` is what it started with, with the type and input that intake found put in. Counters stand for what would
+    else be counted anew at every event.
+    """
 
     spec: ProcessSpec
     seq: int
@@ -125,12 +140,19 @@ class Process(Fact, kw_only=True):
     why: Why | None = None
     plan: PlanFacts | None = None
     plan_approved: bool = True
+    stage: Stage | None = None  # intake, plan or output, while its command has no answer
+    plan_round: int = 0
+    plan_proposed: Ref | None = None  # being checked
+    plan_report: Ref | None = None  # of the last check
+    stage_failure: Failure | None = None  # why an escalation without a unit was opened
     units: dict[str, Unit] = {}
     escalations: dict[str, Escalation] = {}
     escalations_opened: int = 0
+    escalations_open: int = 0
     escalations_waiting: tuple[str, ...] = ()  # units that wait for a free place
     needs_left: dict[str, int] = {}  # step id -> needs not yet done or skipped
     steps_done: int = 0
+    units_busy: int = 0  # units that work without a human: preparing, calling, backoff, undoing, collecting
     live_calls: tuple[str, ...] = ()
     live_timers: tuple[str, ...] = ()
     failing: Failure | None = None  # fail-fast was reached; the process ends once nothing is live

@@ -7,10 +7,12 @@ files. Nothing here knows a body; a `Ref` names one by its hash.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import dataclass_transform
 
 import msgspec
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """Root of every fact: immutable, keyword-only, encodable to JSON by msgspec."""
 

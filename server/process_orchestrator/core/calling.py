@@ -1,0 +1,69 @@
+"""Beginning a call: PrepareCall with the key it would have, then InvokeAgent. Whether it may is asked in `gate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from process_orchestrator.core import keys, orders
+from process_orchestrator.core.facts.values import Phase
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.draft import Draft
+    from process_orchestrator.core.facts.state import Unit
+
+
+def prepare(draft: Draft, unit: Unit) -> None:
+    """Order the unit's next call prepared. Its last one, if any, is over."""
+    generation = keys.next_generation(unit)
+    unit = draft.put(
+        replace(
+            unit,
+            phase=Phase.PREPARING,
+            call=unit.call + 1,
+            attempts=unit.attempts + 1,
+            generation=generation,
+            key_used=unit.key_used and generation == unit.generation,
+            skipping=False,
+            timer=None,
+            wait_until=None,
+            why=None,
+            escalation=None,
+            wants=None,
+            started_at=unit.started_at if unit.started_at is not None else draft.now,
+        )
+    )
+    draft.order(orders.prepare_call(draft, unit))
+
+
+def prepare_default(draft: Draft, unit: Unit) -> None:
+    """Order the step's default evaluated, in place of a call: no attempt is counted, no key is used."""
+    unit = draft.put(
+        replace(unit, phase=Phase.PREPARING, call=unit.call + 1, skipping=True, why=None, escalation=None, wants=None)
+    )
+    draft.order(orders.prepare_call(draft, unit))
+
+
+def afresh(unit: Unit, *, keep_agent: bool) -> Unit:
+    """The unit as if no agent had been tried: a human gave it a new start. An unsettled key stays with its agent."""
+    return replace(unit, attempts=0, agents_tried=(), only_agent=None, agent=unit.agent if keep_agent else None)
+
+
+def invoke(draft: Draft, unit: Unit) -> None:
+    """Order the prepared call made."""
+    first = unit.first_invoked_at if unit.first_invoked_at is not None else draft.now
+    unit = draft.put(
+        replace(
+            unit,
+            phase=Phase.CALLING,
+            calls_total=unit.calls_total + 1,
+            key_used=True,
+            first_invoked_at=first,
+            why=None,
+            escalation=None,
+            wants=None,
+        )
+    )
+    draft.call_began(unit)
+    draft.order(orders.invoke_agent(draft, unit))

@@ -1,0 +1,108 @@
+"""How a process ends before its output is built: fail-fast, cancel, and the order that is then put into what is left.
+
+Calls that are under way are cut off, and the end waits until each has said what became of it. Undoing effects
+(`compensate`) has its place between `stop` and `finish`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from process_orchestrator.core import escalate, keys
+from process_orchestrator.core.facts.commands import CancelCall, Finish, StopTimer
+from process_orchestrator.core.facts.values import Effect, Outcome, Phase, Status
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.draft import Draft
+    from process_orchestrator.core.facts.state import Failure, Unit
+
+
+def fail(draft: Draft, failure: Failure) -> None:
+    """Fail fast: the first failure is the process's error."""
+    draft.failing = failure
+    _stop(draft)
+
+
+def fail_unit(draft: Draft, unit: Unit, failure: Failure) -> None:
+    """Fail fast because a unit failed for good; a mapped step fails with its item."""
+    draft.put(replace(unit, phase=Phase.FAILED, failure=failure, collecting=False, why=None))
+    if unit.item is not None:
+        draft.put(replace(draft.units[unit.step], phase=Phase.FAILED, failure=failure))
+    fail(draft, failure)
+
+
+def cancel(draft: Draft, reason: str) -> bool:
+    """Cancel, unless the process is ending already: then False."""
+    if draft.ending:
+        return False
+    draft.cancelling, draft.cancel_reason = True, reason
+    _stop(draft)
+    return True
+
+
+def _stop(draft: Draft) -> None:
+    """Nothing new begins: what has not begun is skipped, what is under way is told to stop."""
+    process = draft.spec.process_id
+    draft.stage = None
+    escalate.withdraw_all(draft)
+    for timer in draft.live_timers:
+        draft.order(StopTimer(process=process, timer=timer))
+    draft.live_timers = ()
+    for unit in tuple(draft.units.values()):
+        phase = _stopped(draft, unit)
+        if phase is not unit.phase:
+            draft.put(replace(unit, phase=phase, collecting=False, timer=None, wait_until=None, why=None))
+    for call in draft.live_calls:
+        draft.order(CancelCall(process=process, call=call))
+
+
+def _stopped(draft: Draft, unit: Unit) -> Phase:
+    if unit.phase in (Phase.WAITING, Phase.PREPARING, Phase.ASKING, Phase.BACKOFF):
+        return Phase.SKIPPED
+    if unit.phase is Phase.ESCALATED:  # what failed stays failed: the report must not call it skipped
+        return Phase.SKIPPED if unit.failure is None else Phase.FAILED
+    if unit.phase is Phase.CALLING and draft.is_map(unit):
+        return Phase.SKIPPED
+    return unit.phase
+
+
+def call_ended(draft: Draft, unit: Unit, failure: Failure) -> None:
+    """A call that was cut off has failed: where it surely did nothing, its unit counts as skipped."""
+    phase = Phase.SKIPPED if failure.outcome is Outcome.NOT_DONE else Phase.FAILED
+    draft.put(replace(unit, phase=phase))
+
+
+def finish(draft: Draft) -> None:
+    """Close the process; nothing is live any more."""
+    draft.finished = True
+    draft.status = Status.CANCELLED if draft.cancelling else Status.FAILED
+    draft.why = None
+    draft.left = tuple(unit.id for unit in draft.units.values() if _left_an_effect(draft, unit))
+    failing = draft.failing
+    draft.order(
+        Finish(
+            process=draft.spec.process_id,
+            status=draft.status,
+            code=failing.code if failing is not None else "cancelled",
+            unit=_unit_of(failing) if failing is not None else None,
+        )
+    )
+
+
+def complete(draft: Draft) -> None:
+    """Close the process with its output."""
+    draft.finished, draft.status, draft.why = True, Status.COMPLETED, None
+    draft.order(Finish(process=draft.spec.process_id, status=Status.COMPLETED, output=draft.output))
+
+
+def _left_an_effect(draft: Draft, unit: Unit) -> bool:
+    """Whether a unit changed the world, or may have, and nothing took it back."""
+    if draft.is_map(unit) or draft.facts(unit).effect not in (Effect.WRITE, Effect.IRREVERSIBLE):
+        return False
+    return unit.phase is Phase.DONE or unit.outcome_unknown
+
+
+def _unit_of(failure: Failure) -> str | None:
+    return keys.unit_of_call(failure.call) if failure.call is not None else failure.step

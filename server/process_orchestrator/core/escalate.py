@@ -1,0 +1,207 @@
+"""Questions to humans: which are asked, which decisions each offers, how many are open at once, how they close.
+
+Not what an answer does: that is `resolve`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from process_orchestrator.core import keys, orders
+from process_orchestrator.core.assurance import highest
+from process_orchestrator.core.facts.state import Escalation
+from process_orchestrator.core.facts.values import Assurance, Decision, EscalationKind, OnFailure, Phase, Why
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from process_orchestrator.core.draft import Draft
+    from process_orchestrator.core.facts.events import BriefWritten, EscalationOpened, EscalationResolved
+    from process_orchestrator.core.facts.specs import StepFacts
+    from process_orchestrator.core.facts.state import Failure, Unit
+
+DECISIONS: Final[Mapping[EscalationKind, tuple[Decision, ...]]] = {
+    EscalationKind.APPROVAL: (Decision.APPROVE, Decision.REJECT, Decision.ABORT),
+    EscalationKind.FAILED: (
+        Decision.RETRY,
+        Decision.RETRY_WITH_INPUT,
+        Decision.USE_OUTPUT,
+        Decision.USE_AGENT,
+        Decision.SKIP,
+        Decision.ABORT,
+    ),
+    EscalationKind.OUTCOME_UNKNOWN: (Decision.USE_OUTPUT, Decision.RETRY, Decision.SKIP, Decision.ABORT),
+    EscalationKind.TASK: (Decision.ANSWER, Decision.REJECT, Decision.ABORT),
+    EscalationKind.PLAN: (Decision.APPROVE, Decision.REJECT, Decision.ABORT),
+    EscalationKind.INTAKE: (Decision.CHOOSE_TYPE, Decision.ABORT),
+    EscalationKind.BUDGET: (Decision.RAISE_BUDGET, Decision.ABORT),
+    EscalationKind.LOOP: (Decision.RETRY, Decision.ABORT),
+    EscalationKind.DRIFT: (Decision.RETRY, Decision.ABORT),
+    EscalationKind.UNDO_FAILED: (Decision.RETRY, Decision.SKIP, Decision.ABORT),
+}
+"""Every decision of a kind, in the order shown. `offered` leaves out what is not allowed now."""
+
+_WITHOUT_UNIT: Final = (Decision.RETRY, Decision.ABORT)
+"""What can be decided about a failed stage of the process."""
+
+_NEEDS_A_CALL: Final = frozenset({Decision.RETRY, Decision.RETRY_WITH_INPUT, Decision.USE_AGENT})
+
+
+def offered(kind: EscalationKind, *, unit: Unit, step: StepFacts, calls_left: bool) -> tuple[Decision, ...]:
+    """The decisions of a kind that are allowed for this unit as it stands."""
+    if kind not in (EscalationKind.FAILED, EscalationKind.OUTCOME_UNKNOWN):
+        return DECISIONS[kind]
+    whole_map = step.is_map and unit.item is None
+    allowed = {
+        Decision.RETRY_WITH_INPUT: not unit.outcome_unknown and not whole_map,
+        Decision.USE_OUTPUT: step.contract is not None and not whole_map,
+        Decision.USE_AGENT: _other_agent_may(unit, step) and not whole_map,
+        Decision.SKIP: _may_skip(unit, step),
+    }
+    return tuple(
+        decision
+        for decision in DECISIONS[kind]
+        if allowed.get(decision, True) and (calls_left or decision not in _NEEDS_A_CALL)
+    )
+
+
+def _other_agent_may(unit: Unit, step: StepFacts) -> bool:
+    present = unit.agent.name if unit.agent is not None else None
+    if unit.outcome_unknown and not keys.repeatable(step):
+        return False
+    return any(agent.name != present for agent in step.agents)
+
+
+def _may_skip(unit: Unit, step: StepFacts) -> bool:
+    if unit.skipping:  # its default was tried and cannot be evaluated
+        return False
+    if unit.item is not None:  # a hole in the list is what the plan check foresaw, or nobody reads the list
+        return step.item_failure is OnFailure.SKIP or not step.bound_by
+    return step.has_default or not step.bound_by
+
+
+def ask(draft: Draft, unit: Unit, kind: EscalationKind) -> None:
+    """Put a unit before a human; it waits for a free place while too many questions are open."""
+    phase = Phase.ASKING if kind is EscalationKind.APPROVAL else Phase.ESCALATED
+    unit = draft.put(
+        replace(unit, phase=phase, wants=kind, escalation=None, timer=None, wait_until=None, why=Why.HUMAN)
+    )
+    if draft.escalations_waiting or draft.escalations_open >= draft.spec.limits.open_escalations:
+        draft.escalations_waiting += (unit.id,)
+    else:
+        _open(draft, unit, kind)
+
+
+def let_in(draft: Draft) -> None:
+    """Open the questions of waiting units, in order, while there are free places."""
+    while draft.escalations_waiting and draft.escalations_open < draft.spec.limits.open_escalations:
+        unit = draft.units[draft.escalations_waiting[0]]
+        draft.escalations_waiting = draft.escalations_waiting[1:]
+        assert unit.wants is not None
+        _open(draft, unit, unit.wants)
+
+
+def _open(draft: Draft, unit: Unit, kind: EscalationKind) -> None:
+    step = draft.facts(unit)
+    level, role = step.decision_level, step.role
+    if kind is EscalationKind.TASK:
+        level = step.answer_level
+    elif kind is EscalationKind.APPROVAL and unit.gate is not None:
+        level, role = highest(level, unit.gate.min_assurance), unit.gate.role
+    escalation = _register(
+        draft,
+        Escalation(
+            id="",
+            kind=kind,
+            unit=unit.id,
+            step=unit.step,
+            call=keys.call_id(unit.id, unit.call) if unit.call else None,
+            digest=unit.digest,
+            decisions=offered(kind, unit=unit, step=step, calls_left=draft.calls < draft.spec.limits.calls),
+            min_assurance=level,
+            answer_level=step.answer_level,
+            role=role,
+            contract_sha256=step.contract.sha256 if step.contract is not None else None,
+        ),
+    )
+    draft.put(replace(unit, escalation=escalation.id))
+
+
+def ask_about_process(draft: Draft, kind: EscalationKind, failure: Failure | None = None) -> None:
+    """Ask about the process as a whole: its plan, its intake, a stage that failed. Takes no place of a unit's."""
+    plan = draft.plan
+    draft.stage, draft.stage_failure = None, failure
+    _register(
+        draft,
+        Escalation(
+            id="",
+            kind=kind,
+            digest=plan.sha256 if plan is not None and kind is EscalationKind.PLAN else None,
+            decisions=_WITHOUT_UNIT if kind is EscalationKind.FAILED else DECISIONS[kind],
+            min_assurance=highest(plan.server_floor, plan.type_level) if plan is not None else Assurance.A2,
+            role=plan.role if plan is not None else "approver",
+        ),
+    )
+
+
+def _register(draft: Draft, escalation: Escalation) -> Escalation:
+    """Number an escalation, give it its deadline, order its package computed.
+
+    No timer is started for the deadline here: it is shown, and its firing has its own place.
+    """
+    draft.escalations_opened += 1
+    draft.escalations_open += 1
+    deadline_ms = draft.plan.deadline_ms if draft.plan is not None else None
+    escalation = replace(
+        escalation,
+        id=keys.escalation_id(draft.spec.process_id, draft.escalations_opened),
+        opened_at=draft.now,
+        deadline_at=draft.now + deadline_ms if deadline_ms is not None else None,
+    )
+    draft.put_escalation(escalation)
+    draft.order(orders.open_escalation(draft, escalation))
+    return escalation
+
+
+def packaged(draft: Draft, event: EscalationOpened) -> bool:
+    """Note the evidence package of an open escalation. It was part of the question: no change of its version."""
+    escalation = draft.escalations.get(event.escalation)
+    if escalation is None or not escalation.open or escalation.package is not None:
+        return False
+    draft.put_escalation(replace(escalation, package=event.package, schema_sha256=event.schema_sha256))
+    return True
+
+
+def briefed(draft: Draft, event: BriefWritten) -> bool:
+    """Note a model's prose. It adds no fact, so who has read the question without it still knows its version."""
+    escalation = draft.escalations.get(event.escalation)
+    if escalation is None or not escalation.open:
+        return False
+    draft.put_escalation(replace(escalation, brief=event.brief))
+    draft.bill(usd_micros=event.usage.usd_micros, tokens=event.usage.tokens)
+    return True
+
+
+def resolved(draft: Draft, escalation: Escalation, resolution: EscalationResolved) -> None:
+    """Close an escalation with its answer."""
+    draft.escalations_open -= 1
+    draft.put_escalation(
+        replace(
+            escalation,
+            open=False,
+            version=escalation.version + 1,
+            resolution=resolution,
+            resolved_seq=draft.before.seq + 1,
+        )
+    )
+
+
+def withdraw_all(draft: Draft) -> None:
+    """Close every open escalation without an answer: nothing is left to decide."""
+    draft.escalations_waiting = ()
+    draft.escalations_open = 0
+    for escalation in tuple(draft.escalations.values()):
+        if escalation.open:
+            draft.put_escalation(replace(escalation, open=False, withdrawn=True, version=escalation.version + 1))

@@ -1,0 +1,93 @@
+"""Ids that are derived, never drawn: calls, keys, escalations, timers, units. And when a key may change.
+
+Not the process id, which the host draws or derives. Names of steps hold no `.`, `[`, `#`, `!` or `/`, so every id can
+be taken apart again.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from process_orchestrator.core.facts.values import Effect, Idempotency
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.facts.specs import StepFacts
+    from process_orchestrator.core.facts.state import Unit
+
+_AFTER_STEP: Final = re.compile(r"[\[#!]")
+
+
+class TimerKind(StrEnum):
+    """What a timer is for; the last part of its id."""
+
+    RETRY = "retry"  # the next try of a call
+    DEADLINE = "deadline"  # an escalation's end
+    REMIND = "remind"  # of an escalation
+    WAIT = "wait"  # a wait step
+
+
+def item_id(step: str, item: int) -> str:
+    """The unit of one item of a mapped step: `lines[3]`."""
+    return f"{step}[{item}]"
+
+
+def call_id(unit: str, n: int) -> str:
+    """The n-th call of a unit, counted from 1 and never reused: `lines[3].2`."""
+    return f"{unit}.{n}"
+
+
+def unit_of_call(call: str) -> str:
+    """The unit of a call: `lines[3].2` -> `lines[3]`."""
+    return call.rpartition(".")[0]
+
+
+def step_of_unit(unit: str) -> str:
+    """The step of a unit: `lines[3]`, `lines#2`, `lines!undo` -> `lines`."""
+    return _AFTER_STEP.split(unit, maxsplit=1)[0]
+
+
+def key(process: str, unit: str, generation: int) -> str:
+    """The idempotency key of a unit's calls: `p_x/lines[3]/g1`."""
+    return f"{process}/{unit}/g{generation}"
+
+
+def escalation_id(process: str, n: int) -> str:
+    """The n-th escalation of a process, counted from 1: `p_x.e1`."""
+    return f"{process}.e{n}"
+
+
+def timer_id(owner: str, kind: TimerKind) -> str:
+    """A timer of a call or of an escalation: `post.2/retry`."""
+    return f"{owner}/{kind.value}"
+
+
+def owner_of_timer(timer: str) -> str:
+    """The call or escalation that a timer belongs to: `post.2/retry` -> `post.2`."""
+    return timer.rpartition("/")[0]
+
+
+def next_generation(unit: Unit) -> int:
+    """The generation of the unit's next call; its last call is over.
+
+    It rises when every call under the present key ended `not_done`. One unknown outcome freezes it: the agent may have
+    acted under that key, and only the same key tells it so.
+    """
+    return unit.generation if unit.outcome_unknown else unit.generation + 1
+
+
+def repeatable(facts: StepFacts) -> bool:
+    """Whether any agent may be called again without harm, whatever an earlier call did: no key is needed for it."""
+    return facts.effect in (Effect.NONE, Effect.READ) or facts.idempotency is Idempotency.NATURAL
+
+
+def bound_agent(unit: Unit, facts: StepFacts) -> str | None:
+    """The only agent that the unit may call, if it is bound to one.
+
+    While an outcome is unknown the effect may have happened at the agent that was called: another one does not know
+    the key and would do it again.
+    """
+    if unit.outcome_unknown and unit.agent is not None and not repeatable(facts):
+        return unit.agent.name
+    return unit.only_agent

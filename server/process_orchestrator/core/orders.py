@@ -1,0 +1,182 @@
+"""Commands, written from a state alone.
+
+The same lines serve `apply`, which gives an order, and `outstanding`, which gives it again after a crash: so both are
+equal by construction. Whether an order is due is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from process_orchestrator.core import keys
+from process_orchestrator.core.facts.commands import (
+    BuildOutput,
+    CheckPlan,
+    ClassifyTask,
+    CollectItems,
+    InvokeAgent,
+    OpenEscalation,
+    OpenMap,
+    PlanContext,
+    PrepareCall,
+    ProposePlan,
+    Source,
+    StartTimer,
+)
+from process_orchestrator.core.facts.values import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from process_orchestrator.core.facts.commands import Command
+    from process_orchestrator.core.facts.specs import PlanFacts, ProcessSpec, StepFacts
+    from process_orchestrator.core.facts.state import Escalation, Failure, Unit
+    from process_orchestrator.core.facts.values import Ref
+
+
+class Standing(Protocol):
+    """What orders are written from: a `Process`, or a `Draft` of one."""
+
+    @property
+    def spec(self) -> ProcessSpec: ...
+    @property
+    def plan(self) -> PlanFacts | None: ...
+    @property
+    def units(self) -> dict[str, Unit]: ...
+    @property
+    def stage(self) -> Stage | None: ...
+    @property
+    def plan_round(self) -> int: ...
+    @property
+    def plan_proposed(self) -> Ref | None: ...
+    @property
+    def plan_report(self) -> Ref | None: ...
+    @property
+    def stage_failure(self) -> Failure | None: ...
+
+
+def step_of(standing: Standing, unit: Unit) -> StepFacts:
+    """The step of a unit. Units exist only where a plan does."""
+    assert standing.plan is not None
+    return standing.plan.steps[unit.place]
+
+
+def _context(standing: Standing, seen: Iterable[str]) -> PlanContext:
+    sources: dict[str, Source] = {}
+    for step in seen:
+        unit = standing.units[step]
+        code = unit.failure.code if unit.failure is not None else None
+        sources[step] = Source(status=unit.phase, output=unit.output, code=code)
+    return PlanContext(
+        plan=standing.plan.sha256 if standing.plan is not None else "",
+        type=standing.spec.type,
+        input=standing.spec.input,
+        sources=sources,
+    )
+
+
+def prepare_call(standing: Standing, unit: Unit) -> PrepareCall:
+    step, process = step_of(standing, unit), standing.spec.process_id
+    return PrepareCall(
+        process=process,
+        call=keys.call_id(unit.id, unit.call),
+        unit=unit.id,
+        step=unit.step,
+        item=unit.item,
+        key=keys.key(process, unit.id, unit.generation),
+        tried=unit.agents_tried,
+        only_agent=keys.bound_agent(unit, step),
+        approval=standing.spec.approval,
+        context=_context(standing, step.needs),
+        override=unit.override,
+        default_only=unit.skipping,
+    )
+
+
+def open_map(standing: Standing, unit: Unit) -> OpenMap:
+    return OpenMap(
+        process=standing.spec.process_id,
+        step=unit.step,
+        approval=standing.spec.approval,
+        context=_context(standing, step_of(standing, unit).needs),
+    )
+
+
+def collect_items(standing: Standing, unit: Unit) -> CollectItems:
+    """The items' outputs in order; a skipped item is a hole."""
+    items = (standing.units[keys.item_id(unit.step, item)] for item in range(unit.items_next))
+    return CollectItems(process=standing.spec.process_id, step=unit.step, outputs=tuple(item.output for item in items))
+
+
+def build_output(standing: Standing) -> BuildOutput:
+    assert standing.plan is not None
+    steps = (step.id for step in standing.plan.steps)
+    return BuildOutput(process=standing.spec.process_id, context=_context(standing, steps))
+
+
+def invoke_agent(standing: Standing, unit: Unit) -> InvokeAgent:
+    step, process = step_of(standing, unit), standing.spec.process_id
+    # A checked plan gives every called step a contract; CallPrepared has set agent and input.
+    assert step.contract is not None
+    assert unit.agent is not None
+    assert unit.input is not None
+    return InvokeAgent(
+        process=process,
+        call=keys.call_id(unit.id, unit.call),
+        unit=unit.id,
+        step=unit.step,
+        agent=unit.agent,
+        contract=step.contract,
+        key=keys.key(process, unit.id, unit.generation),
+        input=unit.input,
+        timeout_ms=step.attempt_ms,
+        effect=step.effect,
+        idempotency=step.idempotency,
+        free=step.free,
+    )
+
+
+def start_timer(standing: Standing, unit: Unit) -> StartTimer:
+    assert unit.timer is not None
+    assert unit.wait_until is not None
+    return StartTimer(process=standing.spec.process_id, timer=unit.timer, fire_at=unit.wait_until)
+
+
+def open_escalation(standing: Standing, escalation: Escalation) -> OpenEscalation:
+    """All that the evidence package is computed from. A question about the process itself has no unit."""
+    unit = standing.units[escalation.unit] if escalation.unit is not None else None
+    step = step_of(standing, unit) if unit is not None else None
+    failure = unit.failure if unit is not None else standing.stage_failure
+    plan = standing.plan
+    return OpenEscalation(
+        process=standing.spec.process_id,
+        escalation=escalation.id,
+        kind=escalation.kind,
+        unit=escalation.unit,
+        step=escalation.step,
+        call=escalation.call,
+        digest=escalation.digest,
+        contract=step.contract if step is not None else None,
+        input=unit.input if unit is not None else standing.spec.input,
+        detail=failure.detail if failure is not None else standing.plan_report,
+        code=failure.code if failure is not None else None,
+        blame=failure.blame if failure is not None else None,
+        decisions=escalation.decisions,
+        min_assurance=escalation.min_assurance,
+        role=escalation.role,
+        deadline_at=escalation.deadline_at,
+        context=_context(standing, step.needs if step is not None else ()) if plan is not None else None,
+    )
+
+
+def stage_command(standing: Standing, stage: Stage) -> Command:
+    """The command whose answer the process as a whole waits for: intake, plan or output."""
+    spec = standing.spec
+    if stage is Stage.INTAKE:
+        return ClassifyTask(process=spec.process_id, task=spec.task, input=spec.input)
+    if stage is Stage.OUTPUT:
+        return build_output(standing)
+    if standing.plan_proposed is not None:
+        return CheckPlan(process=spec.process_id, plan=standing.plan_proposed, round=standing.plan_round)
+    context = _context(standing, ())
+    return ProposePlan(process=spec.process_id, round=standing.plan_round, context=context, report=standing.plan_report)

@@ -1,0 +1,118 @@
+"""What each human decision does, once it was admitted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from process_orchestrator.core import calling, ending, escalate, gate, keys, maps, schedule, settle, stage
+from process_orchestrator.core.facts.values import Decision, EscalationKind, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from process_orchestrator.core.draft import Draft
+    from process_orchestrator.core.facts.events import EscalationResolved
+    from process_orchestrator.core.facts.state import Unit
+
+
+def about_process(draft: Draft, event: EscalationResolved) -> None:
+    """A decision about the plan, the intake or a failed stage."""
+    escalation = draft.escalations[event.escalation]
+    escalate.resolved(draft, escalation, event)
+    draft.stage_failure = None
+    if event.decision is Decision.APPROVE:
+        draft.plan_approved = True
+        schedule.begin_ready(draft)
+    elif event.decision is Decision.REJECT:
+        if not stage.propose_again(draft):
+            ending.fail(draft, gate.policy_failure("rejected", None))
+    elif event.decision is Decision.RETRY:
+        stage.propose(draft, plan_round=1)
+    elif event.decision is Decision.CHOOSE_TYPE and event.process_type is not None:
+        stage.take_type(draft, event.process_type, plan=event.plan, given=event.data, by="human")
+    else:  # abort; undoing what is done would begin here where the type says so
+        ending.fail(draft, gate.policy_failure("aborted", None))
+
+
+def about_unit(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
+    """A decision about one unit."""
+    escalation = draft.escalations[event.escalation]
+    escalate.resolved(draft, escalation, event)
+    if event.decision is Decision.RETRY and event.fresh_key and escalation.kind is EscalationKind.OUTCOME_UNKNOWN:
+        unit = replace(unit, outcome_unknown=False)  # a human answers for it that nothing was done
+    _DO[event.decision](draft, unit, event)
+
+
+def _approve(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
+    """The exact arguments are approved; the call is made under the key it was prepared with."""
+    unit = replace(unit, approved_digest=unit.digest)
+    if draft.is_map(unit):
+        maps.open_items(draft, replace(unit, rejected=tuple(sorted(set(event.reject_items)))))
+    else:
+        gate.proceed(draft, unit)
+
+
+def _reject(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
+    settle.settle_rejected(draft, unit, gate.policy_failure("rejected", unit))
+
+
+def _retry(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
+    if not draft.is_map(unit):
+        calling.prepare(draft, _afresh(draft, unit))
+    elif maps.all_closed(unit):
+        maps.collect(draft, unit)
+    else:
+        schedule.open_map(draft, unit)
+
+
+def _retry_with_input(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
+    calling.prepare(draft, replace(_afresh(draft, unit), override=event.data, approved_digest=None))
+
+
+def _use_output(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
+    schedule.close(
+        draft,
+        replace(
+            unit,
+            phase=Phase.DONE,
+            output=event.data,
+            failure=None,
+            outcome_unknown=False,
+            author=event.by,
+            author_assurance=event.assurance,
+        ),
+    )
+
+
+def _use_agent(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
+    calling.prepare(draft, replace(_afresh(draft, unit), only_agent=event.agent))
+
+
+def _skip(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
+    schedule.skip(draft, unit)
+
+
+def _abort(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
+    """Undoing what is done would begin here where the type says so."""
+    ending.fail(draft, gate.policy_failure("aborted", unit))
+
+
+def _afresh(draft: Draft, unit: Unit) -> Unit:
+    bound = unit.outcome_unknown and not keys.repeatable(draft.facts(unit))
+    return calling.afresh(unit, keep_agent=bound)
+
+
+_DO: Final[Mapping[Decision, Callable[[Draft, Unit, EscalationResolved], None]]] = {
+    Decision.APPROVE: _approve,
+    Decision.REJECT: _reject,
+    Decision.RETRY: _retry,
+    Decision.RETRY_WITH_INPUT: _retry_with_input,
+    Decision.USE_OUTPUT: _use_output,
+    Decision.ANSWER: _use_output,
+    Decision.USE_AGENT: _use_agent,
+    Decision.SKIP: _skip,
+    Decision.ABORT: _abort,
+}
+"""choose_type and raise_budget are never offered for a unit yet; a budget's own decisions join here."""

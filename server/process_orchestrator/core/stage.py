@@ -1,0 +1,153 @@
+"""The parts of a process's life that are no call of an agent: intake, planning, building the output.
+
+One stage at a time waits for an answer; its command can be given again from the state alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from process_orchestrator.core import ending, escalate, orders, schedule
+from process_orchestrator.core.codes import classify
+from process_orchestrator.core.facts.state import Failure
+from process_orchestrator.core.facts.values import ApprovalMode, Blame, EscalationKind, Outcome, Stage
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.draft import Draft
+    from process_orchestrator.core.facts.events import (
+        OutputBuilt,
+        PlanChecked,
+        PlanProposed,
+        StageFailed,
+        TaskClassified,
+    )
+    from process_orchestrator.core.facts.specs import PlanFacts
+    from process_orchestrator.core.facts.values import Ref, TypePin, Usage
+
+
+def start(draft: Draft) -> None:
+    """Begin with the plan that is given, else with planning, else with intake."""
+    spec = draft.spec
+    if spec.plan is not None:
+        follow(draft, spec.plan)
+    elif spec.type is not None:
+        propose(draft, plan_round=1)
+    else:
+        _await(draft, Stage.INTAKE)
+
+
+def follow(draft: Draft, plan: PlanFacts) -> None:
+    """Adopt a plan, and begin it unless it must be approved first."""
+    draft.stage = None
+    draft.adopt(plan)
+    if draft.spec.approval is ApprovalMode.PLAN:
+        draft.plan_approved = False
+        escalate.ask_about_process(draft, EscalationKind.PLAN)
+    else:
+        schedule.begin_ready(draft)
+
+
+def classified(draft: Draft, event: TaskClassified) -> bool:
+    if draft.stage is not Stage.INTAKE:
+        return False
+    bill(draft, event.usage)
+    take_type(draft, event.process_type, plan=event.plan, given=event.input, by=event.by)
+    return True
+
+
+def take_type(draft: Draft, pin: TypePin, *, plan: PlanFacts | None, given: Ref | None, by: str) -> None:
+    """Go on as a process of this type, with this input."""
+    draft.spec = replace(draft.spec, type=pin, input=given, classified_by=by)
+    if plan is not None:
+        follow(draft, plan)
+    else:
+        propose(draft, plan_round=1)
+
+
+def propose(draft: Draft, *, plan_round: int) -> None:
+    """Ask for a plan."""
+    draft.plan_round, draft.plan_proposed = plan_round, None
+    _await(draft, Stage.PLAN)
+
+
+def propose_again(draft: Draft) -> bool:
+    """Ask for another plan, if a round is left. A plan that was given has no rounds."""
+    if not 0 < draft.plan_round <= draft.spec.limits.replans:
+        return False
+    propose(draft, plan_round=draft.plan_round + 1)
+    return True
+
+
+def proposed(draft: Draft, event: PlanProposed) -> bool:
+    if draft.stage is not Stage.PLAN or draft.plan_proposed is not None or event.round != draft.plan_round:
+        return False
+    bill(draft, event.usage)
+    draft.plan_proposed = event.plan
+    _await(draft, Stage.PLAN)
+    return True
+
+
+def checked(draft: Draft, event: PlanChecked) -> bool:
+    if draft.stage is not Stage.PLAN or draft.plan_proposed is None:
+        return False
+    draft.plan_proposed, draft.plan_report = None, event.report
+    if event.ok and event.plan is not None:
+        follow(draft, event.plan)
+    elif not propose_again(draft):
+        facts = classify("loop")
+        failure = Failure(code="loop", blame=facts.blame, class_=facts.class_, detail=event.report)
+        escalate.ask_about_process(draft, EscalationKind.LOOP, failure)
+    return True
+
+
+def output_built(draft: Draft, event: OutputBuilt) -> bool:
+    if draft.stage is not Stage.OUTPUT:
+        return False
+    draft.stage, draft.output = None, event.output
+    ending.complete(draft)
+    return True
+
+
+def failed(draft: Draft, event: StageFailed) -> bool:
+    """A stage of the process failed. `map` and `collect` belong to their step, see `unit`."""
+    if event.stage is Stage.BRIEF:  # the package goes without prose
+        bill(draft, event.usage)
+        return True
+    if event.stage is not draft.stage:
+        return False
+    bill(draft, event.usage)
+    failure = failure_of(event)
+    if event.stage is Stage.INTAKE:
+        escalate.ask_about_process(draft, EscalationKind.INTAKE, failure)
+    elif event.stage is Stage.OUTPUT:
+        ending.fail(draft, replace(failure, blame=Blame.PLANNER))
+    elif not propose_again(draft):
+        escalate.ask_about_process(draft, EscalationKind.FAILED, failure)
+    return True
+
+
+def failure_of(event: StageFailed) -> Failure:
+    """A stage calls no agent, so nothing was done."""
+    return Failure(
+        code=event.code,
+        blame=event.blame,
+        class_=classify(event.code).class_,
+        outcome=Outcome.NOT_DONE,
+        step=event.step,
+        pointer=event.pointer,
+        message=event.message,
+        detail=event.detail,
+    )
+
+
+def bill(draft: Draft, usage: Usage) -> None:
+    """Count what a model billed; rules cost nothing and say nothing."""
+    if usage.usd_micros is not None or usage.tokens is not None:
+        draft.bill(usd_micros=usage.usd_micros, tokens=usage.tokens)
+
+
+def _await(draft: Draft, stage: Stage) -> None:
+    draft.stage = stage
+    draft.order(orders.stage_command(draft, stage))

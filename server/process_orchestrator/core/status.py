@@ -1,0 +1,46 @@
+"""Where a process stands, and what it waits for, told from its counters alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from process_orchestrator.core import keys
+from process_orchestrator.core.facts.values import Phase, Stage, Status, Why
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.draft import Draft
+    from process_orchestrator.core.facts.state import Unit
+
+
+def standing(draft: Draft) -> tuple[Status, Why | None]:
+    """Status and reason of a process that has not ended.
+
+    Until anything but its start is known it is queued: nothing of it may have begun.
+    """
+    if draft.stage is None and not draft.units_busy and draft.escalations_open:
+        return Status.WAITING_HUMAN, Why.HUMAN
+    if draft.before.seq == 0:
+        return Status.QUEUED, Why.QUEUE
+    return Status.RUNNING, _running_why(draft)
+
+
+def _running_why(draft: Draft) -> Why:
+    if draft.cancelling:
+        return Why.CANCEL
+    if draft.live_calls:
+        return Why.AGENT
+    if draft.stage in (Stage.INTAKE, Stage.PLAN):
+        return Why.MODEL
+    if draft.live_timers and draft.units_busy == len(draft.live_timers):  # all that is live waits for a timer
+        waiting = draft.units[keys.unit_of_call(keys.owner_of_timer(draft.live_timers[0]))]
+        return waiting.why or Why.TIMER
+    return Why.ENGINE
+
+
+def shown_phase(unit: Unit) -> Phase:
+    """The word of `steps[].status`: a mapped step asks or is escalated as soon as one of its items is."""
+    if unit.phase is not Phase.CALLING:
+        return unit.phase
+    if unit.items_asking:
+        return Phase.ASKING
+    return Phase.ESCALATED if unit.items_escalated else Phase.CALLING

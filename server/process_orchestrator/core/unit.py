@@ -1,0 +1,229 @@
+"""The life of a unit, read top to bottom. An absent pair is stale: it changes nothing.
+
+Needs no event: a unit leaves `waiting` when its last need closes (`schedule`), and any live phase when the process
+fails fast or is cancelled (`ending`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from msgspec.structs import replace
+
+from process_orchestrator.core import calling, ending, escalate, gate, keys, maps, resolve, schedule, settle, stage
+from process_orchestrator.core.codes import classify
+from process_orchestrator.core.facts.events import (
+    CallFailed,
+    CallLost,
+    CallPrepared,
+    CallSucceeded,
+    EscalationResolved,
+    Event,
+    ItemsCollected,
+    MapOpened,
+    StageFailed,
+    StepSkipped,
+    TimerFired,
+)
+from process_orchestrator.core.facts.state import Attempt, Failure, Unit
+from process_orchestrator.core.facts.values import EscalationKind, Outcome, Phase, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from process_orchestrator.core.draft import Draft
+
+
+def subject(draft: Draft, event: Event) -> Unit | None:
+    """The unit that an event is about, if it still waits for just this event."""
+    match event:
+        case CallPrepared() | CallSucceeded() | CallFailed() | CallLost():
+            unit = draft.units.get(keys.unit_of_call(event.call))
+            if unit is None or event.call != keys.call_id(unit.id, unit.call):
+                return None
+            return None if draft.is_map(unit) and not unit.skipping else unit
+        case MapOpened():
+            return _map_unit(draft, event.step)
+        case ItemsCollected():
+            return _collecting_unit(draft, event.step)
+        case StageFailed(stage=Stage.MAP, step=str(step)):
+            unit = _map_unit(draft, step)
+            return unit if unit is not None and unit.phase is Phase.PREPARING else None
+        case StageFailed(stage=Stage.COLLECT, step=str(step)):
+            return _collecting_unit(draft, step)
+        case StepSkipped():
+            return draft.units.get(event.unit)
+        case TimerFired():
+            unit = draft.units.get(keys.unit_of_call(keys.owner_of_timer(event.timer)))
+            return unit if unit is not None and unit.timer == event.timer else None
+        case EscalationResolved():
+            return draft.units.get(draft.escalations[event.escalation].unit or "")
+        case _:
+            return None
+
+
+def _map_unit(draft: Draft, step: str) -> Unit | None:
+    unit = draft.units.get(step)
+    return unit if unit is not None and draft.is_map(unit) and not unit.skipping else None
+
+
+def _collecting_unit(draft: Draft, step: str) -> Unit | None:
+    unit = _map_unit(draft, step)
+    return unit if unit is not None and unit.collecting else None
+
+
+def _prepared(draft: Draft, unit: Unit, event: CallPrepared) -> None:
+    if unit.skipping:  # a performer that knows no defaults: the agent is not called for a step that is skipped
+        schedule.close(draft, replace(unit, phase=Phase.SKIPPED))
+        return
+    tried, attempts, former = unit.agents_tried, unit.attempts, unit.agent
+    if former is not None and former.name != event.agent.name and event.agent.name not in tried:
+        tried, attempts = (*tried, former.name), 1
+    gate.proceed(
+        draft,
+        replace(
+            unit,
+            agent=event.agent,
+            agents_tried=tried,
+            attempts=attempts,
+            input=event.input,
+            digest=event.digest,
+            gate=event.gate,
+        ),
+    )
+
+
+def _skipped(draft: Draft, unit: Unit, event: StepSkipped) -> None:
+    schedule.close(draft, replace(unit, phase=Phase.SKIPPED, output=event.output))
+
+
+def _opened(draft: Draft, unit: Unit, event: MapOpened) -> None:
+    unit = replace(unit, count=event.count, digest=event.digest, input=event.items, gate=event.gate)
+    if event.count > draft.spec.limits.map_items:
+        settle.settle_by_plan(draft, replace(unit, count=None), _too_many(unit))
+    elif unit.gate is not None and unit.approved_digest != unit.digest:
+        escalate.ask(draft, unit, EscalationKind.APPROVAL)
+    else:
+        maps.open_items(draft, unit)
+
+
+def _too_many(unit: Unit) -> Failure:
+    return replace(gate.policy_failure("over_budget", unit), rule="map_items")
+
+
+def _succeeded(draft: Draft, unit: Unit, event: CallSucceeded) -> None:
+    unit = _billed(draft, unit, event)
+    draft.call_over(unit)
+    schedule.close(draft, replace(unit, phase=Phase.DONE, output=event.output, failure=None, outcome_unknown=False))
+
+
+def _failed(draft: Draft, unit: Unit, event: CallFailed) -> None:
+    if unit.phase is Phase.CALLING:
+        unit = _billed(draft, unit, event)
+        draft.call_over(unit)
+    failure = Failure(
+        code=event.code,
+        blame=event.blame,
+        class_=event.class_,
+        outcome=event.outcome,
+        step=unit.step,
+        call=event.call,
+        pointer=event.pointer,
+        rule=event.rule,
+        message=event.message,
+        detail=event.detail,
+    )
+    _settle(
+        draft,
+        _counted(draft, unit, failure, ms=event.ms),
+        failure,
+        settle.Trial(now=draft.now, jitter=event.jitter, retry_after_ms=event.retry_after_ms),
+    )
+
+
+def _lost(draft: Draft, unit: Unit, event: CallLost) -> None:
+    draft.call_over(unit)
+    facts = classify("lost")
+    failure = Failure(
+        code="lost", blame=facts.blame, class_=facts.class_, outcome=facts.outcome, step=unit.step, call=event.call
+    )
+    trial = settle.Trial(now=draft.now, jitter=event.jitter)
+    _settle(draft, _counted(draft, unit, failure, ms=0), failure, trial)
+
+
+def _settle(draft: Draft, unit: Unit, failure: Failure, trial: settle.Trial) -> None:
+    if draft.ending:
+        ending.call_ended(draft, unit, failure)
+    elif unit.skipping:  # the default of a step to be skipped cannot be evaluated: only a human can go on
+        escalate.ask(draft, unit, EscalationKind.FAILED)
+    else:
+        settle.settle(draft, unit, failure, trial)
+
+
+def _counted(draft: Draft, unit: Unit, failure: Failure, *, ms: int) -> Unit:
+    """The unit with a failed try in its books."""
+    attempt = Attempt(
+        call=failure.call or "", agent=unit.agent.name if unit.agent is not None else "", code=failure.code, ms=ms
+    )
+    kept = draft.spec.limits.tried_kept
+    return replace(
+        unit,
+        failure=failure,
+        tried=(*unit.tried, attempt)[-kept:],
+        outcome_unknown=unit.outcome_unknown or failure.outcome is Outcome.UNKNOWN,
+    )
+
+
+def _billed(draft: Draft, unit: Unit, event: CallSucceeded | CallFailed) -> Unit:
+    draft.bill(usd_micros=event.usd_micros, tokens=event.tokens)
+    return replace(
+        unit,
+        usd_micros=unit.usd_micros + (event.usd_micros or 0),
+        tokens=unit.tokens + (event.tokens or 0),
+        unknown_calls=unit.unknown_calls + (event.usd_micros is None),
+    )
+
+
+def _collected(draft: Draft, unit: Unit, event: ItemsCollected) -> None:
+    schedule.close(draft, replace(unit, phase=Phase.DONE, output=event.output, collecting=False, failure=None))
+
+
+def _stage_failed(draft: Draft, unit: Unit, event: StageFailed) -> None:
+    stage.bill(draft, event.usage)
+    settle.settle_by_plan(draft, replace(unit, collecting=False), stage.failure_of(event))
+
+
+def _again(draft: Draft, unit: Unit, event: TimerFired) -> None:
+    draft.timer_over(event.timer)
+    calling.prepare(draft, unit)
+
+
+class Rule(NamedTuple):
+    """What an event does to a unit in a phase, and every phase the unit may be in afterwards."""
+
+    do: Callable[[Draft, Unit, Any], None]
+    leads_to: tuple[Phase, ...]
+
+
+_BY_PLAN: Final = (Phase.ESCALATED, Phase.PREPARING, Phase.SKIPPED, Phase.FAILED)
+"""The fifth line of the settle table; preparing evaluates the default of a step to be skipped."""
+
+_SETTLED: Final = (Phase.BACKOFF, *_BY_PLAN)
+
+NEXT: Final[Mapping[tuple[Phase, type[Event]], Rule]] = {
+    (Phase.PREPARING, StepSkipped): Rule(_skipped, (Phase.SKIPPED,)),
+    (Phase.PREPARING, CallPrepared): Rule(_prepared, (Phase.ASKING, Phase.CALLING, *_BY_PLAN)),
+    (Phase.PREPARING, MapOpened): Rule(_opened, (Phase.ASKING, Phase.CALLING, *_BY_PLAN)),
+    (Phase.PREPARING, CallFailed): Rule(_failed, _SETTLED),
+    (Phase.PREPARING, StageFailed): Rule(_stage_failed, _BY_PLAN),
+    (Phase.ASKING, EscalationResolved): Rule(resolve.about_unit, (Phase.CALLING, *_BY_PLAN)),
+    (Phase.CALLING, CallSucceeded): Rule(_succeeded, (Phase.DONE,)),
+    (Phase.CALLING, CallFailed): Rule(_failed, _SETTLED),
+    (Phase.CALLING, CallLost): Rule(_lost, _SETTLED),
+    (Phase.CALLING, ItemsCollected): Rule(_collected, (Phase.DONE,)),
+    (Phase.CALLING, StageFailed): Rule(_stage_failed, _BY_PLAN),
+    (Phase.BACKOFF, TimerFired): Rule(_again, (Phase.PREPARING,)),
+    (Phase.ESCALATED, EscalationResolved): Rule(
+        resolve.about_unit, (Phase.PREPARING, Phase.CALLING, Phase.DONE, Phase.SKIPPED, Phase.FAILED)
+    ),
+}
