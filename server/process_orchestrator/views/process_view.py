@@ -310,7 +310,6 @@ def _warnings(state: Process, bodies: ProcessBodies, *, too_large: bool) -> list
     if state.unknown_calls:
         warnings.append(f"{state.unknown_calls} calls have an unknown price; the cost is a lower bound.")
     if too_large:
-        process_id = state.spec.process_id
         warnings.append(
             f"The output has {bodies.output_bytes} bytes and is left out here. Read it with "
             f"`orchestrator state {state.spec.process_id} --json`, or step by step with list_trace and data=true."

@@ -1,0 +1,97 @@
+"""Definitions and checks as prose: what can be done here, and what is wrong with what was written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from process_orchestrator.views.formats import one_line
+
+if TYPE_CHECKING:
+    from process_orchestrator.views import models as m
+
+
+def description_text(view: m.Description) -> str:
+    lines = [_action(action) for action in view.next_actions]
+    lines += [f"Warning: {one_line(each)}" for each in view.warnings]
+    if view.process_types is not None:
+        lines.append("Process types:")
+        lines += [_type_line(row) for row in view.process_types]
+    if view.contracts is not None:
+        lines.append("Contracts:")
+        lines += [_contract_line(row) for row in view.contracts]
+    if view.agents is not None:
+        lines.append("Agents:")
+        lines += [_agent_line(row) for row in view.agents]
+    if view.process_type is not None:
+        detail = view.process_type
+        lines += [_type_line(detail), f"Budget: {detail.budget_usd} USD", f"Input schema: {_json(detail.input)}"]
+        lines += [f"Output schema: {_json(detail.output)}", *(_problem(each) for each in detail.checks)]
+        lines.append(f"Definition: {_json(detail.definition)}")
+    if view.contract is not None:
+        detail = view.contract
+        lines += [_contract_line(detail), f"Input schema: {_json(detail.input)}"]
+        lines += [f"Output schema: {_json(detail.output)}", f"Errors: {_json(detail.errors)}"]
+        lines += [f"Price per call: {detail.price_usd or 'unknown'}", f"Definition: {_json(detail.definition)}"]
+    if view.agent is not None:
+        detail = view.agent
+        lines += [_agent_line(detail), f"Pin: {detail.pin}", f"Definition: {_json(detail.definition)}"]
+    lines.append(f"Models: {view.models}")
+    lines += [_problem(each) for each in view.problems]
+    return "\n".join(lines) + "\n"
+
+
+def validation_text(view: m.Validation) -> str:
+    if view.report is not None:
+        return check_text(view.report)
+    lines = ["Valid: the payload keeps the contract." if view.valid else "Not valid:"]
+    for error in view.errors:
+        expected = f", expected {_json(error.expected)}" if error.expected is not None else ""
+        got = f", got {_json(error.got)}" if error.got is not None else ""
+        lines.append(f"- {error.pointer or '/'}: {one_line(error.message)} ({error.rule}{expected}{got})")
+    return "\n".join([*lines, *(f"Warning: {one_line(each)}" for each in view.warnings)]) + "\n"
+
+
+def check_text(view: m.CheckReportView) -> str:
+    """What is wrong in which file, at which line, and how to mend it."""
+    problems = [(report.file, problem) for report in view.files for problem in report.problems]
+    errors = sum(problem.level == "error" for _, problem in problems)
+    lines = [_problem(problem, file=file) for file, problem in problems]
+    counted = f"{len(view.files)} files, {errors} errors, {len(problems) - errors} warnings"
+    return "\n".join([*lines, f"{'ok' if view.ok else 'not ok'}: {counted}."]) + "\n"
+
+
+def _action(action: m.NextAction) -> str:
+    call = f"{action.tool} {_json(action.args or {})}" if action.tool else f"`{action.command}`"
+    return f"Next: {call}. {action.reason}"
+
+
+def _type_line(row: m.ProcessTypeRow) -> str:
+    needs = ", ".join(row.input_required) or "nothing"
+    plan = "" if row.plan == "fixed" else " (no fixed plan: needs a model)"
+    steps = ", ".join(f"{each.contract} [{' '.join(each.agents) or 'no agent'}]" for each in row.map)
+    return f"- {row.name} {row.version}{plan}: {one_line(row.summary)} Input: {needs}. Uses {steps}."
+
+
+def _contract_line(row: m.ContractRow) -> str:
+    marks = [row.effect, *(["may need approval"] if row.approval else []), *([row.status] * (row.status != "active"))]
+    agents = " ".join(row.agents) or "no agent"
+    return f"- {row.name} {row.version} ({', '.join(marks)}): {one_line(row.summary)} [{agents}]"
+
+
+def _agent_line(row: m.AgentRow) -> str:
+    health = f", {row.health}" if row.health else ""
+    circuit = f", circuit {row.circuit}" if row.circuit and row.circuit != "closed" else ""
+    return f"- {row.name} ({row.kind}{health}{circuit}): {one_line(row.summary)} Serves {', '.join(row.serves)}."
+
+
+def _problem(problem: m.ProblemView, *, file: str | None = None) -> str:
+    place = f"{file or problem.file or '<text>'}:{problem.line}"
+    pointer = f" at {problem.pointer}" if problem.pointer else ""
+    fix = f" Fix: {one_line(problem.fix)}" if problem.fix else ""
+    return f"{place}: {problem.level} {problem.code}{pointer}: {one_line(problem.message)}{fix}"
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
