@@ -13,15 +13,13 @@ from typing import Final
 
 import fields
 
-ROW_CHARS_MAX: Final = 400  # keeps every pattern below cheap
+ROW_CHARS_MAX: Final = 250  # keeps every pattern below cheap
 ROWS_MAX: Final = 5_000
 
-NUMBER: Final = r"-?\d[\d.,' ]{0,17}\d|-?\d"
-MONEY: Final = rf"(?:[€$£]|[A-Z]{{3}})?\s?({NUMBER})(?:\s?(?:[€$£]|[A-Z]{{3}}))?"
-ROW: Final = re.compile(
-    rf"\s*(?:\d{{1,3}}[.)]?\s+)?(?P<text>\S(?:.*?\S)?)\s{{2,}}(?P<quantity>{NUMBER})\s*(?:x|pcs|h|hrs|Stk\.?)?\s{{2,}}"
-    rf"(?P<price>{MONEY})\s{{2,}}(?P<amount>{MONEY})\s*"
-)
+NUMBER: Final = r"-?\d(?:[.,' ]?\d){0,17}"
+MONEY: Final = re.compile(rf"(?:[€$£]|[A-Z]{{3}})?\s?({NUMBER})(?:\s?(?:[€$£]|[A-Z]{{3}}))?")
+QUANTITY: Final = re.compile(rf"({NUMBER})\s?(?:x|pcs|h|hrs|Stk\.?)?")
+POSITION: Final = re.compile(r"\d{1,3}[.)]?")
 LABELS: Final = {
     "number": r"(?:invoice|rechnung)(?:\s*(?:no\.?|number|nr\.?|nummer|#)|s-?(?:nr\.?|nummer))",
     "issued": r"(?:invoice |issue |rechnungs)?(?:date|datum)",
@@ -35,7 +33,7 @@ LABELS: Final = {
     "total": r"(?:grand |invoice )?total(?: incl\.? (?:vat|tax))?|amount due|gesamt(?:betrag)?|summe",
 }
 LABELLED: Final = {
-    name: re.compile(rf"\s*(?:{label})\s*(?::|\s{{2,}}|\t|(?<=[.#])\s)\s*(?P<value>\S.*?)\s*", re.IGNORECASE)
+    name: re.compile(rf"(?:{label})\s*(?::|\s{{2,}}|(?<=[.#])\s)\s*(?P<value>\S.*)", re.IGNORECASE)
     for name, label in LABELS.items()
 }
 MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -46,7 +44,7 @@ def read(document: str) -> fields.Invoice:
 
     Raises UnreadableError when nothing says that this is an invoice, IncompleteError when a field is missing.
     """
-    rows = [row[:ROW_CHARS_MAX].replace("\t", "    ") for row in document.splitlines()[:ROWS_MAX]]
+    rows = [row.replace("\t", "    ")[:ROW_CHARS_MAX].strip() for row in document.splitlines()[:ROWS_MAX]]
     found = _labelled(rows)
     if "number" not in found or "total" not in found:
         raise fields.UnreadableError("the text has no invoice number and no total, so it is no invoice")
@@ -73,7 +71,7 @@ def _labelled(rows: list[str]) -> dict[str, str]:
     """Collect the first value of each label; a row of the table is never one."""
     found: dict[str, str] = {}
     for row in rows:
-        if ROW.fullmatch(row):
+        if _line(row):
             continue
         for name, pattern in LABELLED.items():
             match = pattern.fullmatch(row)
@@ -84,19 +82,26 @@ def _labelled(rows: list[str]) -> dict[str, str]:
 
 
 def _lines(rows: list[str]) -> list[fields.Line]:
-    lines: list[fields.Line] = []
-    for row in rows:
-        match = ROW.fullmatch(row)
-        if match:
-            lines.append(
-                fields.line(
-                    description=fields.clean(match["text"], limit=fields.DESCRIPTION_CHARS_MAX),
-                    quantity=_number(match["quantity"], "a quantity"),
-                    unit_price=_money(match["price"], "a unit price"),
-                    line_amount=_money(match["amount"], "a line amount"),
-                )
-            )
-    return lines
+    return [line for line in map(_line, rows) if line]
+
+
+def _line(row: str) -> fields.Line | None:
+    """Read a row of the table: cells apart by two spaces or more, the last three quantity, unit price, amount."""
+    cells = re.split(r"\s{2,}", row)
+    if len(cells) > 4 and POSITION.fullmatch(cells[0]):
+        del cells[0]
+    if len(cells) < 4:
+        return None
+    *words, quantity, unit_price, line_amount = cells
+    counted = QUANTITY.fullmatch(quantity)
+    if not (counted and MONEY.fullmatch(unit_price) and MONEY.fullmatch(line_amount)):
+        return None
+    return fields.line(
+        description=fields.clean(" ".join(words), limit=fields.DESCRIPTION_CHARS_MAX),
+        quantity=_number(counted[1], "a quantity"),
+        unit_price=_money(unit_price, "a unit price"),
+        line_amount=_money(line_amount, "a line amount"),
+    )
 
 
 def _letterhead(rows: list[str]) -> str:
@@ -106,7 +111,7 @@ def _letterhead(rows: list[str]) -> str:
 
 
 def _money(text: str, field: str) -> Decimal:
-    match = re.fullmatch(MONEY, text.strip())
+    match = MONEY.fullmatch(text.strip())
     if not match:
         raise fields.IncompleteError(f"{field} is missing or no amount")
     return _number(match[1], field)

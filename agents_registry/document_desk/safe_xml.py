@@ -7,7 +7,7 @@ decide.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
@@ -41,7 +41,7 @@ class _Events:
     def text(self, data: str) -> None:
         self.builder.data(data)
 
-    def refuse(self, *_declaration: object) -> None:
+    def refuse(self, *_declaration: object) -> NoReturn:
         raise UnreadableError("the XML has a document type declaration; declarations and entities are refused")
 
 

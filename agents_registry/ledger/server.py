@@ -19,7 +19,7 @@ import math
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -31,7 +31,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from typing_extensions import TypedDict  # what the SDK wants below Python 3.12; it comes with the SDK
 
-BUSY_WAIT_S: Final = 5.0
+BUSY_WAIT_S: Final = 2.0
 KEY_CHARS_MAX: Final = 200
 TEXT_CHARS_MAX: Final = 300
 
@@ -143,7 +143,7 @@ def void_invoice(id: str, reason: str = "") -> Voided:  # noqa: A002 - the contr
 
 
 @contextmanager
-def _transaction() -> Iterator[sqlite3.Connection]:
+def _transaction() -> Generator[sqlite3.Connection]:
     """One write transaction, committed to disk on the way out. Opened anew for each call: threads share nothing."""
     path = Path(os.environ.get("LEDGER_DB", "ledger.db"))
     path.parent.mkdir(parents=True, exist_ok=True)

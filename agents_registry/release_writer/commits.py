@@ -91,8 +91,8 @@ def read_diff(text: str) -> DiffSize:
 
 def _entries(text: str) -> Iterator[Commit]:
     heads = list(ENTRY.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    for head, end in zip(heads, ends, strict=True):
+    ends = [*(head.start() for head in heads[1:]), len(text)]
+    for head, end in zip(heads, ends, strict=False):  # an empty log has an end, but no head
         message = text[head.end() : end].strip("\n")
         subject = _one_line(message.partition("\n")[0])
         conventional = CONVENTIONAL.fullmatch(subject)

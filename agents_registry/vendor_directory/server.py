@@ -117,6 +117,12 @@ class Handler(BaseHTTPRequestHandler):
                 return HTTPStatus.BAD_REQUEST, {"error": "bad_path", "message": "ask for /vendors/TAX_ID"}
 
 
+class Server(ThreadingHTTPServer):
+    """A thread for each connection."""
+
+    request_queue_size = 128  # the default of 5 makes a burst of callers wait a second for TCP to try again
+
+
 def _compared(*, given: str, on_file: str) -> str:
     if not given:
         return "not_given"
@@ -130,7 +136,7 @@ def main() -> None:
     parser.add_argument("--db", type=Path, default=Path(os.environ.get("VENDOR_DB", "vendors.db")))
     arguments = parser.parse_args()
     Handler.directory = Directory(arguments.db)
-    ThreadingHTTPServer(("127.0.0.1", arguments.port), Handler).serve_forever()
+    Server(("127.0.0.1", arguments.port), Handler).serve_forever()
 
 
 if __name__ == "__main__":
