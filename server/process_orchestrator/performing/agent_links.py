@@ -1,0 +1,112 @@
+"""From an agent's file to a live link: placeholders filled in, secrets read, the right transport chosen."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.parse import urlencode
+
+import anyio.abc
+
+from process_orchestrator.checking.definitions import Agent
+from process_orchestrator.core.errors import AgentCallError
+from process_orchestrator.core.facts.values import FailureClass
+from process_orchestrator.core.limits import BODY_DEPTH_MAX
+from process_orchestrator.performing.child_process import ChildLog, Launch, Lifeline
+from process_orchestrator.performing.credentials import credentials
+from process_orchestrator.performing.http_agent import HttpLink, HttpTarget
+from process_orchestrator.performing.links import Link
+from process_orchestrator.performing.mcp_agent import McpLink, http_opener, stdio_opener
+from process_orchestrator.performing.secrets import Secrets, is_reference
+from process_orchestrator.performing.supervise import Supervised
+from process_orchestrator.performing.supervised_link import SupervisedLink
+
+
+class LinkMaker:
+    """Makes links for one pool. Nothing is opened before a link's first call."""
+
+    def __init__(
+        self, *, home: Path, state_dir: Path, secrets: Secrets, lifeline: Lifeline, tasks: anyio.abc.TaskGroup
+    ) -> None:
+        self._home, self._state_dir = home, state_dir
+        self._secrets, self._lifeline, self._tasks = secrets, lifeline, tasks
+
+    async def make(self, agent: Agent) -> Link:
+        """A link for the agent as it is defined now. Raises AgentCallError where its kind cannot be called."""
+        transport = agent.transport
+        if transport.kind == "mcp_stdio":
+            return self._mcp_stdio(agent)
+        if transport.kind == "mcp_http":
+            return await self._mcp_http(agent)
+        if transport.kind == "http":
+            return self._http(agent)
+        raise AgentCallError(
+            "unreachable",
+            f"this version does not call agents of kind {transport.kind}",
+            class_=FailureClass.PERMANENT,
+        )
+
+    def _mcp_stdio(self, agent: Agent) -> McpLink:
+        async def launch() -> Launch:
+            return await self._launch(agent, agent.transport.command, {})
+
+        opener = stdio_opener(
+            launch, lifeline=self._lifeline, body_bytes_max=agent.limits.output_bytes, depth_max=BODY_DEPTH_MAX
+        )
+        return McpLink(agent.name, opener, tasks=self._tasks)
+
+    async def _mcp_http(self, agent: Agent) -> McpLink:
+        transport = agent.transport
+        found = await credentials(transport.auth, self._secrets, folder=self._folder(agent))
+        url = self._filled(transport.url or "")
+        if found.query:
+            url += ("&" if "?" in url else "?") + urlencode(found.query)
+        opener = http_opener(
+            url,
+            headers=found.headers,
+            allow_loopback=transport.allow_loopback,
+            body_bytes_max=agent.limits.output_bytes,
+            depth_max=BODY_DEPTH_MAX,
+        )
+        return McpLink(agent.name, opener, tasks=self._tasks)
+
+    def _http(self, agent: Agent) -> Link:
+        transport = agent.transport
+        supervised: Supervised | None = None
+        if transport.start_command:
+
+            async def launch(port: int) -> Launch:
+                return await self._launch(agent, transport.start_command, {"port": str(port)})
+
+            supervised = Supervised(launch, ready=transport.start_ready, lifeline=self._lifeline, tasks=self._tasks)
+
+        async def target() -> HttpTarget:
+            filled = {} if supervised is None else {"port": str(await supervised.port())}
+            return HttpTarget(
+                base_url=self._filled(transport.url or "", filled),
+                allow_loopback=transport.allow_loopback or supervised is not None,
+                credentials=await credentials(transport.auth, self._secrets, folder=self._folder(agent)),
+            )
+
+        link = HttpLink(target, output_bytes=agent.limits.output_bytes)
+        return link if supervised is None else SupervisedLink(link, supervised)
+
+    async def _launch(self, agent: Agent, command: tuple[str, ...], filled: dict[str, str]) -> Launch:
+        folder = self._folder(agent)
+        env: dict[str, str] = {}
+        for name, text in agent.transport.env.items():
+            value = self._filled(text, filled)
+            if is_reference(value):
+                value = (await self._secrets.resolve(value, folder=folder)).reveal()
+            env[name] = value
+        log = ChildLog(self._state_dir / "logs" / f"{agent.name}.log", mask=self._secrets.mask_text)
+        return Launch([self._filled(part, filled) for part in command], cwd=folder, env=env, log=log)
+
+    def _folder(self, agent: Agent) -> Path:
+        return (self._home / agent.source.path).parent
+
+    def _filled(self, text: str, more: dict[str, str] | None = None) -> str:
+        known = {"python": sys.executable, "home": str(self._home), "state": str(self._state_dir), **(more or {})}
+        for name, value in known.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text

@@ -1,0 +1,176 @@
+"""InvokeAgent: one call of one agent, and the judgement of its answer against the pinned contract.
+
+Every way in which a call can end is one event here: a value that keeps the contract, or a code with blame and outcome.
+How the agent is reached is the pool's; what follows from a failure is the core's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from process_orchestrator.checking.compiled import CompiledContract
+from process_orchestrator.checking.validate import check_value, read_stored
+from process_orchestrator.core.errors import AgentCallError, BodyError
+from process_orchestrator.core.facts.commands import InvokeAgent
+from process_orchestrator.core.facts.events import CallSucceeded
+from process_orchestrator.core.facts.specs import DeclaredError
+from process_orchestrator.core.facts.values import Effect, Fact, Idempotency
+from process_orchestrator.core.ports import Body, Clock, Performed
+from process_orchestrator.performing.agent_pool import AgentPool, Answer
+from process_orchestrator.performing.failure import Failed, Spent, body_of, call_failed
+from process_orchestrator.performing.links import AgentCall
+from process_orchestrator.performing.pinned import BodyCache, Pinned
+
+UNSENT: Final = frozenset({"unreachable"})
+"""Codes of calls that never reached the agent, which nobody bills."""
+
+
+class Accepted(Fact, frozen=True, kw_only=True):
+    """An answer that keeps its contract."""
+
+    body: Body
+
+
+class Invoker:
+    """Answers InvokeAgent. `from_caller` tells whether a call's arguments come from `$.input` alone."""
+
+    def __init__(
+        self,
+        *,
+        bodies: BodyCache,
+        pinned: Pinned,
+        agents: AgentPool,
+        clock: Clock,
+        from_caller: Callable[[str, str], bool],
+    ) -> None:
+        self._bodies, self._pinned, self._agents, self._clock = bodies, pinned, agents, clock
+        self._from_caller = from_caller
+
+    async def invoke(self, command: InvokeAgent, *, delivery: int, heartbeat: Callable[[], None]) -> Performed:
+        if delivery > 1 and not repeatable(command):
+            message = "an engine ended in the middle of this call; what must not be repeated is not repeated"
+            return call_failed(command.call, Failed(code="lost", message=message), clock=self._clock)
+        contract = await self._pinned.contract(command.contract.sha256)
+        data = await self._bodies.data(command.input)
+        heartbeat()
+        started = time.perf_counter()
+        price = contract.contract.price_usd_micros
+        try:
+            bind = await self._pinned.bind(command.agent, command.contract)
+            # Parsed anew: an agent in this process may keep and change its arguments.
+            answer = await self._agents.call(command.agent.name, bind, read_stored(data), call_of(command, contract))
+        except AgentCallError as error:
+            spent = Spent(
+                usd_micros=0 if error.code in UNSENT else price,
+                ms=int((time.perf_counter() - started) * 1000),
+            )
+            return self._failed(command, contract, Failed.of(error), spent)
+        spent = Spent(
+            usd_micros=price if answer.usd_micros is None else answer.usd_micros, tokens=answer.tokens, ms=answer.ms
+        )
+        judged = self._judged(contract, read_stored(data), answer)
+        if isinstance(judged, Failed):
+            return self._failed(command, contract, judged, spent)
+        self._bodies.keep(judged.body)
+        event = CallSucceeded(
+            at=self._clock.now_ms(),
+            call=command.call,
+            output=judged.body.ref,
+            usd_micros=spent.usd_micros,
+            tokens=spent.tokens,
+            ms=spent.ms,
+        )
+        return Performed(event=event, bodies=(judged.body,))
+
+    def _judged(self, contract: CompiledContract, given: Any, answer: Answer) -> Accepted | Failed:
+        """The answer against size, depth, output contract and `ensures`, in this order."""
+        definition = contract.contract
+        value = answer.value
+        try:
+            data = check_value(value, max_bytes=definition.output_bytes, depth=definition.depth)
+            if self._agents.secrets.leaked_in(data):
+                value = self._agents.secrets.mask_value(value)
+                data = check_value(value, max_bytes=definition.output_bytes, depth=definition.depth)
+        except BodyError as error:
+            return Failed(code=error.code, message=error.message, pointer=error.pointer or None, stderr=answer.stderr)
+        problems = contract.output_problems(value)
+        if problems:
+            first = problems[0]
+            return Failed(
+                code="output_mismatch",
+                message=first.message,
+                pointer=first.pointer,
+                rule=first.rule,
+                answer=value,
+                problems=problems,
+                stderr=answer.stderr,
+            )
+        broken = contract.ensures_failed(given, value)
+        if broken is not None:
+            return Failed(
+                code="ensures_failed", message=broken.message, rule=broken.id, answer=value, stderr=answer.stderr
+            )
+        return Accepted(body=body_of(data))
+
+    def _failed(self, command: InvokeAgent, contract: CompiledContract, failed: Failed, spent: Spent) -> Performed:
+        definition = contract.contract
+        declared: DeclaredError | None = definition.errors.get(failed.code)
+        masked = self._agents.secrets
+        retry_after = failed.retry_after_ms
+        if declared is not None and failed.code not in definition.retry_after:
+            retry_after = None
+        if declared is None and failed.code not in OWN_CODES:
+            message = f"{failed.code} is no error that {definition.name} declares: {failed.message}"
+            failed = Failed(code="undeclared_error", message=message, answer=failed.answer, stderr=failed.stderr)
+        shown = Failed(
+            code=failed.code,
+            message=masked.mask_text(failed.message),
+            class_=failed.class_,
+            blame=failed.blame,
+            outcome=failed.outcome,
+            pointer=failed.pointer,
+            rule=failed.rule,
+            answer=masked.mask_value(failed.answer),
+            problems=failed.problems,
+            stderr=None if failed.stderr is None else masked.mask_text(failed.stderr),
+            retry_after_ms=retry_after,
+        )
+        return call_failed(
+            command.call,
+            shown,
+            clock=self._clock,
+            declared=declared,
+            from_caller=self._from_caller(command.process, command.call),
+            spent=spent,
+        )
+
+
+OWN_CODES: Final = frozenset(
+    {
+        *("unreachable", "timeout", "lost", "not_json", "duplicate_key", "not_finite", "too_deep", "too_large"),
+        *("output_mismatch", "ensures_failed", "undeclared_error", "drifted", "circuit_open"),
+    }
+)
+"""Codes that this room and the transports give; any other must be declared by the contract."""
+
+
+def repeatable(command: InvokeAgent) -> bool:
+    """Whether a call may be sent again although an earlier delivery of it may have been carried out."""
+    return command.effect in {Effect.NONE, Effect.READ} or command.idempotency is not Idempotency.UNSAFE
+
+
+def call_of(command: InvokeAgent, contract: CompiledContract) -> AgentCall:
+    """What the transports learn of a call."""
+    return AgentCall(
+        process=command.process,
+        call=command.call,
+        contract=f"{command.contract.name}@{command.contract.version}",
+        key=command.key,
+        timeout_ms=command.timeout_ms,
+        output_bytes=contract.contract.output_bytes,
+        depth=contract.contract.depth,
+        keyed=contract.contract.key_field is not None,
+        lineage=(*command.lineage, command.process),
+    )

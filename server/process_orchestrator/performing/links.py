@@ -1,0 +1,43 @@
+"""What the agent pool asks of a way to an agent, whatever the transport: one call in, one neutral reply out."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from process_orchestrator.core.facts.values import Fact
+from process_orchestrator.core.limits import BODY_BYTES_MAX, BODY_DEPTH_MAX
+from process_orchestrator.performing.answer import Reply
+
+
+class AgentCall(Fact, frozen=True, kw_only=True):
+    """One call, beside its arguments. `timeout_ms` counts from the moment that the agent has a free place."""
+
+    process: str
+    call: str
+    contract: str  # name@version
+    key: str
+    timeout_ms: int
+    output_bytes: int = BODY_BYTES_MAX
+    depth: int = BODY_DEPTH_MAX
+    keyed: bool = False  # the contract takes the key: an HTTP agent also gets it as Idempotency-Key
+    lineage: tuple[str, ...] = ()
+
+
+class Link(Protocol):
+    """A live way to one agent, shared by concurrent calls. Opened by its first call."""
+
+    @property
+    def usable(self) -> bool:
+        """False once it is lost for good; the pool then makes a new one."""
+        ...
+
+    @property
+    def pid(self) -> int | None: ...
+
+    async def call(self, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall) -> Reply:
+        """One call, within `call.timeout_ms`. Raises AgentCallError and nothing else."""
+        ...
+
+    async def aclose(self) -> None:
+        """End it and all that it started, within the kill grace."""
+        ...

@@ -1,0 +1,104 @@
+"""The performer of this machine: carries out local and outward commands; every failure of theirs is an event.
+
+It only hands each command to the room that answers it. Above it stands a host, which makes the event durable; below it
+are the rooms `prepare`, `collect`, `invoke`, and the agent pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from process_orchestrator.checking.compiled import Compiler
+from process_orchestrator.core.facts.commands import (
+    BuildOutput,
+    CheckPlan,
+    ClassifyTask,
+    CollectItems,
+    Command,
+    InvokeAgent,
+    OpenEscalation,
+    OpenMap,
+    PrepareCall,
+    ProposePlan,
+    WriteBrief,
+)
+from process_orchestrator.core.facts.events import StageFailed
+from process_orchestrator.core.facts.values import Blame, Stage
+from process_orchestrator.core.ports import Artifacts, Clock, Performed
+from process_orchestrator.performing.agent_pool import AgentPool
+from process_orchestrator.performing.collect import Collector
+from process_orchestrator.performing.escalation_package import build
+from process_orchestrator.performing.invoke import Invoker
+from process_orchestrator.performing.pinned import BodyCache, Pinned
+from process_orchestrator.performing.prepare import Preparer
+from process_orchestrator.performing.scopes import Scopes
+
+
+class PackageBuilder(Protocol):
+    """Computes the evidence package of a question."""
+
+    def __call__(
+        self, command: OpenEscalation, *, artifacts: Artifacts, compiler: Compiler, at: int
+    ) -> Awaitable[Performed]: ...
+
+
+class LocalPerformer:
+    """The `Performer` of all hosts. Owns its caches; one per engine."""
+
+    def __init__(
+        self,
+        artifacts: Artifacts,
+        compiler: Compiler,
+        agents: AgentPool,
+        clock: Clock,
+        *,
+        build_package: PackageBuilder = build,
+    ) -> None:
+        self._artifacts, self._compiler, self._clock = artifacts, compiler, clock
+        self._build_package = build_package
+        bodies = BodyCache(artifacts)
+        pinned, scopes = Pinned(artifacts, compiler), Scopes(bodies)
+        self._preparer = Preparer(bodies=bodies, pinned=pinned, scopes=scopes, clock=clock, knows=agents.knows)
+        self._collector = Collector(bodies=bodies, pinned=pinned, scopes=scopes, preparer=self._preparer, clock=clock)
+        self._invoker = Invoker(
+            bodies=bodies, pinned=pinned, agents=agents, clock=clock, from_caller=self._preparer.from_caller
+        )
+
+    async def perform(self, command: Command, *, delivery: int, heartbeat: Callable[[], None]) -> Performed:
+        """Carry out a command; `delivery` is 1 the first time. Raises StorageError where a body cannot be read."""
+        if isinstance(command, PrepareCall):
+            return await self._preparer.prepare(command)
+        if isinstance(command, InvokeAgent):
+            return await self._invoker.invoke(command, delivery=delivery, heartbeat=heartbeat)
+        if isinstance(command, OpenMap):
+            return await self._collector.open_map(command)
+        if isinstance(command, CollectItems):
+            return await self._collector.collect(command)
+        if isinstance(command, BuildOutput):
+            return await self._collector.build_output(command)
+        if isinstance(command, OpenEscalation):
+            return await self._build_package(
+                command, artifacts=self._artifacts, compiler=self._compiler, at=self._clock.now_ms()
+            )
+        return self._without_model(command)
+
+    def _without_model(self, command: Command) -> Performed:
+        """The answer to what needs a model: none is set up, so the stage fails and the rules go on."""
+        if isinstance(command, ClassifyTask):
+            stage = Stage.INTAKE
+        elif isinstance(command, (ProposePlan, CheckPlan)):
+            stage = Stage.PLAN
+        elif isinstance(command, WriteBrief):
+            stage = Stage.BRIEF
+        else:
+            raise TypeError(f"{type(command).__name__} is a host's command, none of the performer's")
+        event = StageFailed(
+            at=self._clock.now_ms(),
+            stage=stage,
+            code="no_model",
+            blame=Blame.POLICY,
+            escalation=command.escalation if isinstance(command, WriteBrief) else None,
+            message="no model is set up for this",
+        )
+        return Performed(event=event)

@@ -1,0 +1,226 @@
+"""PrepareCall: the arguments of one call, built and checked; the agent chosen; the approval it needs named.
+
+Touches artifacts only. Nothing is sent from here, so every failure is `not_done`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from process_orchestrator.checking.compiled import BindingError, CompiledContract, CompiledStep, Scope
+from process_orchestrator.checking.validate import check_value
+from process_orchestrator.core.assurance import highest
+from process_orchestrator.core.errors import BodyError
+from process_orchestrator.core.facts.commands import PlanContext, PrepareCall
+from process_orchestrator.core.facts.events import CallPrepared, StepSkipped
+from process_orchestrator.core.facts.specs import Gate
+from process_orchestrator.core.facts.values import AgentPin, ApprovalMode, Assurance, Blame, Effect, Fact
+from process_orchestrator.core.ports import Clock, Performed
+from process_orchestrator.performing.failure import Failed, body_of, call_failed
+from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
+from process_orchestrator.performing.scopes import Scopes
+
+INPUT_BYTES_MAX: Final = 32_000_000
+INPUT_DEPTH_MAX: Final = 200
+"""Arguments are made of bodies that were capped one by one; these bounds only keep native code safe."""
+
+ORIGINS_MAX: Final = 4096
+"""Calls whose origin is remembered between prepare and invoke. One that is forgotten is blamed on the plan."""
+
+
+class Arguments(Fact, frozen=True, kw_only=True):
+    """The arguments of one call, checked."""
+
+    data: bytes  # stored form, idempotency field filled in
+    digest: str
+
+
+class RefusedCallError(Exception):
+    """The call may not be made as the plan makes it. Becomes CallFailed."""
+
+    def __init__(self, failed: Failed, *, from_caller: bool = False) -> None:
+        super().__init__(failed.code)
+        self.failed, self.from_caller = failed, from_caller
+
+
+class Preparer:
+    """Answers PrepareCall. `knows` tells whether an agent of a name exists now."""
+
+    def __init__(
+        self, *, bodies: BodyCache, pinned: Pinned, scopes: Scopes, clock: Clock, knows: Callable[[str], bool]
+    ) -> None:
+        self._bodies, self._pinned, self._scopes, self._clock, self._knows = bodies, pinned, scopes, clock, knows
+        self._origins: Recent[bool] = Recent(ORIGINS_MAX)
+
+    async def prepare(self, command: PrepareCall) -> Performed:
+        step = (await self._pinned.plan(command.context.plan)).step(command.step)
+        scope = await self._scopes.of(command.context)
+        try:
+            if command.item is not None:
+                scope = self._scopes.of_item(step, command.context, scope, command.item)
+            if command.default_only:
+                return self.skipped(command.unit, step, scope, reason="default")
+            if command.override is None and not self._applies(step, scope, item=command.item is not None):
+                return self.skipped(command.unit, step, scope, reason="condition")
+            return await self._prepared(command, step, scope)
+        except BindingError as error:
+            failed = Failed(code=error.code, message=error.message, blame=error.blame, pointer=error.pointer)
+            return call_failed(command.call, failed, clock=self._clock)
+        except RefusedCallError as refused:
+            return call_failed(command.call, refused.failed, clock=self._clock, from_caller=refused.from_caller)
+
+    def from_caller(self, process: str, call: str) -> bool:
+        """Whether all arguments of a call that was prepared here come from `$.input` alone."""
+        return self._origins.get(f"{process}/{call}") is True
+
+    async def approval(
+        self, step: CompiledStep, scope: Scope, arguments: dict[str, Any], *, mode: ApprovalMode, context: PlanContext
+    ) -> Gate | None:
+        """The approval that a call needs: its contract's and step's own, and under every_step any with an effect."""
+        gate = step.gate(scope, arguments)
+        if mode is not ApprovalMode.EVERY_STEP or step.contract is None or context.type is None:
+            return gate
+        contract = (await self._pinned.contract(step.contract.sha256)).contract
+        if contract.effect not in {Effect.WRITE, Effect.IRREVERSIBLE}:
+            return gate
+        policy = (await self._pinned.document(context.type.sha256)).get("escalation", {})
+        level = Assurance(policy.get("min_assurance", Assurance.A2))
+        return stricter(gate, Gate(role=policy.get("role", "approver"), min_assurance=level))
+
+    def _applies(self, step: CompiledStep, scope: Scope, *, item: bool) -> bool:
+        """A map's condition is asked once for the whole map, unless it looks at the item."""
+        return (item and not looks_at_item(step)) or step.applies(scope)
+
+    def skipped(self, unit: str, step: CompiledStep, scope: Scope, *, reason: str) -> Performed:
+        if step.step.default is msgspec.UNSET:
+            return Performed(event=StepSkipped(at=self._clock.now_ms(), unit=unit, reason=reason))
+        body = body_of(stored(step.default(scope)))
+        self._bodies.keep(body)
+        event = StepSkipped(at=self._clock.now_ms(), unit=unit, reason=reason, output=body.ref)
+        return Performed(event=event, bodies=(body,))
+
+    async def _prepared(self, command: PrepareCall, step: CompiledStep, scope: Scope) -> Performed:
+        assert step.contract is not None  # a checked plan gives every called step one
+        contract = await self._pinned.contract(step.contract.sha256)
+        given, blame = await self._given(command, step, scope)
+        arguments = checked(contract, given, sha256_of_contract=step.contract.sha256, key=command.key, blame=blame)
+        agent, why = choose(step, tried=command.tried, only=command.only_agent, knows=self._knows)
+        gate = await self.approval(step, scope, given, mode=command.approval, context=command.context)
+        body = body_of(arguments.data)
+        self._bodies.keep(body)
+        self._origins.put(f"{command.process}/{command.call}", blame("") is Blame.CALLER)
+        event = CallPrepared(
+            at=self._clock.now_ms(),
+            call=command.call,
+            agent=agent,
+            why_agent=why,
+            input=body.ref,
+            digest=arguments.digest,
+            reserve_usd_micros=contract.contract.price_usd_micros,
+            gate=gate,
+        )
+        return Performed(event=event, bodies=(body,))
+
+    async def _given(
+        self, command: PrepareCall, step: CompiledStep, scope: Scope
+    ) -> tuple[dict[str, Any], Callable[[str], Blame]]:
+        """The arguments before they are checked, and whose fault each part of them would be."""
+        if command.override is None:
+            return step.arguments(scope), step.blame
+        return await self._bodies.value(command.override), _of_caller
+
+
+def checked(
+    contract: CompiledContract,
+    given: dict[str, Any],
+    *,
+    sha256_of_contract: str,
+    key: str,
+    blame: Callable[[str], Blame],
+) -> Arguments:
+    """Arguments in their stored form with the idempotency field filled, and their digest without it.
+
+    Raises RefusedCallError: input_mismatch with the first pointer, or requires_failed.
+    """
+    field = contract.contract.key_field
+    if field is not None and field in given:
+        given = {name: value for name, value in given.items() if name != field}
+    plain = stored(given)
+    digest = digest_of(sha256_of_contract, plain)
+    if field is not None:
+        given = {**given, field: key}
+    problems = contract.input_problems(given)
+    if problems:
+        first = problems[0]
+        failed = Failed(
+            code="input_mismatch",
+            message=first.message,
+            pointer=first.pointer,
+            rule=first.rule,
+            problems=problems,
+        )
+        raise RefusedCallError(failed, from_caller=blame(first.pointer) is Blame.CALLER)
+    broken = contract.requires_failed(given)
+    if broken is not None:
+        failed = Failed(code="requires_failed", message=broken.message, rule=broken.id)
+        raise RefusedCallError(failed, from_caller=blame("") is Blame.CALLER)
+    return Arguments(data=plain if field is None else stored(given), digest=digest)
+
+
+def stored(value: Any) -> bytes:
+    """The stored form of a value that bindings made. Raises RefusedCallError where it is none: an expression gave NaN."""
+    try:
+        return check_value(value, max_bytes=INPUT_BYTES_MAX, depth=INPUT_DEPTH_MAX)
+    except BodyError as error:
+        raise RefusedCallError(Failed(code="input_mismatch", message=error.message, pointer=error.pointer)) from error
+
+
+def digest_of(contract_sha256: str, arguments: bytes) -> str:
+    """What an approval is bound to: sha256 of {arguments, contract}, stored form."""
+    return sha256(b'{"arguments":' + arguments + b',"contract":"' + contract_sha256.encode() + b'"}').hexdigest()
+
+
+def choose(
+    step: CompiledStep, *, tried: tuple[str, ...], only: str | None, knows: Callable[[str], bool]
+) -> tuple[AgentPin, str]:
+    """The next agent of the step and why it. Raises RefusedCallError (unreachable) where none is left."""
+    served = step.agents
+    if only is not None:
+        for agent in served:
+            if agent.name == only and knows(only):
+                return AgentPin(name=agent.name, sha256=agent.sha256), "the only one that this call may go to"
+        raise RefusedCallError(Failed(code="unreachable", message=f"{only} is not registered any more"))
+    gone = [agent.name for agent in served if agent.name not in tried and not knows(agent.name)]
+    for place, agent in enumerate(served):
+        if agent.name in tried or agent.name in gone:
+            continue
+        pin = AgentPin(name=agent.name, sha256=agent.sha256)
+        if len(served) == 1:
+            return pin, "the only agent that serves this contract"
+        if place == 0:
+            return pin, f"first of {len(served)} by preference"
+        before = ", ".join([f"{name} was tried" for name in tried] + [f"{name} is not registered" for name in gone])
+        return pin, f"next of {len(served)} by preference: {before}"
+    names = ", ".join(agent.name for agent in served) or "no agent"
+    raise RefusedCallError(Failed(code="unreachable", message=f"no agent is left for this contract: {names}"))
+
+
+def stricter(one: Gate | None, other: Gate | None) -> Gate | None:
+    """Both approvals in one: the role of the first, the higher level."""
+    if one is None or other is None:
+        return one or other
+    return Gate(role=one.role, min_assurance=highest(one.min_assurance, other.min_assurance))
+
+
+def looks_at_item(step: CompiledStep) -> bool:
+    """Whether the step's condition binds `$.item` or `$.index`."""
+    written = msgspec.json.encode(step.step.when)
+    return b"$.item" in written or b"$.index" in written
+
+
+def _of_caller(_pointer: str) -> Blame:
+    return Blame.CALLER

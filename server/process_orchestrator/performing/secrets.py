@@ -1,0 +1,112 @@
+"""Secrets of agents: references in definition files, values in memory only, masked by value wherever they might leak.
+
+A reference is `env:NAME` or `file:PATH`; anything else is a literal and no secret. The values that were resolved are
+remembered for masking: an agent that echoes its token must not carry it into an artifact, a log or a message. This is
+no vault: nothing is stored, and masking by schema (`data.sensitive`) belongs to the views.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import anyio.to_thread
+import orjson
+
+from process_orchestrator.core.errors import AgentCallError
+
+MASK: Final = "[secret]"
+SECRET_LENGTH_MIN: Final = 4
+"""Shorter values are not masked: replacing every `a` would destroy answers and still hide nothing."""
+SECRETS_KNOWN_MAX: Final = 1000
+SECRET_FILE_BYTES_MAX: Final = 65_536
+
+
+class Secret:
+    """A value that shows itself only when asked by `reveal`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+def is_reference(text: str) -> bool:
+    """Whether a value in a definition file names a secret rather than being one."""
+    return text.startswith(("env:", "file:"))
+
+
+class Secrets:
+    """Resolves references and knows which values to mask."""
+
+    def __init__(self) -> None:
+        self._plain: dict[str, None] = {}
+        self._encoded: tuple[bytes, ...] = ()
+
+    async def resolve(self, text: str, *, folder: Path) -> Secret:
+        """The value behind a reference, read now, so that a rotated secret is used at the next connection.
+
+        A literal is wrapped unmasked: the author wrote it into a file that anyone may read. `folder` is where a
+        relative `file:` path starts. Raises AgentCallError (unreachable, nothing was sent) for a missing one.
+        """
+        kind, _, name = text.partition(":")
+        if kind == "env" and is_reference(text):
+            value = os.environ.get(name)
+            if value is None:
+                raise AgentCallError("unreachable", f"the environment has no {name}, which this agent's file names")
+        elif kind == "file" and is_reference(text):
+            value = await anyio.to_thread.run_sync(_read_secret_file, folder, name)
+        else:
+            return Secret(text)
+        self._remember(value)
+        return Secret(value)
+
+    def _remember(self, value: str) -> None:
+        if len(value) < SECRET_LENGTH_MIN or value in self._plain:
+            return
+        if len(self._plain) >= SECRETS_KNOWN_MAX:
+            self._plain.pop(next(iter(self._plain)))
+        self._plain[value] = None
+        self._encoded = tuple(orjson.dumps(known)[1:-1] for known in self._plain)
+
+    def leaked_in(self, encoded: bytes) -> bool:
+        """Whether a JSON text of ours (as orjson writes it) holds a known secret. Cheap where there is none."""
+        return any(known in encoded for known in self._encoded)
+
+    def mask_text(self, text: str) -> str:
+        for known in self._plain:
+            if known in text:
+                text = text.replace(known, MASK)
+        return text
+
+    def mask_value(self, value: Any) -> Any:
+        """A copy of a JSON value without known secrets, in keys as well as in strings."""
+        if not self._plain:
+            return value
+        if isinstance(value, str):
+            return self.mask_text(value)
+        if isinstance(value, list):
+            return [self.mask_value(item) for item in value]
+        if isinstance(value, dict):
+            return {self.mask_text(key): self.mask_value(item) for key, item in value.items()}
+        return value
+
+
+def _read_secret_file(folder: Path, name: str) -> str:
+    path = folder / Path(name).expanduser()
+    try:
+        with path.open("rb") as file:
+            data = file.read(SECRET_FILE_BYTES_MAX)
+        return data.decode().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the secret file {path.name} cannot be read ({type(error).__name__})"
+        raise AgentCallError("unreachable", message) from error
