@@ -115,7 +115,8 @@ class _Reader:
                 self._file, "YAML_SYNTAX", line, self._here(), "a character that YAML forbids", fix
             ) from None
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
+            unclosed = str(error.context).startswith("while parsing a flow")  # what is missing is missed much later
+            mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1
             message = f"no valid YAML: {error.problem or error.context}"
             fix = _syntax_fix(str(error.problem))
