@@ -154,6 +154,7 @@ class InvokeAgent(CommandFact, kw_only=True):
     effect: Effect
     idempotency: Idempotency
     free: bool = False  # may start before its turn is durable
+    lineage: tuple[str, ...] = ()  # processes above this one, the outermost first: told to the agent
 
 
 class StartTimer(CommandFact, kw_only=True):
