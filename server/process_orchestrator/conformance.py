@@ -1,0 +1,195 @@
+"""What must hold of every journal, checked over its events alone, by tests, simulations and `verify`.
+
+The rules are told here a second time and in other words than the core's, so that both would have to be wrong alike. The
+core is used to fold and to learn what was ordered; whether that was right is judged here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from process_orchestrator.core.facts.commands import Command, InvokeAgent
+from process_orchestrator.core.facts.events import (
+    CallFailed,
+    CallLost,
+    CallPrepared,
+    CallSucceeded,
+    EscalationResolved,
+    Event,
+)
+from process_orchestrator.core.facts.values import Decision, Effect, Fact, Outcome, Phase, Status
+from process_orchestrator.core.keys import unit_of_call
+from process_orchestrator.core.process import apply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from process_orchestrator.core.facts.specs import StepFacts
+    from process_orchestrator.core.facts.state import Process
+    from process_orchestrator.core.ports import JournalRow
+
+_ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+_GRANTS_TRIES: Final = frozenset({Decision.RETRY, Decision.RETRY_WITH_INPUT, Decision.USE_AGENT})
+_CHANGES_THE_WORLD: Final = frozenset({Effect.WRITE, Effect.IRREVERSIBLE})
+
+
+class Violation(Fact, kw_only=True):
+    """A rule that a journal breaks, at the event of this seq."""
+
+    seq: int
+    rule: str
+    message: str
+
+
+@dataclass(kw_only=True)
+class _Seen:
+    """What the events so far say of calls, keys and answers."""
+
+    prepared: set[str] = field(default_factory=set[str])
+    invoked: dict[str, InvokeAgent] = field(default_factory=dict[str, InvokeAgent])
+    answered: set[str] = field(default_factory=set[str])
+    unsettled: dict[str, str] = field(default_factory=dict[str, str])  # unit -> key whose outcome is unknown
+    tries: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])  # (unit, agent) -> calls
+    accepted: dict[str, int] = field(default_factory=dict[str, int])
+    resolved: set[str] = field(default_factory=set[str])
+
+
+def gaps(rows: Sequence[JournalRow]) -> tuple[Violation, ...]:
+    """Where the seq of a journal's rows is not gapless from 1."""
+    found: list[Violation] = []
+    expected = 0
+    for row in rows:
+        expected += len(row.events)
+        if row.seq != expected:
+            message = f"row ends with seq {row.seq}, its events end with {expected}"
+            found.append(Violation(seq=row.seq, rule="gapless_seq", message=message))
+            expected = row.seq
+    return tuple(found)
+
+
+def violations(events: Sequence[Event], *, projection: Process | None = None) -> tuple[Violation, ...]:
+    """Every broken rule, in the order of the journal. `projection`, where given, must equal the fold."""
+    seen, found = _Seen(), list[Violation]()
+    state: Process | None = None
+    for seq, event in enumerate(events, start=1):
+        before, transition = state, apply(state, event)
+        state = transition.state
+        problems = (
+            *_intent(event, seen),
+            *_resolutions(event, seen),
+            *_outcomes(event, seen, before),
+            *_calls(transition.commands, seen, state),
+            *_outputs(before, state, seen),
+            *_sequence(state, seq),
+            *_end(state, seen),
+        )
+        found.extend(Violation(seq=seq, rule=rule, message=message) for rule, message in problems)
+    if projection is not None and state != projection:
+        found.append(Violation(seq=len(events), rule="projection", message="the fold is not the given state"))
+    return tuple(found)
+
+
+def _sequence(state: Process, seq: int) -> Iterator[tuple[str, str]]:
+    if state.seq != seq:
+        yield "gapless_seq", f"state has seq {state.seq} after {seq} events"
+
+
+def _intent(event: Event, seen: _Seen) -> Iterator[tuple[str, str]]:
+    """An answer of an agent needs an intent before it; what failed without one surely was not sent."""
+    if isinstance(event, CallPrepared):
+        seen.prepared.add(event.call)
+    elif isinstance(event, CallSucceeded | CallLost) and event.call not in seen.invoked:
+        yield "intent", f"{event.call} was answered but never ordered"
+    elif isinstance(event, CallFailed) and event.outcome is Outcome.UNKNOWN and event.call not in seen.invoked:
+        yield "intent", f"{event.call} may have done something but was never ordered"
+
+
+def _resolutions(event: Event, seen: _Seen) -> Iterator[tuple[str, str]]:
+    if not isinstance(event, EscalationResolved):
+        return
+    if event.escalation in seen.resolved:
+        yield "resolved_once", f"{event.escalation} was resolved twice"
+    seen.resolved.add(event.escalation)
+
+
+def _outcomes(event: Event, seen: _Seen, before: Process | None) -> Iterator[tuple[str, str]]:
+    """Keep the books of unknown outcomes; a call answers once."""
+    if isinstance(event, CallSucceeded | CallFailed | CallLost):
+        call, unit = event.call, unit_of_call(event.call)
+        order = seen.invoked.get(call)
+        if order is None or call in seen.answered:
+            return
+        seen.answered.add(call)
+        unknown = isinstance(event, CallLost) or (isinstance(event, CallFailed) and event.outcome is Outcome.UNKNOWN)
+        if isinstance(event, CallSucceeded):
+            seen.unsettled.pop(unit, None)
+        elif unknown and order.effect in _CHANGES_THE_WORLD:
+            seen.unsettled.setdefault(unit, order.key)
+        if isinstance(event, CallFailed) and event.code == "circuit_open":
+            seen.tries[unit, order.agent.name] -= 1  # no agent was asked: that was no try
+    elif isinstance(event, EscalationResolved) and before is not None:
+        escalation = before.escalations.get(event.escalation)
+        if escalation is None or escalation.unit is None or not escalation.open:
+            return
+        if event.decision is Decision.RETRY and event.fresh_key:
+            seen.unsettled.pop(escalation.unit, None)
+        for unit, agent in tuple(seen.tries):
+            if unit == escalation.unit and event.decision in _GRANTS_TRIES:
+                del seen.tries[unit, agent]
+    yield from ()
+
+
+def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator[tuple[str, str]]:
+    for command in commands:
+        if not isinstance(command, InvokeAgent):
+            continue
+        if command.call not in seen.prepared:
+            yield "intent", f"{command.call} is called without a journaled intent"
+        if command.call in seen.invoked:
+            yield "intent", f"{command.call} is ordered twice"
+        seen.invoked[command.call] = command
+        unsettled = seen.unsettled.get(command.unit)
+        if unsettled is not None and command.key != unsettled:
+            yield "key", f"{command.call} has key {command.key} while {unsettled} is unsettled"
+        agent = command.agent.name
+        seen.tries[command.unit, agent] = seen.tries.get((command.unit, agent), 0) + 1
+        allowed = _step(state, command.step).retry.max_attempts
+        if seen.tries[command.unit, agent] > allowed:
+            yield "attempts", f"{command.call} is try {seen.tries[command.unit, agent]} of {allowed} at {agent}"
+        if state.calls > state.spec.limits.calls:
+            yield "calls", f"{command.call} is call {state.calls} of {state.spec.limits.calls}"
+
+
+def _step(state: Process, step: str) -> StepFacts:
+    steps = state.plan.steps if state.plan is not None else ()
+    return next(facts for facts in steps if facts.id == step)
+
+
+def _outputs(before: Process | None, state: Process, seen: _Seen) -> Iterator[tuple[str, str]]:
+    """A closed unit keeps the one output that closed it."""
+    for unit in state.units.values():
+        former = before.units.get(unit.id) if before is not None else None
+        if former is unit:
+            continue
+        if former is not None and former.phase is Phase.DONE and former.output != unit.output:
+            yield "one_output", f"{unit.id} was done and its output changed"
+        if unit.phase is Phase.DONE and (former is None or former.phase is not Phase.DONE):
+            seen.accepted[unit.id] = seen.accepted.get(unit.id, 0) + 1
+            if unit.output is None:
+                yield "one_output", f"{unit.id} is done without an output"
+            if seen.accepted[unit.id] > 1:
+                yield "one_output", f"{unit.id} was done twice"
+
+
+def _end(state: Process, seen: _Seen) -> Iterator[tuple[str, str]]:
+    if state.status not in _ENDED:
+        return
+    unanswered = sorted(set(seen.invoked) - seen.answered)
+    if unanswered or state.live_calls:
+        yield "end", f"ended with live calls {unanswered or state.live_calls}"
+    if state.live_timers:
+        yield "end", f"ended with live timers {state.live_timers}"
+    still_open = [escalation.id for escalation in state.escalations.values() if escalation.open]
+    if still_open:
+        yield "end", f"ended with open escalations {still_open}"

@@ -1,0 +1,43 @@
+"""The life of a unit drawn from its transition table, for docs/core-transitions.md."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from process_orchestrator.core.facts.values import Phase
+from process_orchestrator.core.unit import NEXT
+
+_WITHOUT_EVENT: Final = (
+    (Phase.WAITING, Phase.PREPARING, "all needs closed"),
+    (Phase.WAITING, Phase.SKIPPED, "fail-fast, cancel"),
+)
+
+_MEANS: Final = (
+    "Written by `process_orchestrator.core.diagram.page()`; a test compares. An absent pair changes nothing."
+)
+
+
+def diagram() -> str:
+    """The transitions as a Mermaid state diagram: one arrow per pair of phases, with the events that lead over it."""
+    arrows: dict[tuple[Phase, Phase], list[str]] = {(start, end): [label] for start, end, label in _WITHOUT_EVENT}
+    for (phase, event), rule in NEXT.items():
+        for end in rule.leads_to:
+            arrows.setdefault((phase, end), []).append(event.__name__)
+    lines = [f"    {start} --> {end}: {', '.join(labels)}" for (start, end), labels in arrows.items()]
+    return "\n".join(["stateDiagram-v2", f"    [*] --> {Phase.WAITING}", *lines])
+
+
+def table() -> str:
+    """The transitions as a Markdown table, in the order of the source."""
+    rows = [f"| {phase} | {event.__name__} | {', '.join(rule.leads_to)} |" for (phase, event), rule in NEXT.items()]
+    return "\n".join(["| phase | event | leads to |", "|---|---|---|", *rows])
+
+
+def page() -> str:
+    """The whole page."""
+    return (
+        "# The life of a unit\n\n"
+        f"{_MEANS}\n"
+        "Cancel and fail-fast stop every live phase: what calls stays until it has answered, all else is skipped.\n\n"
+        f"{table()}\n\n```mermaid\n{diagram()}\n```\n"
+    )
