@@ -13,6 +13,7 @@ from process_orchestrator.checking.definitions import Agent, Contract, Problem, 
 from process_orchestrator.checking.lines import Document, segments, step_into, value_at
 from process_orchestrator.checking.lint_schema import schema_problems
 from process_orchestrator.checking.nearest import likely
+from process_orchestrator.checking.projection import Presence, Shape, items_of, project
 from process_orchestrator.checking.validate import Validator, ValueProblem
 from process_orchestrator.core.facts.values import Effect, FailureClass, Idempotency
 
@@ -50,7 +51,8 @@ def contract_problems(document: Document, contract: Contract) -> tuple[Problem, 
         return (*schemas, *rules)
     keys = tuple(_key_field(document, contract))
     examples = () if keys else tuple(_examples(document, contract))
-    return (*rules, *keys, *_sensitive(document), *contract_conditions(document, contract), *examples)
+    conditions = contract_conditions(document, contract, examples=not examples)
+    return (*rules, *keys, *_sensitive(document), *conditions, *examples)
 
 
 def agent_problems(document: Document, agent: Agent) -> tuple[Problem, ...]:
@@ -225,43 +227,17 @@ def _words(document: Document) -> Iterator[Problem]:
 
 
 def declared(schema: Json, pointer: str) -> bool:
-    """Whether a schema says anything of the value at `pointer`; branches and local references are followed."""
-    places: list[Json] = [schema]
+    """Whether a schema says anything of the value at `pointer`. `*` is every item; a list may be passed over."""
+    shape = Shape.of(schema)
     for part in segments(pointer):
-        places = [below for place in places for each in _alternatives(schema, place) for below in _below(each, part)]
-        if not places:
+        inner = items_of(shape)
+        tries = [inner] if part == "*" and inner.alternatives else []
+        steps = [project(shape, (int(part) if part.isdecimal() else part,)), project(inner, (part,))]
+        tries += [step.shape for step in steps if step.declared and step.presence is not Presence.NEVER]
+        if not tries:
             return False
+        shape = tries[0]
     return True
-
-
-def _alternatives(root: Json, schema: Json) -> list[Json]:
-    """The schema itself and all that apply beside it; each reference is followed once."""
-    found: list[Json] = []
-    stack, seen = [schema], set[str]()
-    while stack:
-        top = stack.pop()
-        if not isinstance(top, dict):
-            continue
-        found.append(top)
-        for key in ("allOf", "anyOf", "oneOf"):
-            stack.extend(top.get(key, []))
-        stack.extend(top[key] for key in ("then", "else") if key in top)
-        reference = top.get("$ref")
-        if isinstance(reference, str) and reference not in seen:
-            seen.add(reference)
-            stack.append(value_at(root, reference.removeprefix("#")))
-    return found
-
-
-def _below(schema: dict[str, Json], part: str) -> Iterator[Json]:
-    if part in schema.get("properties", {}):
-        yield schema["properties"][part]
-    if part.isdigit() or part == "*":
-        yield from schema.get("prefixItems", [])
-        if isinstance(schema.get("items"), dict):
-            yield schema["items"]
-    elif isinstance(schema.get("items"), dict):  # a pointer may pass over a list: every item is meant
-        yield from (below for each in [schema["items"]] for below in _below(each, part))
 
 
 def _pointer_fix(schema: Json, pointer: str, prefix: str) -> str:
