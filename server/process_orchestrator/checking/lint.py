@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from process_orchestrator.checking.call_bindings import binding_problems
 from process_orchestrator.checking.conditions import contract_conditions
 from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType
 from process_orchestrator.checking.lines import Document, segments, step_into, value_at
@@ -52,7 +53,7 @@ def contract_problems(document: Document, contract: Contract) -> tuple[Problem, 
     keys = tuple(_key_field(document, contract))
     examples = () if keys else tuple(_examples(document, contract))
     conditions = contract_conditions(document, contract, examples=not examples)
-    return (*rules, *keys, *_sensitive(document), *conditions, *examples)
+    return (*rules, *keys, *_sensitive(document), *conditions, *binding_problems(document, contract), *examples)
 
 
 def agent_problems(document: Document, agent: Agent) -> tuple[Problem, ...]:
