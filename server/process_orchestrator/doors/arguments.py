@@ -20,6 +20,10 @@ from process_orchestrator.doors.tool_texts import Schema, ToolText
 LINEAGE_META: Final = "process-orchestrator/lineage"
 """Key of `_meta` under which the ids of the processes above travel (sub-orchestration)."""
 
+PROBLEMS_SHOWN: Final = 4
+NAME_SHOWN: Final = 60
+"""Characters of a foreign name that an answer repeats."""
+
 _KINDS: Final = {
     dict: "an object",
     list: "a list",
@@ -75,41 +79,45 @@ def read_arguments(tool: ToolText, given: Mapping[str, Any]) -> Arguments:
 
 
 def read_lineage(value: Any) -> tuple[str, ...]:
-    """The ids of the processes above, from `_meta`: a list, or an object whose `processes` is one.
+    """The ids of the processes above, from `_meta`, the outermost first.
 
     Raises RefusedError (BAD_ARGUMENT) where it cannot be read: dropped, it would hide a circle.
     """
     if value is None:
         return ()
-    ids = value.get("processes") if isinstance(value, dict) else value
-    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise RefusedError(
             "BAD_ARGUMENT",
             f"_meta {LINEAGE_META} is no list of process ids.",
             do="pass on the lineage as it was received.",
             pointer=f"/_meta/{_escaped(LINEAGE_META)}",
         )
-    return tuple(ids)
+    return tuple(value)
 
 
 def _refuse(tool: ToolText, problems: list[tuple[str, str]]) -> NoReturn:
-    names = " and ".join(dict.fromkeys(name for name, _ in problems))
+    shown = problems[:PROBLEMS_SHOWN]
+    names = " and ".join(dict.fromkeys(_short(name) for name, _ in shown))
+    more = f"; and {len(problems) - len(shown)} more" if len(problems) > len(shown) else ""
     raise RefusedError(
         "BAD_ARGUMENT",
-        "; ".join(text for _, text in problems) + ".",
+        "; ".join(text for _, text in shown) + f"{more}.",
         do=f"call {tool.name} again with {names} corrected; its arguments are {', '.join(tool.properties)}.",
         pointer=f"/{_escaped(problems[0][0])}",
     )
 
 
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_SHOWN else f"{name[:NAME_SHOWN]}…"
+
+
 def _escaped(name: str) -> str:
-    return name[:100].replace("~", "~0").replace("/", "~1")
+    return _short(name).replace("~", "~0").replace("/", "~1")
 
 
 def _unknown(tool: ToolText, name: str) -> str:
-    near = difflib.get_close_matches(_plain(name), list(tool.properties), n=1, cutoff=0.5)
-    shown = name[:100]
-    return f"{shown} is no argument of {tool.name}" + (f", the nearest is {near[0]}" if near else "")
+    near = difflib.get_close_matches(_plain(name[:NAME_SHOWN]), list(tool.properties), n=1, cutoff=0.5)
+    return f"{_short(name)} is no argument of {tool.name}" + (f", the nearest is {near[0]}" if near else "")
 
 
 def _plain(name: str) -> str:

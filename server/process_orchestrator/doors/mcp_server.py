@@ -367,7 +367,7 @@ def _call(text: ToolText, arguments: Mapping[str, Any], ctx: Context[None, Any] 
     return ToolCall(
         arguments=read_arguments(text, arguments),
         caller=Caller(lineage=read_lineage(meta.get(LINEAGE_META)), channel="mcp"),
-        progress=ctx.report_progress if ctx is not None and "progress_token" in meta else None,
+        progress=ctx.report_progress if ctx is not None else None,  # says nothing where the host did not ask
     )
 
 

@@ -25,6 +25,7 @@ from process_orchestrator.views.models import (
     View,
     output_schema,
 )
+from process_orchestrator.views.text import view_text
 
 VIEWS: Final[Mapping[str, type[View]]] = {
     "submit_process": ProcessView,
@@ -73,20 +74,31 @@ def published_output_schema(view: type[View]) -> dict[str, Any]:
     """
     schema = output_schema(view)
     schema.pop("required", None)
-    schema["properties"] = {**schema["properties"], "error": dict(_ERROR_SCHEMA)}
+    own = schema["properties"].get("error")
+    error = dict(_ERROR_SCHEMA) if own is None else _either(schema["$defs"].pop(own["$ref"].removeprefix("#/$defs/")))
+    schema["properties"] = {**schema["properties"], "error": error}
     return {"$schema": DIALECT, **schema}
+
+
+def _either(own: Mapping[str, Any]) -> dict[str, Any]:
+    """A process that failed has an `error` too, with other fields: both fit, what only one has is not required."""
+    return {
+        **_ERROR_SCHEMA,
+        "description": "Of a failed process: what failed. Of a failed call (isError): alone, with message and do.",
+        "properties": {**own["properties"], **_ERROR_SCHEMA["properties"]},
+        "required": [name for name in own["required"] if name in _ERROR_SCHEMA["required"]],
+    }
 
 
 def answer_of(view: View) -> Answer:
     """A success."""
-    return Answer(structured=view.payload(), text=view.model_dump_json(exclude_none=True))
+    return Answer(structured=view.payload(), text=view_text(view).rstrip())
 
 
 def answer_of_error(error: Exception, orchestrator: Orchestrator) -> Answer:
     """An error; what nobody expected says no more than that, the log has the rest."""
-    body = _body(error, orchestrator)
-    structured = ErrorView(error=body).payload()
-    return Answer(structured=structured, text=_error_text(body), is_error=True)
+    view = ErrorView(error=_body(error, orchestrator))
+    return Answer(structured=view.payload(), text=view_text(view).rstrip(), is_error=True)
 
 
 def _body(error: Exception, orchestrator: Orchestrator) -> ErrorBody:
@@ -109,19 +121,3 @@ def _body(error: Exception, orchestrator: Orchestrator) -> ErrorBody:
                 message="the server met a fault of its own; the log on stderr names it.",
                 do="call get_state or list_processes to see what stands, then try once more.",
             )
-
-
-def _error_text(body: ErrorBody) -> str:
-    lines = [f"{body.code}: {body.message} Do: {body.do}"]
-    lines.extend(f"- at {problem.pointer or '/'}: {problem.message}" for problem in body.errors or [])
-    lines.extend(
-        f"- candidate {candidate.process_type} (needs {', '.join(candidate.input_required) or 'nothing'}): "
-        f"{candidate.summary}"
-        for candidate in body.candidates or []
-    )
-    if body.record is not None and body.record.resolution is not None:
-        record = body.record.resolution
-        lines.append(
-            f"Recorded: {record.decision} by {record.by} over {record.channel} ({record.assurance}) at {record.at}."
-        )
-    return "\n".join(lines)
