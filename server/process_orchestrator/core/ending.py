@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import escalate, keys
+from process_orchestrator.core import escalate
 from process_orchestrator.core.facts.commands import CancelCall, Finish, StopTimer
 from process_orchestrator.core.facts.values import Effect, Outcome, Phase, Status
 
@@ -86,7 +86,7 @@ def finish(draft: Draft) -> None:
             process=draft.spec.process_id,
             status=draft.status,
             code=failing.code if failing is not None else "cancelled",
-            unit=_unit_of(failing) if failing is not None else None,
+            unit=failing.unit if failing is not None else None,
         )
     )
 
@@ -102,7 +102,3 @@ def _left_an_effect(draft: Draft, unit: Unit) -> bool:
     if draft.is_map(unit) or draft.facts(unit).effect not in (Effect.WRITE, Effect.IRREVERSIBLE):
         return False
     return unit.phase is Phase.DONE or unit.outcome_unknown
-
-
-def _unit_of(failure: Failure) -> str | None:
-    return keys.unit_of_call(failure.call) if failure.call is not None else failure.step

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import calling, keys, orders
-from process_orchestrator.core.codes import classify
-from process_orchestrator.core.facts.state import Failure, Unit
+from process_orchestrator.core import calling, failures, keys, orders
+from process_orchestrator.core.facts.state import Unit
 from process_orchestrator.core.facts.values import Phase
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def _fill(draft: Draft, unit: Unit) -> None:
         rejected = _is_rejected(unit, unit.items_next)
         unit = replace(unit, items_next=unit.items_next + 1, items_done=unit.items_done + rejected)
         if rejected:
-            draft.put(replace(item, phase=Phase.SKIPPED, failure=_rejection(unit.step)))
+            draft.put(replace(item, phase=Phase.SKIPPED, failure=failures.of_code("rejected", item)))
         else:
             begun.append(item)
     draft.put(unit)
@@ -69,8 +68,3 @@ def _fill(draft: Draft, unit: Unit) -> None:
 def _is_rejected(unit: Unit, item: int) -> bool:
     place = bisect_left(unit.rejected, item)
     return place < len(unit.rejected) and unit.rejected[place] == item
-
-
-def _rejection(step: str) -> Failure:
-    facts = classify("rejected")
-    return Failure(code="rejected", blame=facts.blame, class_=facts.class_, outcome=facts.outcome, step=step)

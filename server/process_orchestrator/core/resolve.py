@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import calling, ending, escalate, gate, keys, maps, schedule, settle, stage
+from process_orchestrator.core import calling, ending, escalate, failures, gate, keys, maps, schedule, settle, stage
 from process_orchestrator.core.facts.values import Decision, EscalationKind, Phase
 
 if TYPE_CHECKING:
@@ -27,13 +27,14 @@ def about_process(draft: Draft, event: EscalationResolved) -> None:
         schedule.begin_ready(draft)
     elif event.decision is Decision.REJECT:
         if not stage.propose_again(draft):
-            ending.fail(draft, gate.policy_failure("rejected", None))
+            ending.fail(draft, failures.of_code("rejected"))
     elif event.decision is Decision.RETRY:
         stage.propose(draft, plan_round=1)
-    elif event.decision is Decision.CHOOSE_TYPE and event.process_type is not None:
+    elif event.decision is Decision.CHOOSE_TYPE:
+        assert event.process_type is not None  # admitted
         stage.take_type(draft, event.process_type, plan=event.plan, given=event.data, by="human")
     else:  # abort; undoing what is done would begin here where the type says so
-        ending.fail(draft, gate.policy_failure("aborted", None))
+        ending.fail(draft, failures.of_code("aborted"))
 
 
 def about_unit(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
@@ -55,7 +56,7 @@ def _approve(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
 
 
 def _reject(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
-    settle.settle_rejected(draft, unit, gate.policy_failure("rejected", unit))
+    settle.settle_rejected(draft, unit, failures.of_code("rejected", unit))
 
 
 def _retry(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
@@ -96,7 +97,7 @@ def _skip(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
 
 def _abort(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
     """Undoing what is done would begin here where the type says so."""
-    ending.fail(draft, gate.policy_failure("aborted", unit))
+    ending.fail(draft, failures.of_code("aborted", unit))
 
 
 def _afresh(draft: Draft, unit: Unit) -> Unit:

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import ending, escalate, orders, schedule
-from process_orchestrator.core.codes import classify
-from process_orchestrator.core.facts.state import Failure
-from process_orchestrator.core.facts.values import ApprovalMode, Blame, EscalationKind, Outcome, Stage
+from process_orchestrator.core import ending, escalate, failures, orders, schedule
+from process_orchestrator.core.facts.values import ApprovalMode, Blame, EscalationKind, Stage
 
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
@@ -96,8 +94,7 @@ def checked(draft: Draft, event: PlanChecked) -> bool:
     if event.ok and event.plan is not None:
         follow(draft, event.plan)
     elif not propose_again(draft):
-        facts = classify("loop")
-        failure = Failure(code="loop", blame=facts.blame, class_=facts.class_, detail=event.report)
+        failure = replace(failures.of_code("loop"), detail=event.report)
         escalate.ask_about_process(draft, EscalationKind.LOOP, failure)
     return True
 
@@ -118,7 +115,7 @@ def failed(draft: Draft, event: StageFailed) -> bool:
     if event.stage is not draft.stage:
         return False
     bill(draft, event.usage)
-    failure = failure_of(event)
+    failure = failures.of_stage(event)
     if event.stage is Stage.INTAKE:
         escalate.ask_about_process(draft, EscalationKind.INTAKE, failure)
     elif event.stage is Stage.OUTPUT:
@@ -126,20 +123,6 @@ def failed(draft: Draft, event: StageFailed) -> bool:
     elif not propose_again(draft):
         escalate.ask_about_process(draft, EscalationKind.FAILED, failure)
     return True
-
-
-def failure_of(event: StageFailed) -> Failure:
-    """A stage calls no agent, so nothing was done."""
-    return Failure(
-        code=event.code,
-        blame=event.blame,
-        class_=classify(event.code).class_,
-        outcome=Outcome.NOT_DONE,
-        step=event.step,
-        pointer=event.pointer,
-        message=event.message,
-        detail=event.detail,
-    )
 
 
 def bill(draft: Draft, usage: Usage) -> None:

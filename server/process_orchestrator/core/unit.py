@@ -10,8 +10,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import calling, ending, escalate, gate, keys, maps, resolve, schedule, settle, stage
-from process_orchestrator.core.codes import classify
+from process_orchestrator.core import (
+    calling,
+    ending,
+    escalate,
+    failures,
+    gate,
+    keys,
+    maps,
+    resolve,
+    schedule,
+    settle,
+    stage,
+)
 from process_orchestrator.core.facts.events import (
     CallFailed,
     CallLost,
@@ -100,15 +111,11 @@ def _skipped(draft: Draft, unit: Unit, event: StepSkipped) -> None:
 def _opened(draft: Draft, unit: Unit, event: MapOpened) -> None:
     unit = replace(unit, count=event.count, digest=event.digest, input=event.items, gate=event.gate)
     if event.count > draft.spec.limits.map_items:
-        settle.settle_by_plan(draft, replace(unit, count=None), _too_many(unit))
+        settle.settle_by_plan(draft, replace(unit, count=None), failures.of_code("over_budget", unit, rule="map_items"))
     elif unit.gate is not None and unit.approved_digest != unit.digest:
         escalate.ask(draft, unit, EscalationKind.APPROVAL)
     else:
         maps.open_items(draft, unit)
-
-
-def _too_many(unit: Unit) -> Failure:
-    return replace(gate.policy_failure("over_budget", unit), rule="map_items")
 
 
 def _succeeded(draft: Draft, unit: Unit, event: CallSucceeded) -> None:
@@ -121,18 +128,7 @@ def _failed(draft: Draft, unit: Unit, event: CallFailed) -> None:
     if unit.phase is Phase.CALLING:
         unit = _billed(draft, unit, event)
         draft.call_over(unit)
-    failure = Failure(
-        code=event.code,
-        blame=event.blame,
-        class_=event.class_,
-        outcome=event.outcome,
-        step=unit.step,
-        call=event.call,
-        pointer=event.pointer,
-        rule=event.rule,
-        message=event.message,
-        detail=event.detail,
-    )
+    failure = failures.of_call(unit, event)
     _settle(
         draft,
         _counted(draft, unit, failure, ms=event.ms),
@@ -143,10 +139,7 @@ def _failed(draft: Draft, unit: Unit, event: CallFailed) -> None:
 
 def _lost(draft: Draft, unit: Unit, event: CallLost) -> None:
     draft.call_over(unit)
-    facts = classify("lost")
-    failure = Failure(
-        code="lost", blame=facts.blame, class_=facts.class_, outcome=facts.outcome, step=unit.step, call=event.call
-    )
+    failure = failures.of_code("lost", unit, call=event.call)
     trial = settle.Trial(now=draft.now, jitter=event.jitter)
     _settle(draft, _counted(draft, unit, failure, ms=0), failure, trial)
 
@@ -161,10 +154,9 @@ def _settle(draft: Draft, unit: Unit, failure: Failure, trial: settle.Trial) -> 
 
 
 def _counted(draft: Draft, unit: Unit, failure: Failure, *, ms: int) -> Unit:
-    """The unit with a failed try in its books."""
-    attempt = Attempt(
-        call=failure.call or "", agent=unit.agent.name if unit.agent is not None else "", code=failure.code, ms=ms
-    )
+    """The unit with a failed try in its books; one that failed in preparing was tried at no agent."""
+    agent = unit.agent.name if unit.agent is not None and unit.phase is Phase.CALLING else ""
+    attempt = Attempt(call=failure.call or "", agent=agent, code=failure.code, ms=ms)
     kept = draft.spec.limits.tried_kept
     return replace(
         unit,
@@ -190,7 +182,7 @@ def _collected(draft: Draft, unit: Unit, event: ItemsCollected) -> None:
 
 def _stage_failed(draft: Draft, unit: Unit, event: StageFailed) -> None:
     stage.bill(draft, event.usage)
-    settle.settle_by_plan(draft, replace(unit, collecting=False), stage.failure_of(event))
+    settle.settle_by_plan(draft, replace(unit, collecting=False), failures.of_stage(event))
 
 
 def _again(draft: Draft, unit: Unit, event: TimerFired) -> None:

@@ -30,6 +30,7 @@ class Failure(Fact, kw_only=True):
     class_: FailureClass | None = None
     outcome: Outcome = Outcome.NOT_DONE
     step: str | None = None
+    unit: str | None = None
     call: str | None = None
     pointer: str | None = None
     rule: str | None = None
