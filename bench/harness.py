@@ -56,17 +56,26 @@ def step_input(pid: str, step: int, prev: dict | None = None) -> dict:
     return {"task": pid, "step": step, "context": {"prev": (prev or {}).get("step", -1)}}
 
 
-async def agent(pid: str, step: int, inp: dict, delay: float = 0.0) -> dict:
-    """The in-process no-op agent call behind a contract. Logs every execution when S6 asks."""
+def log_start(pid: str, step: int) -> None:
+    """Log that a call has started, when S6 asks."""
     if _LOG_FD is not None:
         os.write(_LOG_FD, f"{pid} {step} S {os.getpid()}\n".encode())
+
+
+def log_end(pid: str, step: int) -> None:
+    if _LOG_FD is not None:
+        os.write(_LOG_FD, f"{pid} {step} E {os.getpid()}\n".encode())
+
+
+async def agent(pid: str, step: int, inp: dict, delay: float = 0.0) -> dict:
+    """The in-process no-op agent call behind a contract. Logs every execution when S6 asks."""
+    log_start(pid, step)
     _VIN.validate(inp)
     if delay:
         await asyncio.sleep(delay)
     out = {"step": step, "ok": True, "summary": SUMMARY, "score": 0.93, "items": ["alpha", "beta"]}
     _VOUT.validate(out)
-    if _LOG_FD is not None:
-        os.write(_LOG_FD, f"{pid} {step} E {os.getpid()}\n".encode())
+    log_end(pid, step)
     return out
 
 
