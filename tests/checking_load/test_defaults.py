@@ -161,7 +161,7 @@ def test_an_agent_promises_its_name_and_what_it_serves_and_nothing_else() -> Non
 
 def test_a_started_agent_is_reached_over_loopback_and_others_are_not() -> None:
     serves = [{"contract": "a.b", "bind": {"method": "GET", "path": "/", "poll": {"status": "/s", "until": ["done"]}}}]
-    http = {**AGENT, "serves": serves, "transport": {"kind": "http", "base_url": "http://127.0.0.1:80"}}
+    http: dict[str, Any] = {**AGENT, "serves": serves, "transport": {"kind": "http", "base_url": "http://127.0.0.1:80"}}
     start = {"base_url": "http://127.0.0.1:{port}", "start": {"command": ["x"], "ready": "/ok"}}
     assert definition_from_dict("agent", http).transport.allow_loopback is False
     started = definition_from_dict("agent", {**http, "transport": {**http["transport"], **start}})
@@ -172,7 +172,7 @@ def test_a_started_agent_is_reached_over_loopback_and_others_are_not() -> None:
 
 
 def test_a_process_shows_all_its_defaults() -> None:
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"id": "s", "contract": "a.b"},
         {"id": "m", "contract": "a.b", "for_each": "$.input.l", "on_failure": {"busy": "skip"}},
         {"id": "w", "wait": {"seconds": 1}, "on_failure": "skip"},

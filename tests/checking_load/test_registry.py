@@ -143,6 +143,7 @@ def test_a_process_whose_plan_stops_fitting_stays_in_force_with_the_plan_it_had(
     second = load_home(home, previous=first)
     assert {file for file, _ in codes(second)} == {"contracts/shop/order_paid.process.yaml"}
     after = second.process("order_paid")
+    assert after is not None
     assert after == before
     assert second.plan(after) == pinned
     assert not check_report(second).ok

