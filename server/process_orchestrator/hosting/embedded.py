@@ -1,0 +1,187 @@
+"""The embedded host: the `Host` port over one journal and one driver, in this program.
+
+Decides who may start and deliver what: derived ids, repeated requests, proofs. Driving is `driver`'s; reading is
+`journal_host`'s; being the only engine of a database is `open_host`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from process_orchestrator.core.errors import EngineError
+from process_orchestrator.core.facts.events import EscalationResolved, ProcessStarted
+from process_orchestrator.core.ports import Proof, ProofKind
+from process_orchestrator.hosting.driver import Driver, Parts
+from process_orchestrator.hosting.journal_host import JournalHost
+from process_orchestrator.hosting.live import Fed, Live
+from process_orchestrator.hosting.refusals import key_reused, refused, unknown_process
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from process_orchestrator.core.facts.events import OutsideEvent
+    from process_orchestrator.core.facts.specs import ProcessSpec
+    from process_orchestrator.core.facts.state import Process
+    from process_orchestrator.core.ports import Bodies
+    from process_orchestrator.hosting.folding import Derived
+
+ID_BYTES: Final = 16
+
+
+def process_id_of(digest: bytes) -> str:
+    """A process id of 128 bits: `p_` and 26 lower-case base32 characters."""
+    return "p_" + base64.b32encode(digest[:ID_BYTES]).decode().lower().rstrip("=")
+
+
+def random_process_id() -> str:
+    """An id for a process without an idempotency key."""
+    return process_id_of(secrets.token_bytes(ID_BYTES))
+
+
+class EmbeddedHost(JournalHost):
+    """The `Host` of an engine in this program. Made by `embedded_host`."""
+
+    def __init__(
+        self, parts: Parts, driver: Driver, *, home_key: bytes, verify_proof: Callable[[Proof], Derived]
+    ) -> None:
+        super().__init__(parts.journal, parts.artifacts, parts.core)
+        self._driver = driver
+        self._clock = parts.clock
+        self._home_key = home_key
+        self._verify_proof = verify_proof
+        self._watchers: dict[str, set[asyncio.Event]] = {}
+        driver.on_change = self._changed
+
+    async def start(self, spec: ProcessSpec, bodies: Bodies) -> Process:
+        """Start a process, or meet the one that this request started before. Returns once it is durable.
+
+        Raises RefusedError KEY_REUSED, StorageError, StorageFullError.
+        """
+        process = self._id_of(spec)
+        if spec.key is not None or spec.process_id:
+            live = await self._driver.load(process)
+            if live is not None:
+                if live.request_sha256 != spec.request_sha256:
+                    raise key_reused(process)
+                return await self._ask(live, Fed())
+        event = ProcessStarted(at=self._clock.now_ms(), spec=msgspec.structs.replace(spec, process_id=process))
+        answer: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
+        self._driver.begin(process, spec.request_sha256, Fed(event=event, bodies=bodies, answer=answer))
+        return await answer
+
+    def _id_of(self, spec: ProcessSpec) -> str:
+        if spec.key is not None:
+            name = f"{len(spec.principal)}:{spec.principal}:{spec.key}".encode()
+            return process_id_of(hmac.digest(self._home_key, name, "sha256"))
+        return spec.process_id or random_process_id()
+
+    async def deliver(
+        self, process_id: str, event: OutsideEvent, bodies: Bodies, *, request_id: str, proof: Proof | None
+    ) -> Process:
+        """Let a resolution or a cancel enter; returns once it is durable.
+
+        Who decided and how sure that is are derived here, from the proof alone. Raises RefusedError with the core's
+        code, or UNKNOWN_PROCESS.
+        """
+        live = await self._driver.load(process_id)
+        if live is None:
+            raise unknown_process(process_id)
+        if isinstance(event, EscalationResolved):
+            derived = await self._derive(live, event, proof or Proof(kind=ProofKind.ARGUMENT))
+            entering: OutsideEvent = msgspec.structs.replace(
+                event,
+                at=self._clock.now_ms(),
+                by=derived.by,
+                channel=derived.channel,
+                assurance=derived.assurance,
+                request_id=request_id,
+            )
+        else:
+            entering = msgspec.structs.replace(event, at=self._clock.now_ms(), request_id=request_id)
+        live = await self._driver.load(process_id)
+        if live is None:
+            raise unknown_process(process_id)
+        return await self._ask(live, Fed(event=entering, bodies=bodies, outside=True))
+
+    async def _derive(self, live: Live, event: EscalationResolved, proof: Proof) -> Derived:
+        """Verify the proof, in a thread: a passphrase is slow on purpose. Refused without it where that is sure."""
+        if live.durable is not None:
+            escalation = live.durable.escalations.get(event.escalation)
+            repeated = escalation and escalation.resolution and escalation.resolution.request_id == event.request_id
+            refusal = None if repeated else self._core.admit(live.durable, event)
+            if refusal is not None and refusal.code in ("ALREADY_RESOLVED", "VERSION_CONFLICT", "UNKNOWN_ESCALATION"):
+                raise refused(refusal)
+        return await anyio.to_thread.run_sync(self._verify_proof, proof)
+
+    async def state(self, process_id: str) -> Process:
+        """The state as far as it is durable. A parked process is folded and not kept."""
+        live = self._driver.peek(process_id)
+        if live is not None and live.durable is not None:
+            return live.durable
+        return await super().state(process_id)
+
+    async def wait(self, process_id: str, *, since: int, timeout_s: float) -> Process:
+        changed = asyncio.Event()
+        self._watchers.setdefault(process_id, set()).add(changed)
+        try:
+            state = await self.state(process_id)
+            with anyio.move_on_after(timeout_s):
+                while state.seq <= since:
+                    await changed.wait()
+                    changed.clear()
+                    state = await self.state(process_id)
+            return state
+        finally:
+            watching = self._watchers[process_id]
+            watching.discard(changed)
+            if not watching:
+                del self._watchers[process_id]
+
+    async def _ask(self, live: Live, fed: Fed) -> Process:
+        answer: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
+        fed.answer = answer
+        self._driver.feed(live, fed)
+        return await answer
+
+    def _changed(self, process: str, _state: Process) -> None:
+        for changed in self._watchers.get(process, ()):
+            changed.set()
+
+
+class _ClosingError(Exception):
+    """Ends the task group of an engine."""
+
+
+@asynccontextmanager
+async def embedded_host(
+    parts: Parts, *, home_key: bytes, verify_proof: Callable[[Proof], Derived]
+) -> AsyncGenerator[EmbeddedHost]:
+    """Run an engine over an open journal for the life of this context. The caller holds the engine lock."""
+    engine = int(await parts.journal.read(lambda view: view.meta("engine"), empty=None) or 0)
+    drives = parts.performer is not None
+    failure: Exception | None = None
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            driver = Driver(parts, tasks, engine=engine)
+            host = EmbeddedHost(parts, driver, home_key=home_key, verify_proof=verify_proof)
+            if drives:
+                await driver.recover()
+            try:
+                yield host
+            except Exception as error:  # noqa: BLE001 - carried past the task group, which would wrap it
+                failure = error
+            driver.close(EngineError("ENGINE_UNAVAILABLE", "ENGINE_UNAVAILABLE: the engine is closing."))
+            raise _ClosingError  # noqa: TRY301
+    except* _ClosingError:
+        pass  # the way to end a task group with its tasks
+    if failure is not None:
+        raise failure

@@ -1,0 +1,392 @@
+"""The journal: one SQLite file, one thread that writes it, one that reads.
+
+The writer owns the only connection that writes or checkpoints (SQLite before 3.51.3 can corrupt a log that two
+connections write). Whatever waits goes into one transaction, synced before anything in it is acknowledged; the event
+loop is woken once per transaction. An await never touches the connection, so a cancelled caller leaves nothing half
+done. What rows mean is `turns`' and the core's; when they are written is `embedded`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+import msgspec
+
+from process_orchestrator.core.errors import StorageError, StorageFullError
+from process_orchestrator.hosting.chain import CHAIN_KEY_FILE, GENESIS, link, make_key, read_key
+from process_orchestrator.hosting.database_file import (
+    APPLICATION_ID,
+    DATABASE_FILE,
+    SCHEMA_VERSION,
+    check_database_file,
+)
+from process_orchestrator.hosting.journal_view import JournalView
+from process_orchestrator.hosting.statements import load_statements
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+
+    from process_orchestrator.core.ports import Body, DefinitionBody, EscalationRow, ProcessRow
+
+T = TypeVar("T")
+
+GROUP_MAX: Final = 500
+"""Turns in one transaction at most: bounds what one failure undoes."""
+KNOWN_MAX: Final = 20_000
+"""Hashes of stored bodies that the writer remembers, so that a body met again costs no statement."""
+BUSY_TIMEOUT_MS: Final = 5000
+
+_log = logging.getLogger(__name__)
+
+
+class Lane:
+    """The way of one process's turns to the file. Once a turn on it has failed, every later one fails as well.
+
+    So a row can be missing at the end of a process, never in its middle. Who gets the error folds the process again
+    and goes on in a new lane.
+    """
+
+    __slots__ = ("broken",)
+
+    def __init__(self) -> None:
+        self.broken: StorageError | None = None
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class TurnWrite:
+    """One turn to be written. `done` is called on the event loop, with None once it is durable, else with the error."""
+
+    lane: Lane
+    process: str
+    seq: int
+    at: int
+    turn: bytes
+    done: Callable[[StorageError | None], None]
+    artifacts: Sequence[Body] = ()
+    definitions: Sequence[DefinitionBody] = ()
+    row: ProcessRow | None = None
+    escalations: Sequence[EscalationRow] = ()
+    timers: Sequence[tuple[str, int | None]] = ()  # (timer, fire_at), None where it stopped; in order
+    error: StorageError | None = None  # set by the writer
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class MetaWrite:
+    """One value of the `meta` table to be written."""
+
+    lane: Lane
+    key: str
+    value: str
+    done: Callable[[StorageError | None], None]
+    error: StorageError | None = None
+
+
+@contextlib.contextmanager
+def _named_errors(path: Path) -> Generator[None]:
+    """Turn the library's errors into ours, naming the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+            raise StorageFullError(
+                f"STORAGE_FULL: no room to write {path}: {error}. Do: free some space; writing resumes alone."
+            ) from error
+        raise StorageError(f"{path} cannot be trusted or used: {error}. Do: run verify, restore a backup.") from error
+
+
+def open_view(state: Path) -> JournalView | None:
+    """A read-only view of the journal of a state folder; None where there is none yet. Raises StorageError."""
+    if not check_database_file(state):
+        return None
+    path = state / DATABASE_FILE
+    with _named_errors(path):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA trusted_schema=OFF")
+        return JournalView(connection, load_statements("journal.sql"))
+
+
+class _Writer:
+    """The writer's side: everything here runs in its thread."""
+
+    def __init__(self, state: Path) -> None:
+        self._path = state / DATABASE_FILE
+        self._sql = load_statements("journal.sql")
+        self._known: OrderedDict[str, None] = OrderedDict()
+        existed = check_database_file(state)
+        with _named_errors(self._path):
+            self._connection = self._open(existed=existed)
+            last = self._connection.execute(self._sql["last_row"]).fetchone()
+        self.head: tuple[int, bytes] = last or (0, GENESIS)
+        key_file = state / CHAIN_KEY_FILE
+        self._key = read_key(key_file) if last else make_key(key_file)
+
+    def _open(self, *, existed: bool) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        if not existed:
+            # All of a new file appears in one commit, before the log is switched on: its header is then readable
+            # without SQLite.
+            self._path.chmod(0o600)
+            connection.executescript(
+                f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
+                f"{self._sql['create_schema']} COMMIT;"
+            )
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        return connection
+
+    def commit(self, group: Sequence[TurnWrite | MetaWrite]) -> None:
+        """Write a group, leaving each one's `error`. A group that fails for a fault of one is written one by one."""
+        for write in group:
+            write.error = write.lane.broken
+        whole = [write for write in group if write.error is None]
+        if not whole:
+            return
+        try:
+            self._commit(whole)
+        except StorageFullError as error:
+            _fail(whole, error)
+        except StorageError as error:
+            if len(whole) == 1:
+                _fail(whole, error)
+                return
+            for write in whole:
+                self.commit((write,))
+        except Exception as error:  # noqa: BLE001 - a fault of ours must reach those who wait, and the thread live on
+            _fail(whole, StorageError(f"{self._path} was not written: {error!r}"))
+
+    def _commit(self, group: Sequence[TurnWrite | MetaWrite]) -> None:
+        turns = [write for write in group if isinstance(write, TurnWrite)]
+        stored: list[str] = []
+        connection = self._connection
+        with _named_errors(self._path):
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                self._write_bodies(turns, stored)
+                head = self._write_turns(turns)
+                self._write_projections(turns)
+                for write in group:
+                    if isinstance(write, MetaWrite):
+                        connection.execute(self._sql["put_meta"], (write.key, write.value))
+                connection.execute("COMMIT")
+            except BaseException:
+                # A full disk rolls back by itself.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        self.head = head
+        self._remember(stored)
+
+    def _write_bodies(self, turns: Sequence[TurnWrite], stored: list[str]) -> None:
+        artifacts = {body.ref.sha256: body for turn in turns for body in turn.artifacts}
+        definitions = {body.sha256: body for turn in turns for body in turn.definitions}
+        fresh = [body for sha256, body in artifacts.items() if sha256 not in self._known]
+        if fresh:
+            self._connection.executemany(
+                self._sql["store_artifact"],
+                [(bytes.fromhex(body.ref.sha256), body.ref.media_type, body.data) for body in fresh],
+            )
+            stored.extend(body.ref.sha256 for body in fresh)
+        pinned = [body for sha256, body in definitions.items() if f"definition {sha256}" not in self._known]
+        if pinned:
+            self._connection.executemany(
+                self._sql["store_definition"],
+                [(body.sha256, body.kind, body.name, body.version, body.data) for body in pinned],
+            )
+            stored.extend(f"definition {body.sha256}" for body in pinned)
+
+    def _write_turns(self, turns: Sequence[TurnWrite]) -> tuple[int, bytes]:
+        row_id, previous = self.head
+        rows: list[tuple[int, str, int, int, bytes, bytes]] = []
+        for turn in turns:
+            row_id += 1
+            previous = link(
+                self._key, previous, row_id=row_id, process=turn.process, seq=turn.seq, at=turn.at, turn=turn.turn
+            )
+            rows.append((row_id, turn.process, turn.seq, turn.at, turn.turn, previous))
+        self._connection.executemany(self._sql["append"], rows)
+        return row_id, previous
+
+    def _write_projections(self, turns: Sequence[TurnWrite]) -> None:
+        rows = {turn.process: turn.row for turn in turns if turn.row is not None}
+        if rows:
+            self._connection.executemany(self._sql["put_process"], [msgspec.structs.astuple(r) for r in rows.values()])
+        for turn in turns:
+            if turn.escalations:
+                self._connection.executemany(
+                    self._sql["put_escalation"], [msgspec.structs.astuple(row) for row in turn.escalations]
+                )
+            for timer, fire_at in turn.timers:
+                if fire_at is None:
+                    self._connection.execute(self._sql["drop_timer"], (turn.process, timer))
+                else:
+                    self._connection.execute(self._sql["put_timer"], (turn.process, timer, fire_at))
+
+    def _remember(self, stored: Sequence[str]) -> None:
+        for sha256 in stored:
+            self._known[sha256] = None
+        while len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.close()
+
+
+def _fail(group: Sequence[TurnWrite | MetaWrite], error: StorageError) -> None:
+    for write in group:
+        write.error = write.lane.broken = error
+
+
+@dataclass(slots=True, eq=False)
+class _Read:
+    """One read to be made in the reader's thread."""
+
+    run: Callable[[JournalView], object]
+    answer: asyncio.Future[object]
+
+
+class JournalReader:
+    """Reads a journal in a thread of its own. An async context manager; opens the file at the first read."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._queue: SimpleQueue[_Read | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="journal-reader", daemon=True)
+
+    async def __aenter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._queue.put(None)
+        await asyncio.shield(self._loop.run_in_executor(None, self._thread.join))
+
+    async def read(self, run: Callable[[JournalView], T], *, empty: T) -> T:
+        """The result of `run` over the journal, or `empty` where there is no journal yet. Raises StorageError."""
+        answer: asyncio.Future[object] = self._loop.create_future()
+        self._queue.put(_Read(run, answer))
+        found = await answer
+        return empty if found is _NO_JOURNAL else found  # type: ignore[return-value]
+
+    def _work(self) -> None:
+        view: JournalView | None = None
+        path = self._state / DATABASE_FILE
+        while (read := self._queue.get()) is not None:
+            try:
+                with _named_errors(path):
+                    view = view or open_view(self._state)
+                    result = _NO_JOURNAL if view is None else read.run(view)
+            except BaseException as error:  # noqa: BLE001 - carried to who awaits the read
+                self._loop.call_soon_threadsafe(_answer, read.answer, None, error)
+            else:
+                self._loop.call_soon_threadsafe(_answer, read.answer, result, None)
+
+
+_NO_JOURNAL: Final = object()
+
+
+def _answer(answer: asyncio.Future[object], result: object, error: BaseException | None) -> None:
+    if answer.done():  # whoever asked was cancelled
+        return
+    if error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(result)
+
+
+class Journal:
+    """The journal of an engine: appends and reads. An async context manager. At most one per state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[TurnWrite | MetaWrite | None] = SimpleQueue()
+        self._reader = JournalReader(state)
+        self._thread: threading.Thread | None = None
+        self._writer: _Writer | None = None
+
+    async def __aenter__(self) -> Self:
+        self._writer = await self._loop.run_in_executor(None, _Writer, self._state)
+        self._thread = threading.Thread(target=self._work, args=(self._writer,), name="journal-writer", daemon=True)
+        self._thread.start()
+        await self._reader.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._reader.__aexit__()
+        if self._thread is not None:
+            self._queue.put(None)
+            await asyncio.shield(self._loop.run_in_executor(None, self._thread.join))
+        row, head = self.head
+        _log.info("journal closed at row %d, chain head %s", row, head)
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """Id and chain link (hex) of the newest durable row: publish it, and a cut tail will show."""
+        row, head = self._writer.head if self._writer else (0, GENESIS)
+        return row, head.hex()
+
+    def append(self, write: TurnWrite) -> None:
+        """Queue a turn. Turns become durable in the order of these calls, or fail together from one on."""
+        self._queue.put(write)
+
+    async def put_meta(self, key: str, value: str) -> None:
+        """Write one value; returns once it is durable."""
+        answer: asyncio.Future[object] = self._loop.create_future()
+        self._queue.put(MetaWrite(lane=Lane(), key=key, value=value, done=lambda error: _answer(answer, None, error)))
+        await answer
+
+    async def read(self, run: Callable[[JournalView], T], *, empty: T) -> T:
+        return await self._reader.read(run, empty=empty)
+
+    def _work(self, writer: _Writer) -> None:
+        queue, closing = self._queue, False
+        while not closing:
+            group: list[TurnWrite | MetaWrite] = []
+            write = queue.get()
+            while write is not None:
+                group.append(write)
+                if len(group) >= GROUP_MAX:
+                    break
+                try:
+                    write = queue.get_nowait()
+                except Empty:
+                    break
+            closing = write is None
+            if group:
+                writer.commit(group)
+                self._tell(group)
+        writer.close()
+
+    def _tell(self, group: list[TurnWrite | MetaWrite]) -> None:
+        # The loop is gone only when its program ends in the middle of a commit; nobody waits any more then.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(_finish, group)
+
+
+def _finish(group: Sequence[TurnWrite | MetaWrite]) -> None:
+    for write in group:
+        write.done(write.error)
+
+
+@contextlib.asynccontextmanager
+async def open_journal(state: Path) -> AsyncGenerator[Journal]:
+    """Open, or in an empty folder create, the journal for writing. The caller holds the engine lock."""
+    async with Journal(state) as journal:
+        yield journal

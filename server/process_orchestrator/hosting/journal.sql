@@ -1,0 +1,186 @@
+-- Every statement of the journal. docs/journal-format.md explains the tables.
+
+-- name: create_schema
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- The truth. Append-only; `turn` is JSON; `chain` covers the row and every row before it.
+CREATE TABLE journal (
+    id      INTEGER PRIMARY KEY,
+    process TEXT NOT NULL,
+    seq     INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    turn    BLOB NOT NULL,
+    chain   BLOB NOT NULL,
+    UNIQUE (process, seq)
+);
+
+CREATE TABLE artifact (
+    sha256     BLOB PRIMARY KEY,
+    media_type TEXT NOT NULL,
+    bytes      BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE definition (
+    sha256  TEXT PRIMARY KEY,
+    kind    TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    version TEXT NOT NULL,
+    body    BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- Projections: folds of the journal, kept for listings and for the start of an engine.
+CREATE TABLE process (
+    process_id   TEXT PRIMARY KEY,
+    process_type TEXT,
+    label        TEXT,
+    principal    TEXT NOT NULL,
+    status       TEXT NOT NULL,
+    why          TEXT,
+    version      INTEGER NOT NULL,
+    steps_done   INTEGER NOT NULL,
+    steps_total  INTEGER NOT NULL,
+    usd_micros   INTEGER NOT NULL,
+    input_sha256 TEXT,
+    created_at   INTEGER NOT NULL,
+    updated_at   INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX process_newest ON process (created_at DESC, process_id);
+CREATE INDEX process_unfinished ON process (status, created_at) WHERE status IN ('queued', 'running');
+
+CREATE TABLE escalation (
+    escalation_id TEXT PRIMARY KEY,
+    process_id    TEXT NOT NULL,
+    process_type  TEXT,
+    step          TEXT,
+    kind          TEXT NOT NULL,
+    role          TEXT NOT NULL,
+    status        TEXT NOT NULL,
+    opened_at     INTEGER NOT NULL,
+    deadline_at   INTEGER
+) WITHOUT ROWID;
+CREATE INDEX escalation_of_process ON escalation (process_id);
+CREATE INDEX escalation_open ON escalation (deadline_at, opened_at) WHERE status = 'open';
+
+CREATE TABLE timer (
+    process_id TEXT NOT NULL,
+    timer      TEXT NOT NULL,
+    fire_at    INTEGER NOT NULL,
+    PRIMARY KEY (process_id, timer)
+) WITHOUT ROWID;
+
+-- name: last_row
+SELECT id, chain FROM journal ORDER BY id DESC LIMIT 1
+
+-- name: count_rows
+SELECT count(*) FROM journal
+
+-- name: append
+INSERT INTO journal (id, process, seq, at, turn, chain) VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: store_artifact
+INSERT OR IGNORE INTO artifact (sha256, media_type, bytes) VALUES (?, ?, ?)
+
+-- name: store_definition
+INSERT OR IGNORE INTO definition (sha256, kind, name, version, body) VALUES (?, ?, ?, ?, ?)
+
+-- name: put_process
+INSERT OR REPLACE INTO process (
+    process_id, process_type, label, principal, status, why, version, steps_done, steps_total, usd_micros,
+    input_sha256, created_at, updated_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: put_escalation
+INSERT OR REPLACE INTO escalation (
+    escalation_id, process_id, process_type, step, kind, role, status, opened_at, deadline_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: put_timer
+INSERT OR REPLACE INTO timer (process_id, timer, fire_at) VALUES (?, ?, ?)
+
+-- name: drop_timer
+DELETE FROM timer WHERE process_id = ? AND timer = ?
+
+-- name: put_meta
+INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)
+
+-- name: get_meta
+SELECT value FROM meta WHERE key = ?
+
+-- name: rows_of_process
+SELECT seq, at, turn FROM journal WHERE process = ? AND seq > ? ORDER BY seq LIMIT ?
+
+-- name: rows_in_order
+SELECT id, process, seq, at, turn, chain FROM journal WHERE id > ? ORDER BY id LIMIT ?
+
+-- name: has_process
+SELECT 1 FROM journal WHERE process = ? LIMIT 1
+
+-- name: version_of_process
+SELECT max(seq) FROM journal WHERE process = ?
+
+-- name: artifact
+SELECT bytes FROM artifact WHERE sha256 = ?
+
+-- name: definition
+SELECT sha256, kind, name, version, body FROM definition WHERE sha256 = ?
+
+-- name: unfinished
+SELECT process_id FROM process WHERE status IN ('queued', 'running') ORDER BY created_at, process_id
+
+-- name: timers
+SELECT process_id, timer, fire_at FROM timer
+
+-- name: processes
+SELECT
+    process_id, process_type, label, principal, status, why, version, steps_done, steps_total, usd_micros,
+    input_sha256, created_at, updated_at
+FROM process
+WHERE (:status IS NULL OR status = :status)
+  AND (:process_type IS NULL OR process_type = :process_type)
+  AND (:label IS NULL OR label = :label)
+  AND (:principal IS NULL OR principal = :principal)
+  AND (:input_sha256 IS NULL OR input_sha256 = :input_sha256)
+  AND (:since IS NULL OR created_at >= :since)
+  AND (:prefix IS NULL OR (process_id >= :prefix AND process_id < :prefix || '~'))
+  AND (:after_created IS NULL OR created_at < :after_created
+       OR (created_at = :after_created AND process_id > :after_id))
+ORDER BY created_at DESC, process_id
+LIMIT :limit
+
+-- name: escalations
+SELECT
+    escalation_id, process_id, process_type, step, kind, role, status, opened_at, deadline_at,
+    status <> 'open' AS rank,
+    CASE WHEN status = 'open' THEN coalesce(deadline_at, 9007199254740991) ELSE 0 END AS due
+FROM escalation
+WHERE (:status = 'all' OR status = :status)
+  AND (:process_id IS NULL OR process_id = :process_id)
+  AND (:role IS NULL OR role = :role)
+  AND (:after_id IS NULL
+       OR (status <> 'open',
+           CASE WHEN status = 'open' THEN coalesce(deadline_at, 9007199254740991) ELSE 0 END,
+           -opened_at,
+           escalation_id) > (:after_rank, :after_due, -:after_opened, :after_id))
+ORDER BY rank, due, opened_at DESC, escalation_id
+LIMIT :limit
+
+-- name: all_processes
+SELECT
+    process_id, process_type, label, principal, status, why, version, steps_done, steps_total, usd_micros,
+    input_sha256, created_at, updated_at
+FROM process
+WHERE process_id > ?
+ORDER BY process_id
+LIMIT ?
+
+-- name: escalations_of_process
+SELECT escalation_id, process_id, process_type, step, kind, role, status, opened_at, deadline_at
+FROM escalation
+WHERE process_id = ?
+ORDER BY escalation_id
+
+-- name: timers_of_process
+SELECT timer, fire_at FROM timer WHERE process_id = ? ORDER BY timer

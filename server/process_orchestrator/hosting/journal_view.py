@@ -1,0 +1,207 @@
+"""Reads of a journal over one connection: rows, bodies, listings. Synchronous; one thread at a time.
+
+Knows the statements, not the database library: `journal` opens the connection and turns its errors into ours.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+import msgspec
+
+from process_orchestrator.core.errors import RefusedError, StorageError
+from process_orchestrator.core.ports import (
+    DefinitionBody,
+    EscalationQuery,
+    EscalationRow,
+    JournalRow,
+    Page,
+    ProcessQuery,
+    ProcessRow,
+)
+from process_orchestrator.hosting.turns import decode_plan, decode_turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from process_orchestrator.core.facts.specs import PlanFacts
+
+ROWS_AT_ONCE: Final = 500
+"""Rows fetched by one statement: statements stay short, so that the log can be checkpointed beneath readers."""
+PAGE_MAX: Final = 100
+PLANS_KEPT: Final = 64
+
+
+class Cursor(Protocol):
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+
+class Connection(Protocol):
+    def execute(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ..., /) -> Cursor: ...
+
+
+class RawRow(NamedTuple):
+    """A journal row as stored."""
+
+    id: int
+    process: str
+    seq: int
+    at: int
+    turn: bytes
+    chain: bytes
+
+
+class TimerRow(NamedTuple):
+    """A live timer."""
+
+    process: str
+    timer: str
+    fire_at: int
+
+
+class JournalView:
+    """All reads. Raises StorageError for a row that cannot be read."""
+
+    def __init__(self, connection: Connection, statements: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._sql = statements
+        self._plans: OrderedDict[str, PlanFacts] = OrderedDict()
+
+    def rows(self, process: str, *, after: int, limit: int) -> list[JournalRow]:
+        """At most `limit` rows of a process whose seq is over `after`, oldest first."""
+        found = self._connection.execute(self._sql["rows_of_process"], (process, after, limit)).fetchall()
+        return [self.decode(process, seq, at, turn) for seq, at, turn in found]
+
+    def every_row(self, process: str) -> Iterator[JournalRow]:
+        """All rows of a process, oldest first, read a few hundred at a time."""
+        after = 0
+        while found := self.rows(process, after=after, limit=ROWS_AT_ONCE):
+            yield from found
+            after = found[-1].seq
+            if len(found) < ROWS_AT_ONCE:
+                return
+
+    def decode(self, process: str, seq: int, at: int, turn: bytes) -> JournalRow:
+        try:
+            read = decode_turn(turn, self.plan_facts)
+        except (msgspec.DecodeError, IndexError, TypeError) as error:
+            raise StorageError(f"the journal row of {process} with seq {seq} cannot be read: {error}") from error
+        return JournalRow(seq=seq, at=at, events=read.events, decisions=read.decisions, digest=read.digest)
+
+    def plan_facts(self, sha256: str) -> PlanFacts:
+        """Pinned PlanFacts; the newest few are remembered. Raises StorageError where they are missing."""
+        plan = self._plans.get(sha256)
+        if plan is None:
+            body = self.definition(sha256)
+            if body is None:
+                raise StorageError(f"the pinned plan {sha256} is missing from the database")
+            plan = self._plans[sha256] = decode_plan(body.data)
+            if len(self._plans) > PLANS_KEPT:
+                self._plans.popitem(last=False)
+        return plan
+
+    def rows_in_order(self, *, after_id: int, limit: int = ROWS_AT_ONCE) -> list[RawRow]:
+        """Rows of all processes in the order they were written."""
+        found = self._connection.execute(self._sql["rows_in_order"], (after_id, limit)).fetchall()
+        return [RawRow(*row) for row in found]
+
+    def last_row(self) -> tuple[int, bytes] | None:
+        """Id and chain link of the newest row."""
+        return self._connection.execute(self._sql["last_row"]).fetchone()
+
+    def version(self, process: str) -> int | None:
+        """Seq of a process's newest row; None for one that does not exist."""
+        return self._connection.execute(self._sql["version_of_process"], (process,)).fetchone()[0]
+
+    def artifact(self, sha256: str) -> bytes | None:
+        found = self._connection.execute(self._sql["artifact"], (bytes.fromhex(sha256),)).fetchone()
+        return None if found is None else found[0]
+
+    def definition(self, sha256: str) -> DefinitionBody | None:
+        found = self._connection.execute(self._sql["definition"], (sha256,)).fetchone()
+        if found is None:
+            return None
+        sha256, kind, name, version, data = found
+        return DefinitionBody(sha256=sha256, kind=kind, name=name, version=version, data=data)
+
+    def meta(self, key: str) -> str | None:
+        found = self._connection.execute(self._sql["get_meta"], (key,)).fetchone()
+        return None if found is None else found[0]
+
+    def unfinished(self) -> list[str]:
+        """Processes with something to do, oldest first."""
+        return [row[0] for row in self._connection.execute(self._sql["unfinished"]).fetchall()]
+
+    def timers(self) -> list[TimerRow]:
+        return [TimerRow(*row) for row in self._connection.execute(self._sql["timers"]).fetchall()]
+
+    def timers_of(self, process: str) -> list[tuple[str, int]]:
+        return [tuple(row) for row in self._connection.execute(self._sql["timers_of_process"], (process,)).fetchall()]
+
+    def escalations_of(self, process: str) -> list[EscalationRow]:
+        found = self._connection.execute(self._sql["escalations_of_process"], (process,)).fetchall()
+        return [_escalation(row) for row in found]
+
+    def process_rows(self, *, after: str, limit: int = ROWS_AT_ONCE) -> list[ProcessRow]:
+        """Projections in the order of their ids."""
+        return [
+            _process(row) for row in self._connection.execute(self._sql["all_processes"], (after, limit)).fetchall()
+        ]
+
+    def processes(self, query: ProcessQuery) -> Page[ProcessRow]:
+        limit = max(1, min(query.limit, PAGE_MAX))
+        parameters = {name: getattr(query, name) for name in _PROCESS_FILTERS} | {"limit": limit + 1}
+        created, after_id = _cursor(query.cursor, 2)
+        parameters |= {"after_created": created, "after_id": after_id}
+        found = self._connection.execute(self._sql["processes"], parameters).fetchall()
+        items = tuple(_process(row) for row in found[:limit])
+        more = f"{items[-1].created_at}:{items[-1].process_id}" if len(found) > limit else None
+        return Page(items=items, next=more)
+
+    def escalations(self, query: EscalationQuery) -> Page[EscalationRow]:
+        limit = max(1, min(query.limit, PAGE_MAX))
+        rank, due, opened, after_id = _cursor(query.cursor, 4)
+        parameters = {
+            "status": query.status,
+            "process_id": query.process_id,
+            "role": query.role,
+            "after_rank": rank,
+            "after_due": due,
+            "after_opened": opened,
+            "after_id": after_id,
+            "limit": limit + 1,
+        }
+        found = self._connection.execute(self._sql["escalations"], parameters).fetchall()
+        items = tuple(_escalation(row[:9]) for row in found[:limit])
+        more = None
+        if len(found) > limit:
+            last = found[limit - 1]
+            more = f"{last[9]}:{last[10]}:{last[7]}:{last[0]}"
+        return Page(items=items, next=more)
+
+
+_PROCESS_FILTERS: Final = ("status", "process_type", "label", "principal", "input_sha256", "since", "prefix")
+
+
+def _cursor(text: str | None, parts: int) -> tuple[Any, ...]:
+    """A page cursor: numbers and last an id, joined by colons. All None for the first page."""
+    if text is None:
+        return (None,) * parts
+    found = text.split(":", parts - 1)
+    try:
+        return (*(int(part) for part in found[:-1]), found[parts - 1])
+    except (ValueError, IndexError):
+        raise RefusedError(
+            "BAD_ARGUMENT", f"{text!r} is no cursor of this listing.", do="leave `cursor` out for the first page."
+        ) from None
+
+
+def _process(row: Sequence[Any]) -> ProcessRow:
+    return ProcessRow(**dict(zip(ProcessRow.__struct_fields__, row, strict=True)))
+
+
+def _escalation(row: Sequence[Any]) -> EscalationRow:
+    return EscalationRow(**dict(zip(EscalationRow.__struct_fields__, row, strict=True)))

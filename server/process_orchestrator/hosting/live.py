@@ -1,0 +1,107 @@
+"""A process in memory, and one turn of it while it is being made. Data of `driver`, which alone changes it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from process_orchestrator.core.facts.commands import ClassifyTask, InvokeAgent, ProposePlan, WriteBrief
+from process_orchestrator.core.ports import Bodies
+from process_orchestrator.hosting.journal import Lane
+
+if TYPE_CHECKING:
+    import anyio
+
+    from process_orchestrator.core.facts.commands import Command
+    from process_orchestrator.core.facts.events import Event
+    from process_orchestrator.core.facts.state import Process
+    from process_orchestrator.core.ports import Body, DefinitionBody
+
+Answer: TypeAlias = "asyncio.Future[Process]"
+OutwardCommand: TypeAlias = InvokeAgent | ClassifyTask | ProposePlan | WriteBrief
+Settle: TypeAlias = Callable[[Exception | None], None]
+"""Called once a turn is durable, or with the reason why it will never be."""
+NO_BODIES = Bodies()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Fed:
+    """Something for a process's next turn: an event, or with none a wish to hear when all before it is durable."""
+
+    event: Event | None = None
+    bodies: Bodies = NO_BODIES
+    answer: Answer | None = None
+    outside: bool = False  # must be admitted first
+    resume: bool = False  # reissue what is outstanding
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """An outward command that was handed to a task. `scope` is there once the task has begun."""
+
+    scope: anyio.CancelScope | None = None
+    stopped: bool = False
+    given_up: bool = False  # its call counts as lost already
+
+    def stop(self) -> None:
+        self.stopped = True
+        if self.scope is not None:
+            self.scope.cancel()
+
+
+@dataclass(slots=True, eq=False)
+class Live:
+    """A process in memory. `state` runs ahead; `durable` is what has been committed and may be shown."""
+
+    process: str
+    state: Process | None = None
+    durable: Process | None = None
+    request_sha256: str = ""
+    lane: Lane = field(default_factory=Lane)
+    inbox: deque[Fed] = field(default_factory=deque)
+    locals: deque[Command] = field(default_factory=deque)
+    waiting_outward: list[OutwardCommand] = field(default_factory=list)  # durable, wait for a place
+    running: dict[str, Running] = field(default_factory=dict)  # outward commands in the performer
+    deliveries: dict[str, int] = field(default_factory=dict)
+    unwritten: list[TurnDraft] = field(default_factory=list)  # turns made but not durable, oldest first
+    pumping: bool = False
+    held: bool = False  # started, but nothing done yet for want of a place
+    dead: bool = False  # dropped from memory; whatever still comes for it is for nobody
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is on its way: it may be dropped, and folded again when something happens."""
+        return not (self.pumping or self.inbox or self.locals or self.waiting_outward or self.running or self.unwritten)
+
+
+@dataclass(slots=True, eq=False)
+class TurnDraft:
+    """A turn that is being made: what happened, what followed, and who waits for it to be durable."""
+
+    before: Process | None
+    events: list[Event] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    outward: list[OutwardCommand] = field(default_factory=list)
+    host: list[Command] = field(default_factory=list)
+    timers: list[tuple[str, int | None]] = field(default_factory=list)
+    artifacts: list[Body] = field(default_factory=list)
+    definitions: list[DefinitionBody] = field(default_factory=list)
+    settles: list[Settle] = field(default_factory=list)
+    after: Process | None = None
+    changed: tuple[str, ...] = ()  # ids of escalations
+
+
+def subject_of(command: OutwardCommand) -> str:
+    """What an outward command is about, unique among the live ones of a process."""
+    match command:
+        case InvokeAgent(call=call):
+            return call
+        case WriteBrief(escalation=escalation):
+            return f"brief {escalation}"
+        case ClassifyTask():
+            return "intake"
+        case ProposePlan():
+            return "plan"

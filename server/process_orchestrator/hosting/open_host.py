@@ -1,0 +1,98 @@
+"""Opens the host of a state folder: as its engine, as a door to the engine, or for reading.
+
+One engine per database, any number of doors. Who finds the lock free becomes the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from process_orchestrator.core.admit import admit
+from process_orchestrator.core.errors import EngineError
+from process_orchestrator.core.outstanding import outstanding
+from process_orchestrator.core.ports import Artifacts, ChangeListener, Clock, Host, Performer, Proof
+from process_orchestrator.core.process import apply
+from process_orchestrator.hosting.chain import HOME_KEY_FILE, make_key
+from process_orchestrator.hosting.driver import Parts
+from process_orchestrator.hosting.embedded import embedded_host
+from process_orchestrator.hosting.folding import Core, Derived
+from process_orchestrator.hosting.journal import JournalReader, open_journal
+from process_orchestrator.hosting.journal_host import ReadOnlyHost
+from process_orchestrator.hosting.lock import EngineLock, try_lock
+from process_orchestrator.hosting.stored_artifacts import StoredArtifacts
+
+CORE: Final = Core(apply=apply, admit=admit, outstanding=outstanding)
+Mode: TypeAlias = Literal["drive", "write", "read"]
+BuildPerformer: TypeAlias = Callable[[Artifacts], AbstractAsyncContextManager[Performer]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostParts:
+    """What a host is built of, whichever part this program plays."""
+
+    state: Path
+    build_performer: BuildPerformer
+    clock: Clock
+    verify_proof: Callable[[Proof], Derived]
+    core: Core
+    listener: ChangeListener | None = None
+
+
+@asynccontextmanager
+async def open_host(
+    state: Path,
+    *,
+    build_performer: BuildPerformer,
+    clock: Clock,
+    verify_proof: Callable[[Proof], Derived],
+    mode: Mode = "drive",
+    listener: ChangeListener | None = None,
+    core: Core = CORE,
+) -> AsyncGenerator[Host]:
+    """The host of a state folder for the life of this context.
+
+    drive: become the engine, or a door that takes over when the engine ends. write: a door where an engine lives,
+    else take the lock, commit and leave, driving nothing. read: open the database for reading. Raises StorageError
+    for a database that cannot be trusted, EngineError where the engine does not answer or speaks another version.
+    """
+    parts = HostParts(
+        state=state,
+        build_performer=build_performer,
+        clock=clock,
+        verify_proof=verify_proof,
+        core=core,
+        listener=listener,
+    )
+    if mode == "read":
+        async with JournalReader(parts.state) as reader:
+            yield ReadOnlyHost(reader, StoredArtifacts(reader), parts.core)
+        return
+    lock = try_lock(parts.state)
+    if lock is None:
+        raise EngineError("ENGINE_UNAVAILABLE", "ENGINE_UNAVAILABLE: another engine holds this home.")
+    async with engine(parts, lock, drives=mode == "drive") as host:
+        yield host
+
+
+@asynccontextmanager
+async def engine(parts: HostParts, lock: EngineLock, *, drives: bool) -> AsyncGenerator[Host]:
+    """Be the engine: journal, performer, host. Lets the lock go at the end, after the journal is closed."""
+    async with AsyncExitStack() as stack:
+        stack.callback(lock.close)
+        home_key = make_key(parts.state / HOME_KEY_FILE)
+        journal = await stack.enter_async_context(open_journal(parts.state))
+        artifacts = StoredArtifacts(journal)
+        performer = await stack.enter_async_context(parts.build_performer(artifacts)) if drives else None
+        driven = Parts(
+            journal=journal,
+            artifacts=artifacts,
+            performer=performer,
+            core=parts.core,
+            clock=parts.clock,
+            listener=parts.listener,
+        )
+        yield await stack.enter_async_context(embedded_host(driven, home_key=home_key, verify_proof=parts.verify_proof))

@@ -1,0 +1,68 @@
+"""Projections: the rows of listings as pure folds of core state. What is written here can always be rebuilt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from process_orchestrator.core.ports import EscalationRow, ProcessRow
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.facts.state import Escalation, Process
+
+
+def process_row(state: Process) -> ProcessRow:
+    """A process as listings show it."""
+    spec = state.spec
+    return ProcessRow(
+        process_id=spec.process_id,
+        process_type=spec.type.name if spec.type else None,
+        label=spec.label,
+        principal=spec.principal,
+        status=state.status.value,
+        why=state.why.value if state.why else None,
+        version=state.seq,
+        steps_done=state.steps_done,
+        steps_total=len(state.plan.steps) if state.plan else 0,
+        usd_micros=state.usd_micros,
+        input_sha256=spec.input.sha256 if spec.input else None,
+        created_at=state.created_at,
+        updated_at=state.updated_at,
+    )
+
+
+def escalation_row(state: Process, escalation: Escalation) -> EscalationRow:
+    """An escalation as listings show it."""
+    return EscalationRow(
+        escalation_id=escalation.id,
+        process_id=state.spec.process_id,
+        process_type=state.spec.type.name if state.spec.type else None,
+        step=escalation.step,
+        kind=escalation.kind.value,
+        role=escalation.role,
+        status=escalation_status(escalation),
+        opened_at=escalation.opened_at,
+        deadline_at=escalation.deadline_at,
+    )
+
+
+def escalation_status(escalation: Escalation) -> str:
+    if escalation.open:
+        return "open"
+    return "withdrawn" if escalation.withdrawn else "resolved"
+
+
+def changed_escalations(before: Process | None, after: Process) -> tuple[Escalation, ...]:
+    """Escalations that are new or have changed. Unchanged ones are the same object: the core shares what it keeps."""
+    if before is not None and before.escalations is after.escalations:
+        return ()
+    known = before.escalations if before else {}
+    return tuple(
+        escalation
+        for key, escalation in after.escalations.items()
+        if known.get(key) is not escalation and known.get(key) != escalation
+    )
+
+
+def must_project(before: Process | None, after: Process, escalations: tuple[Escalation, ...]) -> bool:
+    """Whether the turn from `before` to `after` writes the process's row: status, why or an escalation changed."""
+    return before is None or before.status != after.status or before.why != after.why or bool(escalations)
