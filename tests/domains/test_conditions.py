@@ -36,7 +36,7 @@ def test_an_invoice_whose_sums_do_not_add_up_breaks_its_contract(change: dict[st
 
 
 @pytest.mark.parametrize(("total", "asked"), [(1000, False), (1000.0, False), (1000.01, True), (8107, True)])
-def test_a_posting_above_the_limit_needs_an_approval(total: float, asked: bool) -> None:
+def test_a_posting_above_the_limit_needs_an_approval(total: float, *, asked: bool) -> None:
     given, _ = example("ledger.post")
     needed = compiled("ledger.post").approval_needed(given | {"net": total, "tax": 0, "total": total})
     assert (needed is not None) is asked
