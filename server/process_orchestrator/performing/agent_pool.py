@@ -114,7 +114,7 @@ class AgentPool:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         tasks = self._tasks
         assert tasks is not None
         self._maker = None
@@ -126,7 +126,8 @@ class AgentPool:
                             closing.start_soon(lane.link.aclose)
             tasks.cancel_scope.cancel()
             await anyio.to_thread.run_sync(self._lifeline.close)
-        return await tasks.__aexit__(kind, error, trace)
+        # Without the block's own error, which would come out wrapped in a group.
+        await tasks.__aexit__(None, None, None)
 
     def knows(self, name: str) -> bool:
         """Whether an agent of this name exists now."""

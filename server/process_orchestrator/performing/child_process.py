@@ -51,6 +51,10 @@ class ChildLog:
     def masked(self, text: str) -> str:
         return self._mask(text)
 
+    def forget(self) -> None:
+        """Begin the evidence anew: a call starts and no other is under way."""
+        self._tail.clear()
+
     def tail(self) -> str | None:
         return "\n".join(self._tail) or None
 

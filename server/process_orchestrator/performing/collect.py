@@ -5,11 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
-import anyio
 import anyio.lowlevel
 
 from process_orchestrator.checking.compiled import BindingError, CompiledStep, Scope
-from process_orchestrator.checking.validate import Validator, check_value
+from process_orchestrator.checking.validate import check_value
 from process_orchestrator.core.errors import BodyError
 from process_orchestrator.core.facts.commands import BuildOutput, CollectItems, OpenMap
 from process_orchestrator.core.facts.events import ItemsCollected, MapOpened, OutputBuilt
@@ -17,7 +16,7 @@ from process_orchestrator.core.facts.specs import Gate
 from process_orchestrator.core.facts.values import Blame, Stage
 from process_orchestrator.core.ports import Clock, Performed
 from process_orchestrator.performing.failure import Failed, body_of, stage_failed
-from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
+from process_orchestrator.performing.pinned import BodyCache, Pinned
 from process_orchestrator.performing.prepare import (
     INPUT_BYTES_MAX,
     INPUT_DEPTH_MAX,
@@ -33,8 +32,6 @@ from process_orchestrator.performing.scopes import Scopes
 ITEMS_AT_ONCE: Final = 200
 """Items of a map that are looked at before others get their turn."""
 
-VALIDATORS_KEPT: Final = 64
-
 
 class Collector:
     """Answers OpenMap, CollectItems and BuildOutput."""
@@ -42,7 +39,6 @@ class Collector:
     def __init__(self, *, bodies: BodyCache, pinned: Pinned, scopes: Scopes, preparer: Preparer, clock: Clock) -> None:
         self._bodies, self._pinned, self._scopes = bodies, pinned, scopes
         self._preparer, self._clock = preparer, clock
-        self._validators: Recent[Validator] = Recent(VALIDATORS_KEPT)
 
     async def open_map(self, command: OpenMap) -> Performed:
         step = (await self._pinned.plan(command.context.plan)).step(command.step)
@@ -89,8 +85,7 @@ class Collector:
         except BodyError as error:
             failed = Failed(code=error.code, message=error.message, blame=Blame.PLANNER, pointer=error.pointer)
             return stage_failed(Stage.OUTPUT, failed, clock=self._clock)
-        pin = command.context.type
-        problems = () if pin is None else (await self._schema(pin.sha256)).problems(value)
+        problems = plan.output_problems(value)
         if problems:
             failed = Failed(
                 code="output_mismatch",
@@ -114,7 +109,6 @@ class Collector:
         An item whose arguments cannot be built fails alone, when it is prepared; here its error stands in its place.
         """
         assert step.contract is not None
-        contract = (await self._pinned.contract(step.contract.sha256)).contract
         whole, gate = sha256(), None
         for index, item in enumerate(items):
             if index % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
@@ -125,9 +119,8 @@ class Collector:
                     whole.update(b"skipped")
                     continue
                 given = step.arguments(at)
-                given = {name: value for name, value in given.items() if name != contract.key_field}
                 whole.update(digest_of(step.contract.sha256, stored(given)).encode())
-                needed = await self._preparer.approval(step, at, given, mode=command.approval, context=command.context)
+                needed = step.gate(at, given, mode=command.approval)
             except BindingError as error:
                 whole.update(error.code.encode())
                 continue
@@ -136,9 +129,3 @@ class Collector:
                 continue
             gate = stricter(gate, needed)
         return whole.hexdigest(), gate
-
-    async def _schema(self, type_sha256: str) -> Validator:
-        return await self._validators.of(type_sha256, self._compiled)
-
-    async def _compiled(self, type_sha256: str) -> Validator:
-        return Validator((await self._pinned.document(type_sha256))["output"])

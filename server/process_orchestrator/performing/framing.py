@@ -22,6 +22,7 @@ SAMPLE_BYTES: Final = 400
 """How much of a line that is no message is kept as evidence."""
 
 MESSAGE_MARK: Final = b'"jsonrpc"'
+MESSAGE_START: Final = b'{"jsonrpc"'
 ID: Final = re.compile(rb'"id"\s*:\s*(\d{1,15})\s*[,}]')
 
 
@@ -41,9 +42,10 @@ class Broken(Fact, frozen=True, kw_only=True):
 
 
 class Noise(Fact, frozen=True, kw_only=True):
-    """Bytes on stdout that are no message at all."""
+    """Bytes on stdout that are no message at all. A long line comes in parts; `begins` marks the first."""
 
     count: int
+    begins: bool
     sample: str = ""
 
 
@@ -57,6 +59,7 @@ class LineFramer:
         self.line_bytes_max, self.depth_max = line_bytes_max, depth_max
         self._line = bytearray()
         self._dropping = self._noisy = False
+        self._seam = b""  # the end of what was thrown away last: a message may begin in it
         self.dropped = 0  # bytes of the present line that were thrown away
 
     def cut(self, chunk: bytes) -> Iterator[bytes | Broken | Noise]:
@@ -66,48 +69,60 @@ class LineFramer:
             end = chunk.find(b"\n", start)
             piece = chunk[start:] if end < 0 else chunk[start:end]
             start = len(chunk) if end < 0 else end + 1
-            if self._dropping:
-                self.dropped += len(piece)
-                if self._noisy:
-                    yield Noise(count=len(piece))
-            else:
-                yield from self._take(piece)
+            yield from self._drop(piece) if self._dropping else self._take(piece)
             if end >= 0:
                 if not self._dropping and self._line:
                     yield bytes(self._line)
                 self._line.clear()
-                self._dropping, self._noisy, self.dropped = False, False, 0
+                self._dropping, self._noisy, self.dropped, self._seam = False, False, 0, b""
 
     def _take(self, piece: bytes) -> Iterator[Broken | Noise]:
         """Add to the present line; give it up where it can be no message or is over its cap."""
         self._line += piece
         begins = bytes(self._line[:64]).lstrip()[:1]
         if begins and begins != b"{":
-            self._noisy = True
-            yield Noise(count=len(self._line), sample=_sample(self._line))
+            whole = bytes(self._line)
+            self._line.clear()
+            self._dropping = self._noisy = True
+            yield from self._drop(whole)
         elif len(self._line) > self.line_bytes_max:
             head = bytes(self._line[:HEAD_BYTES])
+            self._dropping, self.dropped = True, len(self._line)
+            self._line.clear()
             message = f"the answer is over {self.line_bytes_max} bytes"
             yield Broken(code="too_large", message=message, ids=_answered(head), sample=_sample(head))
-        else:
+
+    def _drop(self, piece: bytes) -> Iterator[Broken | Noise]:
+        """Throw bytes away. A message that begins behind noise on one line is found: `print(…, end="")` is usual."""
+        if not self._noisy:
+            self.dropped += len(piece)
             return
-        self._dropping, self.dropped = True, len(self._line)
-        self._line.clear()
+        begins = (self._seam + piece).find(MESSAGE_START)
+        if begins < 0:
+            self._seam = (self._seam + piece)[-len(MESSAGE_START) :]
+            self.dropped += len(piece)
+            first = self.dropped == len(piece)
+            yield Noise(count=len(piece), begins=first, sample=_sample(piece) if first else "")
+            return
+        message, first = (self._seam + piece)[begins:], self.dropped == 0
+        self._dropping, self._noisy, self.dropped, self._seam = False, False, 0, b""
+        yield Noise(count=begins, begins=first, sample=_sample(piece[:begins]) if first else "")
+        yield from self._take(message)
 
     def scan(self, line: bytes) -> Frame:
         """One whole line as a message, or what is wrong with it."""
         if not line.lstrip()[:1]:
-            return Noise(count=0)
+            return Noise(count=0, begins=True)
         try:
             value = parse_body(line, max_bytes=self.line_bytes_max, depth=self.depth_max)
         except BodyError as error:
             head, tail = line[:HEAD_BYTES], line[-HEAD_BYTES:]
             if MESSAGE_MARK not in head and MESSAGE_MARK not in tail:
-                return Noise(count=len(line), sample=_sample(line))
+                return Noise(count=len(line), begins=True, sample=_sample(line))
             ids = _answered(head) + _answered(tail)
             return Broken(code=error.code, message=error.message, ids=ids, sample=_sample(line))
         if not isinstance(value, dict):
-            return Noise(count=len(line), sample=_sample(line))
+            return Noise(count=len(line), begins=True, sample=_sample(line))
         return Message(value=value)
 
 

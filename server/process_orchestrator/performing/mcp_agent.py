@@ -318,8 +318,9 @@ class _StdioPipes:
         self._child, self._framer, self._link = child, framer, link
         self._deliver, self.incoming = anyio.create_memory_object_stream[SessionMessage | Exception](16)
         self.outgoing, self._orders = anyio.create_memory_object_stream[SessionMessage](WRITES_WAITING_MAX)
-        self._waiting: dict[int, int] = {}  # request id -> bytes of noise heard before it
-        self._noise_bytes = self._noise_unbroken = 0
+        self._waiting: dict[int, int] = {}  # request id -> bytes of noise that began while it waited
+        self._disturbed: set[int] = set()  # requests that waited when the present line of noise began
+        self._noise_unbroken = 0
 
     def close(self) -> None:
         for stream in (self._deliver, self.incoming, self.outgoing, self._orders):
@@ -332,7 +333,10 @@ class _StdioPipes:
             async for order in self._orders:
                 message = order.message
                 if isinstance(message, mcp_types.JSONRPCRequest) and isinstance(message.id, int):
-                    self._waiting[message.id] = self._noise_bytes
+                    if not self._waiting:
+                        self._link.noise = ""
+                        self._child.log.forget()
+                    self._waiting[message.id] = 0
                 elif isinstance(message, mcp_types.JSONRPCNotification):
                     self._forget_cancelled(message)
                 line = message.model_dump_json(by_alias=True, exclude_unset=True)
@@ -389,13 +393,15 @@ class _StdioPipes:
         await self._deliver.send(SessionMessage(message))
 
     async def _noise(self, frame: Noise) -> None:
-        self._noise_bytes += frame.count
         self._noise_unbroken += frame.count
         if frame.sample:
             kept = f"{self._link.noise}\n{frame.sample}".strip()[-NOISE_KEPT:]
             self._link.noise = self._child.log.masked(kept)
-        for request, before in list(self._waiting.items()):
-            if self._noise_bytes - before > NOISE_BYTES_MAX:
+        if frame.begins:
+            self._disturbed = set(self._waiting)
+        for request in self._disturbed & self._waiting.keys():
+            self._waiting[request] += frame.count
+            if self._waiting[request] > NOISE_BYTES_MAX:
                 message = f"over {NOISE_BYTES_MAX} bytes on stdout that are no message"
                 failure = AgentCallError("not_json", message, blame=Blame.TRANSPORT, answer=self._link.noise)
                 await self._fail(request, failure)

@@ -11,14 +11,14 @@ from typing import Any, Final
 
 import msgspec
 
-from process_orchestrator.checking.compiled import BindingError, CompiledContract, CompiledStep, Scope
+from process_orchestrator.checking.compiled import ABSENT, BindingError, CompiledContract, CompiledStep, Scope
 from process_orchestrator.checking.validate import check_value
 from process_orchestrator.core.assurance import highest
 from process_orchestrator.core.errors import BodyError
-from process_orchestrator.core.facts.commands import PlanContext, PrepareCall
+from process_orchestrator.core.facts.commands import PrepareCall
 from process_orchestrator.core.facts.events import CallPrepared, StepSkipped
 from process_orchestrator.core.facts.specs import Gate
-from process_orchestrator.core.facts.values import AgentPin, ApprovalMode, Assurance, Blame, Effect, Fact
+from process_orchestrator.core.facts.values import AgentPin, Blame, Fact
 from process_orchestrator.core.ports import Clock, Performed
 from process_orchestrator.performing.failure import Failed, body_of, call_failed
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
@@ -77,28 +77,15 @@ class Preparer:
         """Whether all arguments of a call that was prepared here come from `$.input` alone."""
         return self._origins.get(f"{process}/{call}") is True
 
-    async def approval(
-        self, step: CompiledStep, scope: Scope, arguments: dict[str, Any], *, mode: ApprovalMode, context: PlanContext
-    ) -> Gate | None:
-        """The approval that a call needs: its contract's and step's own, and under every_step any with an effect."""
-        gate = step.gate(scope, arguments)
-        if mode is not ApprovalMode.EVERY_STEP or step.contract is None or context.type is None:
-            return gate
-        contract = (await self._pinned.contract(step.contract.sha256)).contract
-        if contract.effect not in {Effect.WRITE, Effect.IRREVERSIBLE}:
-            return gate
-        policy = (await self._pinned.document(context.type.sha256)).get("escalation", {})
-        level = Assurance(policy.get("min_assurance", Assurance.A2))
-        return stricter(gate, Gate(role=policy.get("role", "approver"), min_assurance=level))
-
     def _applies(self, step: CompiledStep, scope: Scope, *, item: bool) -> bool:
         """A map's condition is asked once for the whole map, unless it looks at the item."""
         return (item and not looks_at_item(step)) or step.applies(scope)
 
     def skipped(self, unit: str, step: CompiledStep, scope: Scope, *, reason: str) -> Performed:
-        if step.step.default is msgspec.UNSET:
+        value = step.default(scope)
+        if value is ABSENT:
             return Performed(event=StepSkipped(at=self._clock.now_ms(), unit=unit, reason=reason))
-        body = body_of(stored(step.default(scope)))
+        body = body_of(stored(value))
         self._bodies.keep(body)
         event = StepSkipped(at=self._clock.now_ms(), unit=unit, reason=reason, output=body.ref)
         return Performed(event=event, bodies=(body,))
@@ -109,7 +96,7 @@ class Preparer:
         given, blame = await self._given(command, step, scope)
         arguments = checked(contract, given, sha256_of_contract=step.contract.sha256, key=command.key, blame=blame)
         agent, why = choose(step, tried=command.tried, only=command.only_agent, knows=self._knows)
-        gate = await self.approval(step, scope, given, mode=command.approval, context=command.context)
+        gate = step.gate(scope, given, mode=command.approval)
         body = body_of(arguments.data)
         self._bodies.keep(body)
         self._origins.put(f"{command.process}/{command.call}", blame("") is Blame.CALLER)
@@ -127,7 +114,7 @@ class Preparer:
 
     async def _given(
         self, command: PrepareCall, step: CompiledStep, scope: Scope
-    ) -> tuple[dict[str, Any], Callable[[str], Blame]]:
+    ) -> tuple[Any, Callable[[str], Blame]]:
         """The arguments before they are checked, and whose fault each part of them would be."""
         if command.override is None:
             return step.arguments(scope), step.blame
@@ -136,7 +123,7 @@ class Preparer:
 
 def checked(
     contract: CompiledContract,
-    given: dict[str, Any],
+    given: Any,
     *,
     sha256_of_contract: str,
     key: str,
@@ -147,11 +134,11 @@ def checked(
     Raises RefusedCallError: input_mismatch with the first pointer, or requires_failed.
     """
     field = contract.contract.key_field
-    if field is not None and field in given:
+    if isinstance(given, dict) and field in given:
         given = {name: value for name, value in given.items() if name != field}
     plain = stored(given)
     digest = digest_of(sha256_of_contract, plain)
-    if field is not None:
+    if field is not None and isinstance(given, dict):
         given = {**given, field: key}
     problems = contract.input_problems(given)
     if problems:
@@ -166,13 +153,14 @@ def checked(
         raise RefusedCallError(failed, from_caller=blame(first.pointer) is Blame.CALLER)
     broken = contract.requires_failed(given)
     if broken is not None:
-        failed = Failed(code="requires_failed", message=broken.message, rule=broken.id)
+        code = "requires_failed" if broken.error is None else "condition_error"
+        failed = Failed(code=code, message=broken.message, rule=broken.id)
         raise RefusedCallError(failed, from_caller=blame("") is Blame.CALLER)
     return Arguments(data=plain if field is None else stored(given), digest=digest)
 
 
 def stored(value: Any) -> bytes:
-    """The stored form of a value that bindings made. Raises RefusedCallError where it is none: an expression gave NaN."""
+    """The stored form of a value that bindings made. Raises RefusedCallError where it has none, as NaN."""
     try:
         return check_value(value, max_bytes=INPUT_BYTES_MAX, depth=INPUT_DEPTH_MAX)
     except BodyError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from process_orchestrator.checking.compiled import CompiledStep, Scope, StepScope
+from process_orchestrator.checking.compiled import ABSENT, CompiledStep, Scope, StepScope
 from process_orchestrator.core.facts.commands import PlanContext
 from process_orchestrator.performing.pinned import BodyCache, Recent
 
@@ -24,9 +24,9 @@ class Scopes:
         """The scope of a step that is no item."""
         steps: dict[str, StepScope] = {}
         for step, source in context.sources.items():
-            output = None if source.output is None else await self._bodies.value(source.output)
+            output = ABSENT if source.output is None else await self._bodies.value(source.output)
             steps[step] = StepScope(status=source.status.value, output=output, code=source.code)
-        value = None if context.input is None else await self._bodies.value(context.input)
+        value = ABSENT if context.input is None else await self._bodies.value(context.input)
         return Scope(input=value, steps=steps)
 
     def items(self, step: CompiledStep, context: PlanContext, scope: Scope) -> list[Any]:
