@@ -6,11 +6,17 @@ needs more, or whose required data are nested, is left out. Knows no MCP; record
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from process_orchestrator.views.formats import one_line
 from process_orchestrator.views.models import EscalationView, OptionView
+
+EVIDENCE_SHOWN: Final = 6
+VALUE_SHOWN: Final = 200
+"""Pieces of evidence above the form, and characters of each."""
 
 _ENOUGH: Final = frozenset({"A0", "A1"})
 """What an answer given through the host suffices for."""
@@ -186,12 +192,17 @@ def _shows_all(fields: tuple[FormField, ...], suggested: Suggestion) -> bool:
 
 def _message(escalation: EscalationView, options: list[OptionView]) -> str:
     """What the user reads above the form. The same escalation always reads the same: the answer is bound to it."""
-    lines = [escalation.question, f"Why: {escalation.why.rule}.", f"Goal: {escalation.goal}"]
+    lines = [
+        one_line(escalation.question),
+        f"Why: {one_line(escalation.why.rule)}",
+        f"Goal: {one_line(escalation.goal)}",
+    ]
     for option in options:
         cost = f" Costs {option.cost_usd} USD." if option.cost_usd else ""
-        lines.append(f"- {option.decision}: {option.consequence}{cost}")
+        lines.append(f"- {option.decision}: {one_line(option.consequence)}{cost}")
     lines.extend(
-        f"{shown.label} (from {shown.from_}): {_short(shown.value)}" for shown in (escalation.evidence or [])[:6]
+        f"{one_line(shown.label, limit=60)} (from {shown.from_}): {_short(shown.value)}"
+        for shown in (escalation.evidence or [])[:EVIDENCE_SHOWN]
     )
     if escalation.deadline_at:
         lines.append(f"Deadline {escalation.deadline_at}, then: {escalation.on_deadline}.")
@@ -200,6 +211,5 @@ def _message(escalation: EscalationView, options: list[OptionView]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    line = " ".join(text.split())
-    return line if len(line) <= 200 else f"{line[:199]}…"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return one_line(text, limit=VALUE_SHOWN)

@@ -12,6 +12,7 @@ from doors.mcp.fake_orchestrator import (
     APPROVE,
     ESCALATION,
     NESTED,
+    PROCESS,
     REJECT,
     RETRY,
     STRONG,
@@ -260,4 +261,19 @@ async def test_a_faulty_call_is_answered_before_anyone_is_asked(
         result = await client.call_tool("resolve_escalation", arguments)
     assert result.structured_content is not None
     assert result.structured_content["error"]["code"] == code
+    assert host.shown == []
+
+
+async def test_a_process_may_not_ask_its_own_question_away(connect: Connect, orchestrator: FakeOrchestrator) -> None:
+    host = Host("accept", {"decision": "approve"})
+    above: Any = {"process-orchestrator/lineage": [PROCESS]}
+    async with connect(elicitation=host) as client:
+        await client.call_tool("resolve_escalation", {"escalation_id": ESCALATION}, meta=above)
+    assert host.shown == []
+    assert orchestrator.seen.callers[-1].lineage == (PROCESS,)
+
+
+async def test_a_question_of_another_version_than_the_user_saw_is_not_asked(connect: Connect) -> None:
+    host = Host("accept", {"decision": "approve"})
+    await ask(connect, host, decision="approve", version=7)
     assert host.shown == []
