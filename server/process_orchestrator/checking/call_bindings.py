@@ -49,4 +49,4 @@ def _path(document: Document, contract: Contract, bound: Bound) -> Iterator[Prob
     meant = likely(str(missing), known)
     fix = f"write `{meant}` for `{missing}`" if meant else f"declared there: {', '.join(known) or 'nothing'}"
     message = f"`{bound.text}` leads to nothing that the {bound.root} declares"
-    yield document.error("PATH_UNDECLARED", bound.pointer, message, fix)
+    yield document.error("UNDECLARED_PATH", bound.pointer, message, fix)

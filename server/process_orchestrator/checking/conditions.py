@@ -50,7 +50,8 @@ def _compiled(document: Document, place: str, text: str, variables: Mapping[str,
         fix = error.fix
         if not fix or "`let`" in fix:  # a contract has no `let`: it sees its own call and nothing else
             fix = f"write a CEL expression over {names} that is true or false"
-        return document.error("CONDITION", place, error.message[:300], fix)
+        code = "NOT_BOOL" if "must be true or false" in error.message else "EXPRESSION"
+        return document.error(code, place, error.message[:300], fix)
 
 
 def _broken_examples(

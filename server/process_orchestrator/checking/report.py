@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
 from process_orchestrator.checking.definitions import Problem, ProcessType
+from process_orchestrator.checking.plan_check import PlanRow
 from process_orchestrator.checking.registry import Registry
 from process_orchestrator.core.facts.values import Fact
 
@@ -29,23 +28,6 @@ class FileReport(Fact, frozen=True, kw_only=True):
 
     file: str
     problems: tuple[ProblemRow, ...] = ()
-
-
-class PlanRow(Fact, frozen=True, kw_only=True):
-    """How one argument of one step fits. `argument` is a pointer into the consumer's input, `/` for the whole.
-
-    `verdict`: always, sometimes, never or unknown; `witness` a value that shows it.
-    """
-
-    process: str
-    version: str
-    step: str
-    argument: str
-    verdict: str
-    producer: str | None = None
-    consumer: str | None = None
-    witness: Any = None
-    message: str = ""
 
 
 class CheckReport(Fact, frozen=True, kw_only=True):
