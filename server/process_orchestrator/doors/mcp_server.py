@@ -84,12 +84,12 @@ def build_server(
     orchestrator: Orchestrator,
     *,
     changes: ChangeFeed | None = None,
-    state_dir: Path | None = None,
+    state_key: bytes | None = None,
     on_serving: Callable[[], Any] | None = None,
 ) -> MCPServer[None]:
     """The MCP server of one orchestrator.
 
-    `changes` feeds subscribers; without it nobody hears of changes. `state_dir` keeps the key that lets open questions
+    `changes` feeds subscribers; without it nobody hears of changes. `state_key` is the kept key that lets open questions
     outlive a restart; without it they do not. `on_serving` is a context manager entered while the server runs.
     """
     bus = InMemorySubscriptionBus()
@@ -107,8 +107,8 @@ def build_server(
 
     security = (
         RequestStateSecurity.ephemeral(ttl=STATE_TTL_S)
-        if state_dir is None
-        else RequestStateSecurity(keys=[request_state_key(state_dir)], ttl=STATE_TTL_S)
+        if state_key is None
+        else RequestStateSecurity(keys=[state_key], ttl=STATE_TTL_S)
     )
     return OrchestratorServer(orchestrator, lifespan=lifespan, bus=bus, security=security)
 
@@ -116,7 +116,10 @@ def build_server(
 async def serve_stdio(orchestrator: Orchestrator, *, state_dir: Path, changes: ChangeFeed | None = None) -> None:
     """Speak MCP on the standard streams until the host closes its side, or a signal asks to end."""
     server = build_server(
-        orchestrator, changes=changes, state_dir=state_dir, on_serving=standard_streams.prints_go_to_stderr
+        orchestrator,
+        changes=changes,
+        state_key=await anyio.to_thread.run_sync(request_state_key, state_dir),
+        on_serving=standard_streams.prints_go_to_stderr,
     )
     with standard_streams.endable_stdin() as end_input:
         async with anyio.create_task_group() as group:

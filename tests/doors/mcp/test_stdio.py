@@ -103,13 +103,15 @@ async def test_an_open_question_outlives_a_restart_of_the_server(tmp_path: Path)
 
     asked, answered = FakeOrchestrator(), FakeOrchestrator()
     call = {"escalation_id": ESCALATION}
-    async with Client(build_server(asked, state_dir=tmp_path), elicitation_callback=never) as client:
+    async with Client(build_server(asked, state_key=request_state_key(tmp_path)), elicitation_callback=never) as client:
         question = await client.session.call_tool("resolve_escalation", call, allow_input_required=True)
     assert isinstance(question, InputRequiredResult)
     assert question.input_requests is not None
     (name,) = question.input_requests
     responses: dict[str, Any] = {name: ElicitResult(action="accept", content={"decision": "approve"})}
-    async with Client(build_server(answered, state_dir=tmp_path), elicitation_callback=never) as client:
+    async with Client(
+        build_server(answered, state_key=request_state_key(tmp_path)), elicitation_callback=never
+    ) as client:
         result = await client.call_tool(
             "resolve_escalation", call, input_responses=responses, request_state=question.request_state
         )
