@@ -89,8 +89,9 @@ def build_server(
 ) -> MCPServer[None]:
     """The MCP server of one orchestrator.
 
-    `changes` feeds subscribers; without it nobody hears of changes. `state_key` is the kept key that lets open questions
-    outlive a restart; without it they do not. `on_serving` is a context manager entered while the server runs.
+    `changes` feeds subscribers; without it nobody hears of changes. `state_key` is the kept key that lets open
+    questions outlive a restart; without it they do not. `on_serving` is a context manager entered while the server
+    runs.
     """
     bus = InMemorySubscriptionBus()
 
