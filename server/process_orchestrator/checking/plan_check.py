@@ -1,0 +1,420 @@
+"""The static check of a plan, before anything runs: ids, order, map, agents, paths, expressions, arguments.
+
+Finds what is wrong and what each step needs; `compile` makes facts and document from a plan without errors. Verdicts
+on whether each value always fits its consumer come on top; here every row says `unknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from process_orchestrator.checking.bindings import (
+    Bound,
+    Read,
+    Record,
+    Reference,
+    Value,
+    path_text,
+    read_value,
+    references,
+)
+from process_orchestrator.checking.definitions import Agent, Contract, Plan, Problem, ProcessType, Serve, Step
+from process_orchestrator.checking.nearest import likely, nearest
+from process_orchestrator.checking.plan_document import Types
+from process_orchestrator.checking.plan_map import ContractMap, Definitions
+from process_orchestrator.checking.plan_rows import PlanRow, leaves, producer
+from process_orchestrator.checking.plan_values import Produced, Scene, ValueCheck, list_shape
+from process_orchestrator.checking.projection import (
+    Presence,
+    Shape,
+    items_of,
+    kinds_of,
+    names_of,
+    project,
+    required_names,
+)
+from process_orchestrator.core.codes import CODES
+from process_orchestrator.core.facts.values import FailureClass, OnFailure
+
+Json = Any
+
+ALL_STEPS: Final = "output"
+"""The name under which the plan's own output stands in rows."""
+
+
+@dataclass(slots=True, kw_only=True)
+class CheckedStep:
+    """A step with everything found out about it."""
+
+    index: int
+    step: Step
+    contract: Contract | None = None
+    agents: tuple[tuple[Agent, Serve], ...] = ()
+    values: dict[str, Value] = field(default_factory=dict[str, Value])
+    needs: dict[str, None] = field(default_factory=dict[str, None])  # ordered
+    binds: dict[str, None] = field(default_factory=dict[str, None])  # steps whose output must be there
+    types: Types = field(default_factory=dict[str, Any])
+
+    @property
+    def human(self) -> bool:
+        """Whether a person closes the step."""
+        return bool(self.agents) and self.agents[0][0].transport.kind == "human"
+
+
+@dataclass(slots=True, kw_only=True)
+class CheckedPlan:
+    """The outcome of the check. `steps` are complete only where no problem is an error."""
+
+    steps: tuple[CheckedStep, ...] = ()
+    types: Types = field(default_factory=dict[str, Any])  # of the plan's output
+    problems: tuple[Problem, ...] = ()
+    rows: tuple[PlanRow, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the plan may run."""
+        return not any(problem.level == "error" for problem in self.problems)
+
+
+def check_plan(plan: Plan, *, process_type: ProcessType, registry: Definitions) -> CheckedPlan:
+    """Check a plan, fixed or made, against a type and the definitions in force."""
+    return _PlanCheck(plan, process_type, registry).run()
+
+
+def step_value(step: Step) -> Iterator[tuple[str, Json]]:
+    """Every value of a step as written, by its pointer below the step."""
+    yield "/in", {} if step.input is None else step.input
+    if step.when is not None:
+        yield "/when", step.when
+    if step.for_each is not None:
+        yield "/for_each", step.for_each
+    if step.default is not msgspec.UNSET:
+        yield "/default", step.default
+    if step.approval is not None:
+        if step.approval.when is not None:
+            yield "/approval/when", step.approval.when
+        for index, each in enumerate(step.approval.show):
+            yield f"/approval/show/{index}", each
+
+
+class _PlanCheck:
+    def __init__(self, plan: Plan, process_type: ProcessType, registry: Definitions) -> None:
+        self._plan, self._type, self._registry = plan, process_type, registry
+        self._problems: list[Problem] = []
+        self._rows: list[PlanRow] = []
+        self._steps = [CheckedStep(index=index, step=step) for index, step in enumerate(plan.steps)]
+        self._known = {each.step.id: each for each in reversed(self._steps)}
+        self._map = ContractMap(process_type, registry)
+
+    def run(self) -> CheckedPlan:
+        self._form()
+        for each in self._steps:
+            self._read(each)
+        result = read_value(self._plan.output, pointer="/output")
+        self._references(result, "/plan", mapped=False)
+        self._cycles()
+        outputs: dict[str, Produced | None] = {}
+        for each in self._in_order():
+            outputs[each.step.id] = self._values(each, outputs)
+        types = self._result(result, outputs)
+        return CheckedPlan(
+            steps=tuple(self._steps), types=types, problems=tuple(self._problems), rows=tuple(self._rows)
+        )
+
+    def _error(self, code: str, pointer: str, message: str, fix: str) -> None:
+        self._problems.append(
+            Problem(level="error", code=code, file="", line=0, pointer=pointer, message=message, fix=fix)
+        )
+
+    # Form, map and agents
+
+    def _form(self) -> None:
+        if len(self._steps) > self._type.limits.steps:
+            message = f"the plan has {len(self._steps)} steps; the limit is {self._type.limits.steps}"
+            self._error("TOO_MANY_STEPS", "/plan/steps", message, "raise limits.steps, or split the process")
+        seen: set[str] = set()
+        for each in self._steps:
+            step, place = each.step, f"/plan/steps/{each.index}"
+            if step.id in seen:
+                message = f"there are two steps `{step.id}`"
+                self._error(
+                    "DUPLICATE_STEP", f"{place}/id", message, f"name this one otherwise, for example {step.id}_2"
+                )
+            seen.add(step.id)
+            unsupported = [name for name in ("process", "repeat") if getattr(step, name) is not None]
+            unsupported += ["wait"] if step.wait_s is not None else []
+            for name in unsupported:
+                message = f"`{name}` in a step is not supported yet"
+                fix = (
+                    "write `contract: NAME`"
+                    if name != "repeat"
+                    else "remove `repeat`; `retry` tries a failed call again"
+                )
+                self._error("NOT_YET_SUPPORTED", f"{place}/{name}", message, fix)
+            if step.contract is not None:
+                self._contract(each, step.contract, place)
+
+    def _contract(self, each: CheckedStep, name: str, place: str) -> None:
+        contract, problem = self._map.contract(name)
+        if problem is not None:
+            self._error(problem[0], f"{place}/contract", problem[1], problem[2])
+            return
+        assert contract is not None
+        each.contract = contract
+        serving = self._registry.serving(contract)
+        if each.step.agent is not None:
+            each.agents = tuple(pair for pair in serving if pair[0].name == each.step.agent)
+            if not each.agents:
+                self._unserved_pin(each.step.agent, contract, serving, place)
+            return
+        if not serving:
+            message = f"no agent serves {contract.name} {contract.version}"
+            fix = f"add {contract.name}@^{contract.version.split('.')[0]} to the serves of an agent"
+            self._error("NOT_SERVED", f"{place}/contract", message, fix)
+            return
+        person = serving[0][0].transport.kind == "human"  # a person is no fallback for a program, nor the other way
+        each.agents = tuple(pair for pair in serving if (pair[0].transport.kind == "human") is person)
+
+    def _unserved_pin(
+        self, agent: str, contract: Contract, serving: tuple[tuple[Agent, Serve], ...], place: str
+    ) -> None:
+        names = [pair[0].name for pair in serving]
+        if self._registry.agent(agent) is None:
+            better = likely(agent, names) or ", ".join(self._registry.nearest("agent", agent)) or "none yet"
+            self._error("UNKNOWN_AGENT", f"{place}/agent", f"there is no agent `{agent}`", f"nearest: {better}")
+            return
+        message = f"`{agent}` does not serve {contract.name} {contract.version}"
+        fix = f"write one of {', '.join(names)}, or remove `agent`" if names else f"add {contract.name} to its serves"
+        self._error("NOT_SERVED", f"{place}/agent", message, fix)
+
+    # References and order
+
+    def _read(self, each: CheckedStep) -> None:
+        place, step = f"/plan/steps/{each.index}", each.step
+        for pointer, written in step_value(step):
+            read = read_value(written, pointer=pointer)
+            each.values[pointer] = read.value
+            item_there = step.for_each is not None and pointer not in {"/when", "/for_each", "/default"}
+            for found in self._references(read, place, mapped=item_there, reader=step.id):
+                each.needs[found.bound.step or ""] = None
+                if found.bound.part == "output" and not found.optional:
+                    each.binds[found.bound.step or ""] = None
+        for index, name in enumerate(step.after):
+            if self._step_known(name, f"{place}/after/{index}", step.id):
+                each.needs[name] = None
+
+    def _references(self, read: Read, place: str, *, mapped: bool, reader: str = "") -> list[Reference]:
+        """The references to known steps; faults of form and of names are reported."""
+        for fault in read.faults:
+            self._error("BAD_BINDING", place + fault.pointer, fault.message, fault.fix)
+        found: list[Reference] = []
+        for each in references(read.value):
+            bound, pointer = each.bound, place + each.bound.pointer
+            if bound.root in {"item", "index"} and not mapped:
+                message = f"`{bound.text}` is known only to the arguments of a step with `for_each`"
+                self._error("NO_ITEM", pointer, message, "add `for_each` to the step, or bind `$.steps.<id>.output…`")
+            if bound.root == "steps" and self._step_known(bound.step or "", pointer, reader):
+                found.append(each)
+        return found
+
+    def _step_known(self, name: str, pointer: str, reader: str) -> bool:
+        if name == reader:
+            message = f"step `{name}` refers to itself"
+            self._error("CYCLE", pointer, message, "bind the output of an earlier step")
+            return False
+        if name in self._known:
+            return True
+        better = ", ".join(nearest(name, [known for known in self._known if known != reader])) or "there is none"
+        self._error("UNKNOWN_STEP", pointer, f"there is no step `{name}`", f"nearest: {better}")
+        return False
+
+    def _in_order(self) -> list[CheckedStep]:
+        """Steps after all that they need; those of a cycle last."""
+        done: dict[str, CheckedStep] = {}
+        waiting = [each for each in self._steps if self._known[each.step.id] is each]
+        while waiting:
+            ready = [each for each in waiting if all(name in done for name in each.needs)]
+            if not ready:
+                break
+            done.update({each.step.id: each for each in ready})
+            waiting = [each for each in waiting if each.step.id not in done]
+        return [*done.values(), *(each for each in self._steps if each.step.id not in done)]
+
+    def _cycles(self) -> None:
+        """Report each step that lies on a cycle once, at the step where the cycle is first met."""
+        told: set[str] = set()
+        for each in self._steps:
+            path = self._way_back(each.step.id)
+            if path and not told & set(path):
+                told |= set(path)
+                message = f"the steps wait for each other: {' -> '.join([*path, path[0]])}"
+                fix = "remove one of these bindings or `after`"
+                self._error("CYCLE", f"/plan/steps/{each.index}", message, fix)
+
+    def _way_back(self, start: str) -> list[str]:
+        """A shortest way from a step over its needs back to itself."""
+        came: dict[str, str] = {}
+        level = [start]
+        while level:
+            further: list[str] = []
+            for name in level:
+                for need in self._known[name].needs:
+                    if need == start:
+                        path = [name]
+                        while path[-1] != start:
+                            path.append(came[path[-1]])
+                        return path[::-1]
+                    if need not in came:
+                        came[need] = name
+                        further.append(need)
+            level = further
+        return []
+
+    # Values
+
+    def _input(self) -> Produced:
+        shape = Shape.of(self._type.input)
+        return Produced(label=_label(self._type), part="input", declared=shape, shape=shape)
+
+    def _values(self, each: CheckedStep, outputs: dict[str, Produced | None]) -> Produced | None:
+        """Check the values of a step; what bindings may see of its output."""
+        place = f"/plan/steps/{each.index}"
+
+        def report(code: str, pointer: str, message: str, fix: str) -> None:
+            self._error(code, place + pointer, message, fix)
+
+        scene = Scene(process=self._input(), steps=outputs)
+        check = ValueCheck(scene, report, each.types)
+        if "/for_each" in each.values:
+            check.scene = Scene(process=scene.process, steps=outputs, item=self._item(each, check))
+        default: Shape | None = None
+        for pointer, value in each.values.items():
+            if pointer in {"/in", "/for_each"}:
+                continue
+            shape = check.check(value, condition=pointer in {"/when", "/approval/when"})
+            default = shape if pointer == "/default" else default
+        self._arguments(each, check)
+        self._policies(each, place)
+        return None if each.contract is None else _produced(each.step, each.contract, default)
+
+    def _item(self, each: CheckedStep, check: ValueCheck) -> Produced | None:
+        value = each.values["/for_each"]
+        shape = check.check(value)
+        if "array" not in kinds_of(shape):
+            told = " or ".join(sorted(kinds_of(shape)))
+            message = f"`for_each` runs over a list; this is {told}"
+            check.report("FOR_EACH_NOT_ARRAY", "/for_each", message, "bind a list")
+            return None
+        source = check.produced(value) if isinstance(value, Bound) else None
+        if source is None:
+            return None
+        items = items_of(shape)
+        return (
+            Produced(
+                label=f"{source.label} (items of `{path_text(value)}`)", part=source.part, declared=items, shape=items
+            )
+            if isinstance(value, Bound)
+            else None
+        )
+
+    def _arguments(self, each: CheckedStep, check: ValueCheck) -> None:
+        value, contract = each.values["/in"], each.contract
+        check.check(value)
+        if contract is None:
+            return
+        consumer = f"{_label(contract)}#/input"
+        self._add_rows(each.step.id, value, "/in", consumer, check)
+        if not isinstance(value, Record):
+            return
+        given, names = {name for name, _ in value.properties}, names_of(Shape.of(contract.input))
+        for name, _ in value.properties:
+            pointer = f"/in/{name}"
+            if name == contract.key_field:
+                message = f"`{name}` carries the idempotency key of {contract.name}: the engine fills it"
+                check.report("KEY_FIELD_SET", pointer, message, f"remove `{name}`")
+            elif project(Shape.of(contract.input), (name,)).presence is Presence.NEVER:
+                better = likely(name, [each for each in names if each not in given])
+                fix = f"write `{better}`" if better else f"remove it; {contract.name} takes {', '.join(names)}"
+                check.report("UNKNOWN_ARGUMENT", pointer, f"{contract.name} takes no `{name}`", fix)
+        for name in required_names(contract.input):
+            if name not in given and name != contract.key_field:
+                message = f"{contract.name} needs `{name}`"
+                check.report("MISSING_ARGUMENT", "/in", message, f"add `{name}: $.…`")
+
+    def _policies(self, each: CheckedStep, place: str) -> None:
+        """Words of `on_failure` and `retry` that mean nothing, and a `retry` that would loosen the contract."""
+        contract, step = each.contract, each.step
+        if contract is None:
+            return
+        known = {*contract.errors, *(failure.value for failure in FailureClass), *CODES, "else"}
+        for word in step.on_failure:
+            if word not in known:
+                message = f"`{word}` is no error code of {contract.name}, no class and not `else`"
+                fix = f"write `{likely(word, known) or 'else'}`"
+                self._error("UNKNOWN_ERROR", f"{place}/on_failure/{word}", message, fix)
+        retry = step.retry or {}
+        attempts = retry.get("max_attempts", contract.retry.max_attempts)
+        if attempts > contract.retry.max_attempts:
+            message = f"{contract.name} allows {contract.retry.max_attempts} attempts; a step may only tighten that"
+            fix = f"write at most {contract.retry.max_attempts}"
+            self._error("RETRY_LOOSENED", f"{place}/retry/max_attempts", message, fix)
+        for index, word in enumerate(retry.get("on", ())):
+            if word not in contract.retry.on:
+                message = f"{contract.name} does not retry on `{word}`; a step may only tighten that"
+                self._error("RETRY_LOOSENED", f"{place}/retry/on/{index}", message, f"remove `{word}`")
+
+    def _result(self, read: Read, outputs: dict[str, Produced | None]) -> Types:
+        def report(code: str, pointer: str, message: str, fix: str) -> None:
+            self._error(code, f"/plan{pointer}", message, fix)
+
+        check = ValueCheck(Scene(process=self._input(), steps=outputs), report)
+        check.check(read.value)
+        self._add_rows(ALL_STEPS, read.value, "/output", f"{_label(self._type)}#/output", check)
+        if isinstance(read.value, Record):
+            self._result_names(read.value, report)
+        return check.types
+
+    def _result_names(self, value: Record, report: Any) -> None:
+        shape, given = Shape.of(self._type.output), [name for name, _ in value.properties]
+        for name in given:
+            if project(shape, (name,)).presence is Presence.NEVER:
+                better = likely(name, [each for each in names_of(shape) if each not in given])
+                fix = f"write `{better}`" if better else "remove it, or declare it in `output`"
+                report("UNKNOWN_ARGUMENT", f"/output/{name}", f"the output of the process has no `{name}`", fix)
+        for name in required_names(self._type.output):
+            if name not in given:
+                report("MISSING_ARGUMENT", "/output", f"the output of the process needs `{name}`", f"add `{name}: $.…`")
+
+    def _add_rows(self, step: str, value: Value, within: str, consumer: str, check: ValueCheck) -> None:
+        for leaf in leaves(value):
+            argument = leaf.pointer.removeprefix(within)
+            self._rows.append(
+                PlanRow(
+                    process=self._type.name,
+                    version=self._type.version,
+                    step=step,
+                    argument=argument or "/",
+                    verdict="unknown",
+                    producer=producer(leaf, check),
+                    consumer=consumer + argument,
+                    message="checked when it runs",
+                )
+            )
+
+
+def _label(definition: Contract | ProcessType) -> str:
+    return f"{definition.name}@{definition.version}"
+
+
+def _produced(step: Step, contract: Contract, default: Shape | None) -> Produced:
+    """What a step gives: what its contract declares, or its default."""
+    declared = Shape.of(contract.output)
+    if step.for_each is not None:
+        holes = step.item_failure == "skip" or OnFailure.SKIP in step.on_failure.values()
+        declared = list_shape(declared, holes=holes)
+    shape = declared if default is None else Shape.union([declared, default])
+    return Produced(label=_label(contract), part="output", declared=declared, shape=shape)

@@ -1,0 +1,63 @@
+"""Which contract a step may name: the type's explicit map, resolved to one version of each."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from process_orchestrator.checking.definitions import Agent, Contract, ProcessType, Serve
+from process_orchestrator.checking.nearest import likely
+from process_orchestrator.checking.versions import reference
+
+
+class Definitions(Protocol):
+    """What the check looks names up in: the registry."""
+
+    def contract(self, name: str, /) -> Contract | None: ...
+
+    def agent(self, name: str, /) -> Agent | None: ...
+
+    def serving(self, contract: Contract, /) -> tuple[tuple[Agent, Serve], ...]: ...
+
+    def nearest(self, kind: str, name: str, /) -> tuple[str, ...]: ...
+
+
+class ContractMap:
+    """The contracts that a plan of a type may use."""
+
+    def __init__(self, process_type: ProcessType, registry: Definitions) -> None:
+        self._registry = registry
+        self._listed: dict[str, list[str]] = {}
+        for written in process_type.contracts:
+            self._listed.setdefault(reference(written).name, []).append(written)
+            listed = registry.contract(written)
+            if listed is not None and listed.undo is not None:
+                self._listed.setdefault(reference(listed.undo.contract).name, []).append(listed.undo.contract)
+
+    def contract(self, name: str) -> tuple[Contract | None, tuple[str, str, str] | None]:
+        """The contract that a step names; or why it may not."""
+        wanted = reference(name)
+        if self._listed and wanted.name not in self._listed:
+            if self._registry.contract(wanted.name) is None:
+                return None, self._unknown(name)
+            message = f"`{wanted.name}` is not on the map of this type (`contracts`)"
+            better = likely(wanted.name, self._listed)
+            fix = f"write `{better}`, or add it to `contracts`" if better else "add it to `contracts`"
+            return None, ("NOT_ON_MAP", message, fix)
+        entries = self._listed.get(wanted.name, [name])
+        found = [self._registry.contract(entry) for entry in entries]
+        if wanted.range:
+            exact = self._registry.contract(name)
+            if exact is not None and any(reference(entry).matches(exact.version) for entry in entries):
+                found = [exact]
+            found = [each for each in found if each is not None and wanted.matches(each.version)]
+        contract = next((each for each in found if each is not None), None)
+        if contract is None:
+            return None, self._unknown(name)
+        if contract.status != "active":
+            message = f"{contract.name} {contract.version} is a draft and cannot be planned"
+            return None, ("DRAFT", message, "decide what its todo says, then write status: active")
+        return contract, None
+
+    def _unknown(self, name: str) -> tuple[str, str, str]:
+        names = ", ".join(self._registry.nearest("contract", name)) or "none yet"
+        return "UNKNOWN_CONTRACT", f"there is no contract {name}", f"nearest: {names}"

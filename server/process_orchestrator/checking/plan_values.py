@@ -1,0 +1,200 @@
+"""Values of a plan against the schemas they are read from: does each path exist, does each expression compile.
+
+Static: sees no value. Gives each value the shape of what it can become, collects the types of every expression's
+variables, and writes a problem for each fault. Whether the consumer accepts the shape is another check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from process_orchestrator.checking.bindings import (
+    Bound,
+    Computed,
+    Fault,
+    First,
+    Literal,
+    Record,
+    Sequence,
+    Value,
+    path_text,
+)
+from process_orchestrator.checking.expressions import Expression
+from process_orchestrator.checking.nearest import likely
+from process_orchestrator.checking.plan_document import Types
+from process_orchestrator.checking.projection import ANYTHING, Presence, Shape, kinds_of, names_of, project
+from process_orchestrator.checking.value_types import type_of
+from process_orchestrator.core.errors import ExpressionError
+
+Json = Any
+
+Report = Callable[[str, str, str, str], None]
+"""Takes code, pointer below the place, message and fix."""
+
+_STATUS: Final = Shape.of({"type": "string"})
+_INDEX: Final = Shape.of({"type": "integer", "minimum": 0})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Produced:
+    """What a place gives to bindings. `declared` is by contract alone; `shape` also holds a step's default."""
+
+    label: str  # `invoice.extract@1.0.0`, of the contract or process type that promises it
+    part: str  # input or output of it
+    declared: Shape
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What bindings of one place may see. A step that is None is known, but what it gives is not."""
+
+    process: Produced
+    steps: Mapping[str, Produced | None]
+    item: Produced | None = None
+    undone: Produced | None = None  # `$.output` of `undo.in`
+
+
+@dataclass(slots=True)
+class ValueCheck:
+    """Checks the values of one place and keeps the types of their expressions."""
+
+    scene: Scene
+    report: Report
+    types: Types = field(default_factory=dict[str, Any])
+
+    def check(self, value: Value, *, condition: bool = False) -> Shape:
+        """The shape of a value; faults are reported on the way. A `condition` must be true or false."""
+        match value:
+            case Bound():
+                return self._bound(value, condition=condition)
+            case Computed():
+                return self._computed(value, condition=condition)
+            case First():
+                return Shape.union([self.check(each, condition=condition) for each in value.alternatives])
+            case Literal():
+                if condition and not isinstance(value.value, bool):
+                    self._no_condition(value.pointer)
+                return Shape.of({"const": value.value})
+            case Record():
+                names = [(name, self.check(each)) for name, each in value.properties]
+                if condition:
+                    self._no_condition(value.pointer)
+                return _record(names)
+            case Sequence():
+                items = Shape.union([self.check(each) for each in value.items])
+                if condition:
+                    self._no_condition(value.pointer)
+                return _list_of(items)
+
+    def faults(self, faults: tuple[Fault, ...]) -> None:
+        """Report mistakes of form."""
+        for fault in faults:
+            self.report("BAD_BINDING", fault.pointer, fault.message, fault.fix)
+
+    def produced(self, bound: Bound) -> Produced | None:
+        """What a binding reads from; None where that is not known."""
+        match bound.root:
+            case "input":
+                return self.scene.process
+            case "item":
+                return self.scene.item
+            case "output":
+                return self.scene.undone
+            case "steps" if bound.part == "output":
+                return self.scene.steps.get(bound.step or "")
+            case _:
+                return None
+
+    def _bound(self, bound: Bound, *, condition: bool) -> Shape:
+        if bound.root == "index":
+            shape = _INDEX
+        elif bound.part in {"status", "code"}:
+            shape = _STATUS
+        else:
+            source = self.produced(bound)
+            if source is None:
+                return ANYTHING
+            found = project(source.declared, bound.segments)
+            if found.presence is Presence.NEVER or not found.declared:
+                self._undeclared(bound, source, found.depth)
+                return ANYTHING
+            shape = project(source.shape, bound.segments).shape
+        if condition and "boolean" not in kinds_of(shape):
+            self._no_condition(bound.pointer)
+        return shape
+
+    def _undeclared(self, bound: Bound, source: Produced, depth: int) -> None:
+        segment, above = bound.segments[depth], project(source.declared, bound.segments[:depth])
+        promises = f"{source.part} of {source.label}"
+        before = path_text(bound)[: -len(_tail(bound, depth))] or "$"
+        names, kinds = names_of(above.shape), kinds_of(above.shape)
+        wanted = "array" if isinstance(segment, int) else "object"
+        if wanted not in kinds:
+            told = " or ".join(sorted(kinds)) or "nothing"
+            message = f"nothing lies under `{before}` ({promises}): it is {told}"
+            return self.report("UNDECLARED_PATH", bound.pointer, message, f"write `{before}`")
+        if isinstance(segment, int):
+            message = f"`{before}` ({promises}) declares no item {segment}"
+            return self.report("UNDECLARED_PATH", bound.pointer, message, f"declare `items` in the {promises}")
+        has = ", ".join(names[:10]) or "no properties"
+        message = f"`{before}` ({promises}) declares no `{segment}`; it has {has}"
+        better = likely(segment, names)
+        after = path_text(bound)[len(before) + len(segment) + 1 :] if better else ""
+        fix = f"write `{before}.{better}{after}`" if better else f"declare `{segment}` in the {promises}"
+        return self.report("UNDECLARED_PATH", bound.pointer, message, fix)
+
+    def _computed(self, computed: Computed, *, condition: bool) -> Shape:
+        variables = {name: type_of(self.check(each)) for name, each in computed.variables}
+        self.types[computed.pointer] = variables
+        try:
+            result = Expression(computed.text, variables, condition=condition).result
+        except ExpressionError as error:
+            code = "NOT_BOOL" if "must be true or false" in error.message else "EXPRESSION"
+            self.report(code, f"{computed.pointer}/expr", error.message, error.fix or "correct the expression")
+            return ANYTHING
+        return Shape.of({"type": list(result.kinds)}) if result.kinds else ANYTHING
+
+    def _no_condition(self, pointer: str) -> None:
+        message = "a condition must be true or false; this never is"
+        self.report("NOT_BOOL", pointer, message, "bind a boolean, or write {let: {…}, expr: …}")
+
+
+def list_shape(shape: Shape, *, holes: bool) -> Shape:
+    """What a mapped step gives: the list of what its items give, null where an item may be skipped."""
+    pairs = [
+        ({"type": "array", "items": _nullable(schema) if holes else schema}, root)
+        for schema, root in shape.alternatives
+    ]
+    return Shape(tuple(pairs))
+
+
+def _nullable(schema: Any) -> Any:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _record(names: list[tuple[str, Shape]]) -> Shape:
+    """An object of values. Constants keep their value; what else is known of the parts is not kept together here."""
+    parts = {name: _alone(shape) for name, shape in names}
+    schema = {"type": "object", "properties": parts, "required": list(parts), "additionalProperties": False}
+    return Shape.of(schema)
+
+
+def _list_of(items: Shape) -> Shape:
+    return Shape.of({"type": "array", "items": _alone(items)} if items.alternatives else {"const": []})
+
+
+def _alone(shape: Shape) -> Any:
+    """A schema that stands without its root: open where references would lead into one."""
+    schemas = [schema for schema, _ in shape.alternatives]
+    if not schemas or any("$ref" in str(schema) for schema in schemas):
+        return True
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+
+
+def _tail(bound: Bound, depth: int) -> str:
+    whole = path_text(bound)
+    kept = Bound(bound.pointer, bound.text, bound.root, bound.step, bound.part, bound.segments[:depth])
+    return whole[len(path_text(kept)) :]
