@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
-from anyio.abc import SocketStream
+from anyio.abc import SocketAttribute, SocketStream
 
 from process_orchestrator.checking.definitions import Agent, AgentLimits, Circuit, SourceFile, Transport
 from process_orchestrator.core.errors import AgentCallError
@@ -77,6 +77,13 @@ def stdio(name: str, *command: str, env: Mapping[str, str] | None = None, limits
 
 def http(name: str, url: str, *, auth: dict[str, Any] | None = None, loopback: bool = True) -> Agent:
     return agent(name, Transport(kind="http", url=url, auth=auth, allow_loopback=loopback))
+
+
+def local_http(argument: str = "{port}") -> Agent:
+    """An HTTP agent that the pool starts and supervises."""
+    command = ("{python}", "local_http.py", argument)
+    transport = Transport(kind="http", url="http://127.0.0.1:{port}", start_command=command, start_ready="/ready")
+    return agent("local", transport)
 
 
 @asynccontextmanager
@@ -156,8 +163,8 @@ class ScriptedServer:
 @asynccontextmanager
 async def scripted_server() -> AsyncGenerator[ScriptedServer]:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
-    server = ScriptedServer(listener.extra(anyio.abc.SocketAttribute.local_port))
-    async with anyio.create_task_group() as tasks, listener:
+    server = ScriptedServer(listener.extra(SocketAttribute.local_port))
+    async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, server.serve)
         yield server
         tasks.cancel_scope.cancel()
