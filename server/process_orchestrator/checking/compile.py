@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from process_orchestrator.checking.bindings import read_value
 from process_orchestrator.checking.definitions import Agent, Contract, Plan, Problem, ProcessType, Serve, Step
 from process_orchestrator.checking.fit import fit_of
 from process_orchestrator.checking.plan_check import CheckedPlan, CheckedStep, check_plan
@@ -21,12 +20,10 @@ from process_orchestrator.checking.plan_document import (
     PlanDocument,
     PlannedStep,
     PlannedUndo,
-    Types,
     encode_plan,
 )
 from process_orchestrator.checking.plan_map import Definitions
 from process_orchestrator.checking.plan_rows import PlanRow
-from process_orchestrator.checking.plan_values import Produced, Report, Scene, ValueCheck
 from process_orchestrator.checking.projection import Shape, required_names
 from process_orchestrator.checking.value_types import ValueType, type_of
 from process_orchestrator.core.assurance import highest
@@ -194,7 +191,7 @@ class _Compilation:
             input=contract.undo.input,
             key_field=undo.key_field,
             agents=_pinned(serving),
-            types=undo_types(contract),
+            types=each.undo_types,
         )
         return facts, planned
 
@@ -287,7 +284,7 @@ class _Compilation:
             decision_level=self._level(contract, step),
             answer_level=_answer_level(contract, step),
             role=role or self._type.escalation.role,
-            free=contract.effect in {Effect.NONE, Effect.READ} and contract.price_usd_micros == 0,
+            free=not each.human and contract.effect in {Effect.NONE, Effect.READ} and contract.price_usd_micros == 0,
         )
 
     def _on_failure(self, step: Step) -> dict[str, OnFailure]:
@@ -343,34 +340,3 @@ def _step_rule(step: Step) -> ApprovalRule | None:
     if step.approval is None:
         return None
     return ApprovalRule(when=step.approval.when, show=step.approval.show)
-
-
-def undo_types(contract: Contract) -> Types:
-    """The types of the expressions in a contract's `undo.in`."""
-    if contract.undo is None:
-        return {}
-    check = _undo_check(contract, lambda _code, _pointer, _message, _fix: None)
-    return check.types
-
-
-def undo_problems(contract: Contract) -> tuple[tuple[str, str, str, str], ...]:
-    """What is wrong in a contract's `undo.in`: code, pointer below it, message, fix."""
-    found: list[tuple[str, str, str, str]] = []
-    if contract.undo is not None:
-        _undo_check(contract, lambda code, pointer, message, fix: found.append((code, pointer, message, fix)))
-    return tuple(found)
-
-
-def _undo_check(contract: Contract, report: Report) -> ValueCheck:
-    given, answered = Shape.of(contract.input), Shape.of(contract.output)
-    label = f"{contract.name}@{contract.version}"
-    scene = Scene(
-        process=Produced(label=label, part="input", declared=given, shape=given),
-        steps={},
-        undone=Produced(label=label, part="output", declared=answered, shape=answered),
-    )
-    check = ValueCheck(scene, report)
-    read = read_value(contract.undo.input if contract.undo else {}, roots=("input", "output"))
-    check.faults(read.faults)
-    check.check(read.value)
-    return check

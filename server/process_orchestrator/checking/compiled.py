@@ -244,7 +244,7 @@ class CompiledStep:
     """A step whose values can be resolved. All methods raise BindingError where a value cannot be made."""
 
     __slots__ = (
-        *("_approval", "_arguments", "_default", "_document", "_for_each", "_input", "_shown", "_when"),
+        *("_approval", "_arguments", "_blame", "_default", "_document", "_for_each", "_input", "_shown", "_when"),
         *("agents", "contract", "effect", "human", "key_field", "step", "undo"),
     )
 
@@ -256,6 +256,7 @@ class CompiledStep:
         self.undo = None if document.undo is None else CompiledUndo(document.undo)
         step, types = document.step, document.types
         self._input = read_value({} if step.input is None else step.input, pointer="/in").value
+        self._blame = blame_of(self._input)
         self._arguments = _arguments(self._input, _expressions(self._input, types), document.required)
         self._when = _optional(step.when, "/when", types, condition=True)
         self._for_each = _optional(step.for_each, "/for_each", types)
@@ -301,6 +302,8 @@ class CompiledStep:
 
     def blame(self, pointer: str) -> Blame:
         """Whose fault the argument at a pointer is: caller where it comes from `$.input` alone, else planner."""
+        if not pointer:
+            return self._blame
         tokens = [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
         return blame_of(part_at(self._input, tokens))
 

@@ -18,11 +18,11 @@ from process_orchestrator.checking.bindings import (
     Record,
     Reference,
     Value,
-    path_text,
     read_value,
     references,
 )
 from process_orchestrator.checking.definitions import Agent, Contract, Plan, Problem, ProcessType, Serve, Step
+from process_orchestrator.checking.explain import escape
 from process_orchestrator.checking.nearest import likely, nearest
 from process_orchestrator.checking.plan_document import Types
 from process_orchestrator.checking.plan_map import ContractMap, Definitions
@@ -58,6 +58,7 @@ class CheckedStep:
     needs: dict[str, None] = field(default_factory=dict[str, None])  # ordered
     binds: dict[str, None] = field(default_factory=dict[str, None])  # steps whose output must be there
     types: Types = field(default_factory=dict[str, Any])
+    undo_types: Types = field(default_factory=dict[str, Any])  # of the contract's `undo.in`
 
     @property
     def human(self) -> bool:
@@ -198,7 +199,7 @@ class _PlanCheck:
         for pointer, written in step_value(step):
             read = read_value(written, pointer=pointer)
             each.values[pointer] = read.value
-            item_there = step.for_each is not None and pointer not in {"/when", "/for_each", "/default"}
+            item_there = step.for_each is not None and pointer != "/for_each"
             for found in self._references(read, place, mapped=item_there, reader=step.id):
                 each.needs[found.bound.step or ""] = None
                 if found.bound.part == "output" and not found.optional:
@@ -299,7 +300,8 @@ class _PlanCheck:
             default = shape if pointer == "/default" else default
         self._arguments(each, check)
         self._policies(each, place)
-        return None if each.contract is None else _produced(each.step, each.contract, default)
+        self._undo(each, place)
+        return None if each.contract is None else _produced(each, each.contract, default)
 
     def _item(self, each: CheckedStep, check: ValueCheck) -> Produced | None:
         value = each.values["/for_each"]
@@ -309,17 +311,12 @@ class _PlanCheck:
             message = f"`for_each` runs over a list; this is {told}"
             check.report("FOR_EACH_NOT_ARRAY", "/for_each", message, "bind a list")
             return None
-        source = check.produced(value) if isinstance(value, Bound) else None
-        if source is None:
-            return None
         items = items_of(shape)
-        return (
-            Produced(
-                label=f"{source.label} (items of `{path_text(value)}`)", part=source.part, declared=items, shape=items
-            )
-            if isinstance(value, Bound)
-            else None
-        )
+        source = check.produced(value) if isinstance(value, Bound) else None
+        if source is None or not isinstance(value, Bound):
+            return Produced(label=each.step.id, part="for_each/*", declared=items, shape=items)
+        below = "".join(f"/{escape(str(segment))}" for segment in value.segments)
+        return Produced(label=source.label, part=f"{source.part}{below}/*", declared=items, shape=items)
 
     def _arguments(self, each: CheckedStep, check: ValueCheck) -> None:
         value, contract = each.values["/in"], each.contract
@@ -367,6 +364,26 @@ class _PlanCheck:
                 message = f"{contract.name} does not retry on `{word}`; a step may only tighten that"
                 self._error("RETRY_LOOSENED", f"{place}/retry/on/{index}", message, f"remove `{word}`")
 
+    def _undo(self, each: CheckedStep, place: str) -> None:
+        """The values of the contract's `undo.in`. They see the call that is undone and nothing else."""
+        contract = each.contract
+        if contract is None or contract.undo is None:
+            return
+
+        def report(code: str, pointer: str, message: str, fix: str) -> None:
+            self._error(code, f"{place}/contract", f"undo of {contract.name}, {pointer or 'in'}: {message}", fix)
+
+        given, answered = Shape.of(contract.input), Shape.of(contract.output)
+        scene = Scene(
+            process=Produced(label=_label(contract), part="input", declared=given, shape=given),
+            steps={},
+            undone=Produced(label=_label(contract), part="output", declared=answered, shape=answered),
+        )
+        check = ValueCheck(scene, report, each.undo_types)
+        read = read_value(contract.undo.input, roots=("input", "output"))
+        check.faults(read.faults)
+        check.check(read.value)
+
     def _result(self, read: Read, outputs: dict[str, Produced | None]) -> Types:
         def report(code: str, pointer: str, message: str, fix: str) -> None:
             self._error(code, f"/plan{pointer}", message, fix)
@@ -410,11 +427,20 @@ def _label(definition: Contract | ProcessType) -> str:
     return f"{definition.name}@{definition.version}"
 
 
-def _produced(step: Step, contract: Contract, default: Shape | None) -> Produced:
-    """What a step gives: what its contract declares, or its default."""
-    declared = Shape.of(contract.output)
-    if step.for_each is not None:
-        holes = step.item_failure == "skip" or OnFailure.SKIP in step.on_failure.values()
-        declared = list_shape(declared, holes=holes)
-    shape = declared if default is None else Shape.union([declared, default])
-    return Produced(label=_label(contract), part="output", declared=declared, shape=shape)
+def _produced(each: CheckedStep, contract: Contract, default: Shape | None) -> Produced:
+    """What a step gives: what its contract declares, or its default.
+
+    A condition that looks at the item skips items, not the map; the default is then an item's.
+    """
+    step, declared = each.step, Shape.of(contract.output)
+    own = declared if default is None else Shape.union([declared, default])
+    if step.for_each is None:
+        return Produced(label=_label(contract), part="output", declared=declared, shape=own)
+    when = each.values.get("/when")
+    by_item = when is not None and any(found.bound.root in {"item", "index"} for found in references(when))
+    holes = step.item_failure == "skip" or OnFailure.SKIP in step.on_failure.values() or (by_item and default is None)
+    promised = list_shape(declared, holes=holes)
+    if by_item:
+        return Produced(label=_label(contract), part="output", declared=promised, shape=list_shape(own, holes=holes))
+    shape = promised if default is None else Shape.union([promised, default])
+    return Produced(label=_label(contract), part="output", declared=promised, shape=shape)

@@ -42,7 +42,7 @@ class Produced:
     """What a place gives to bindings. `declared` is by contract alone; `shape` also holds a step's default."""
 
     label: str  # `invoice.extract@1.0.0`, of the contract or process type that promises it
-    part: str  # input or output of it
+    part: str  # input or output of it, and the place in that
     declared: Shape
     shape: Shape
 
