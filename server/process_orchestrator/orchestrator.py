@@ -7,12 +7,20 @@ Every method raises RefusedError for what cannot be done, and lets EngineError a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from process_orchestrator.core.facts.values import Assurance
-from process_orchestrator.core.ports import Host, Proof
+from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.core.ports import Host, ProcessQuery, Proof
+from process_orchestrator.usecases.bodies import BodyReader
+from process_orchestrator.usecases.deciding import Decider
+from process_orchestrator.usecases.definitions import Definitions
+from process_orchestrator.usecases.reading import Reader
+from process_orchestrator.usecases.submitting import Submitter
+from process_orchestrator.usecases.surroundings import Surroundings, Workplace
+from process_orchestrator.views.describe_view import AgentHealth
+from process_orchestrator.views.diagram import diagram
+from process_orchestrator.views.error_view import error_view
 from process_orchestrator.views.models import (
     Caller,
     CheckReportView,
@@ -29,37 +37,16 @@ from process_orchestrator.views.models import (
     Validation,
     WhyView,
 )
+from process_orchestrator.views.process_view import steps_view
 
 if TYPE_CHECKING:
     from process_orchestrator.checking.compiled import Compiler
     from process_orchestrator.checking.registry import Registry
     from process_orchestrator.core.errors import OrchestratorError
 
-LOCAL = Caller()
+__all__ = ["AgentHealth", "Orchestrator", "Surroundings"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class AgentHealth:
-    """What is known of a running agent: `health` up, down or idle; `circuit` closed, open or half_open."""
-
-    health: str
-    circuit: str = "closed"
-    last_error: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What the use cases must know of their installation.
-
-    `reviewers_exist` is asked at each `needs_human`; `agents_health` at each `describe`; `models` is "rules" where no
-    model is configured; `console_url` the address of the console where one is served.
-    """
-
-    server_floor: Assurance = Assurance.A0
-    models: str = "rules"
-    console_url: str | None = None
-    reviewers_exist: Callable[[], bool] = lambda: False
-    agents_health: Callable[[], Mapping[str, AgentHealth]] = dict
+LOCAL: Final = Caller()
 
 
 class Orchestrator:
@@ -71,12 +58,21 @@ class Orchestrator:
         *,
         surroundings: Surroundings | None = None,
     ) -> None:
-        self._host, self._registry, self._compiler = host, registry, compiler
-        self._surroundings = surroundings or Surroundings()
+        workplace = Workplace(
+            host=host,
+            registry=registry,
+            compiler=compiler,
+            bodies=BodyReader(host, compiler),
+            surroundings=surroundings or Surroundings(),
+        )
+        self._reader = Reader(workplace)
+        self._submitter = Submitter(workplace, self._reader)
+        self._decider = Decider(workplace, self._reader, self._submitter)
+        self._definitions = Definitions(workplace)
 
     async def submit(self, request: SubmitRequest, *, caller: Caller = LOCAL) -> ProcessView:
         """Start a process, or meet the one that its idempotency key already names."""
-        raise NotImplementedError
+        return await self._submitter.submit(request, caller)
 
     async def state(
         self,
@@ -88,7 +84,7 @@ class Orchestrator:
         caller: Caller = LOCAL,
     ) -> ProcessView:
         """Where a process stands. Waits at most `wait_s` (25) for a version over `since`."""
-        raise NotImplementedError
+        return await self._reader.state(process_id, wait_s=wait_s, since=since, include=include, caller=caller)
 
     async def trace(
         self,
@@ -102,11 +98,12 @@ class Orchestrator:
         caller: Caller = LOCAL,
     ) -> TracePage:
         """What happened, oldest first."""
-        raise NotImplementedError
+        only = (step, kind)
+        return await self._reader.trace(process_id, only=only, data=data, after=after, limit=limit, caller=caller)
 
     async def resolve(self, request: ResolveRequest, *, proof: Proof, caller: Caller = LOCAL) -> Resolution:
         """Let a person's decision enter, once its data keep the pinned contract."""
-        raise NotImplementedError
+        return await self._decider.resolve(request, proof, caller)
 
     async def escalations(
         self,
@@ -118,11 +115,14 @@ class Orchestrator:
         caller: Caller = LOCAL,
     ) -> EscalationPage:
         """Questions to people, the most urgent first."""
-        raise NotImplementedError
+        return await self._reader.questions(
+            status=status, process_id=process_id, limit=limit, cursor=cursor, caller=caller
+        )
 
     async def escalation(self, escalation_id: str, *, caller: Caller = LOCAL) -> EscalationView:
         """One question with its whole package."""
-        raise NotImplementedError
+        _, view = await self._reader.question(escalation_id, caller)
+        return view
 
     async def processes(
         self,
@@ -136,17 +136,18 @@ class Orchestrator:
         caller: Caller = LOCAL,
     ) -> ProcessPage:
         """Processes, newest first. `since` is an RFC 3339 time."""
-        raise NotImplementedError
+        query = ProcessQuery(status=status, process_type=process_type, label=label, limit=limit, cursor=cursor)
+        return await self._reader.processes(query, since=since, caller=caller)
 
     async def cancel(self, process_id: str, reason: str, *, caller: Caller = LOCAL) -> ProcessView:
         """Stop a process for good; of an ended one its view, with a warning."""
-        raise NotImplementedError
+        return await self._decider.cancel(process_id, reason, caller)
 
     async def describe(
         self, process_type: str | None = None, *, contract: str | None = None, agent: str | None = None
     ) -> Description:
         """What can be done here: an index, or one definition whole."""
-        raise NotImplementedError
+        return self._definitions.describe(process_type, contract, agent)
 
     async def validate(
         self,
@@ -158,34 +159,41 @@ class Orchestrator:
         definition: str | None = None,
     ) -> Validation:
         """Check a payload against a contract, or the text of a definition. Stores nothing."""
-        raise NotImplementedError
+        if definition is not None:
+            return self._definitions.validate_text(definition)
+        if contract is None:
+            raise RefusedError(
+                "BAD_ARGUMENT", "neither contract nor definition is given.", do="give contract, direction and payload."
+            )
+        return self._definitions.validate_payload(contract, version, direction, payload)
 
     async def check(self) -> CheckReportView:
         """The problems of all definition files, and the verdicts of all plans."""
-        raise NotImplementedError
+        return self._definitions.check()
 
     async def report(self, process_id: str, *, caller: Caller = LOCAL) -> str:
         """The closing report in Markdown."""
-        raise NotImplementedError
+        return await self._reader.report(await self._reader.find(process_id, caller))
 
     async def diagram(self, process_id: str, *, caller: Caller = LOCAL) -> str:
         """The plan as a Mermaid flowchart with live status."""
-        raise NotImplementedError
+        state = await self._reader.find(process_id, caller)
+        return diagram(state, steps_view(state))
 
     async def why(self, process_id: str, *, caller: Caller = LOCAL) -> WhyView:
         """The call that made a process fail or wait."""
-        raise NotImplementedError
+        return await self._reader.why(process_id, caller)
 
     async def step_body(
         self, process_id: str, step: str, part: Literal["input", "output"], *, caller: Caller = LOCAL
     ) -> Any:
         """The whole input or output of a step or unit, masked; what views cut is read here."""
-        raise NotImplementedError
+        return await self._reader.step_body(process_id, step, part, caller)
 
-    def changes(self, process_id: str, *, caller: Caller = LOCAL) -> AsyncIterator[ProcessView]:
+    def changes(self, process_id: str, *, caller: Caller = LOCAL) -> AsyncGenerator[ProcessView]:
         """A view at once and after every change, until the process ends or needs a person."""
-        raise NotImplementedError
+        return self._reader.changes(process_id, caller)
 
     def error_view(self, error: OrchestratorError) -> ErrorView:
         """The structured form of an error."""
-        raise NotImplementedError
+        return error_view(error)

@@ -1,0 +1,221 @@
+"""Reads what core state only references, and hides what contracts declare sensitive before anything is rendered.
+
+The one way from a stored body to a view. Bodies are never changed, and never shown unmasked.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from process_orchestrator.checking.definitions import Plan
+from process_orchestrator.checking.masking import mask, sensitive
+from process_orchestrator.checking.sensitivity import Sensitivity, sensitivity
+from process_orchestrator.checking.validate import read_stored
+from process_orchestrator.core.facts import events as e
+from process_orchestrator.core.facts.values import Decision
+from process_orchestrator.core.keys import step_of_unit, unit_of_call
+from process_orchestrator.views.escalation_view import EscalationBodies
+from process_orchestrator.views.process_view import ProcessBodies
+from process_orchestrator.views.trace_view import EntryBodies, numbered
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from process_orchestrator.checking.compiled import CompiledContract, CompiledPlan, Compiler
+    from process_orchestrator.core.facts.specs import StepFacts
+    from process_orchestrator.core.facts.state import Escalation, Process
+    from process_orchestrator.core.facts.values import Ref
+    from process_orchestrator.core.ports import Host
+    from process_orchestrator.views.trace_view import Numbered
+
+Part = Literal["input", "output"]
+
+ROWS_PER_READ: Final = 200
+PLANS_KEPT: Final = 64
+TASK_CHARACTERS_MAX: Final = 2000
+UNDO: Final = "!undo"
+
+
+class BodyReader:
+    """Bodies of one host's processes, as JSON values, masked."""
+
+    def __init__(self, host: Host, compiler: Compiler) -> None:
+        self._host, self._compiler = host, compiler
+        self._sensitivity: OrderedDict[str, Sensitivity] = OrderedDict()
+
+    # --- pinned definitions ------------------------------------------------------------------------------------
+
+    async def contract(self, sha256: str) -> CompiledContract:
+        """A pinned contract, compiled."""
+        return self._compiler.contract(await self._host.definition(sha256))
+
+    async def plan(self, state: Process) -> CompiledPlan | None:
+        """The pinned plan, compiled."""
+        return self._compiler.plan(await self._host.definition(state.plan.sha256)) if state.plan else None
+
+    async def _marks(self, state: Process) -> Sensitivity:
+        """Where sensitive data goes in the pinned plan."""
+        if state.plan is None:
+            return Sensitivity()
+        known = self._sensitivity.get(state.plan.sha256)
+        if known is not None:
+            self._sensitivity.move_to_end(state.plan.sha256)
+            return known
+        plan = await self.plan(state)
+        assert plan is not None
+        pins = {step.step.id: step.contract for step in plan.document.steps if step.contract is not None}
+        contracts = {step: (await self.contract(pin.sha256)).contract for step, pin in pins.items()}
+        steps = tuple(step.step for step in plan.document.steps)
+        found = sensitivity(Plan(steps=steps, output=plan.document.result), contracts)
+        self._sensitivity[state.plan.sha256] = found
+        if len(self._sensitivity) > PLANS_KEPT:
+            self._sensitivity.popitem(last=False)
+        return found
+
+    # --- bodies ------------------------------------------------------------------------------------------------
+
+    async def raw(self, ref: Ref) -> Any:
+        """A stored body as it is: for checks, never for a view."""
+        data = await self._host.body(ref)
+        return read_stored(data) if ref.media_type == "application/json" else data.decode(errors="replace")
+
+    async def of_unit(self, state: Process, unit: str, part: Part, ref: Ref) -> Any:
+        """The input or output of a unit's call, masked."""
+        return mask(await self.raw(ref), await self._pointers(state, unit, part))
+
+    async def process_input(self, state: Process) -> Any:
+        if state.spec.input is None:
+            return None
+        return mask(await self.raw(state.spec.input), (await self._marks(state)).process_input)
+
+    async def _pointers(self, state: Process, unit: str, part: Part) -> tuple[str, ...]:
+        """Pointers into the body of a unit: of an item, of a whole map, of an undo, of a step."""
+        facts = step_facts(state, unit)
+        if facts is None:
+            return ()
+        if unit.endswith(UNDO):
+            undo = facts.undo
+            return sensitive((await self.contract(undo.contract.sha256)).contract, part) if undo else ()
+        marks = await self._marks(state)
+        if not facts.is_map:
+            return marks.of(facts.id, part)
+        whole = unit == facts.id
+        if part == "input":
+            return tuple(f"/*{each}" for each in marks.of_item(facts.id)) if whole else marks.of(facts.id, "input")
+        pointers = marks.of(facts.id, "output")
+        return pointers if whole else tuple(_of_item(pointer) for pointer in pointers)
+
+    # --- what views need ---------------------------------------------------------------------------------------
+
+    async def process(self, state: Process) -> ProcessBodies:
+        """Task, output and the packages of open questions."""
+        task = await self.raw(state.spec.task) if state.spec.task else None
+        output, size = None, 0
+        if state.output is not None:
+            output = mask(await self.raw(state.output), (await self._marks(state)).process_output)
+            size = state.output.bytes
+        questions = {
+            each.id: EscalationBodies(package=await self._package(each))
+            for each in state.escalations.values()
+            if each.open
+        }
+        text = str(task) if task is not None else None
+        return ProcessBodies(
+            task=text if text is None or len(text) <= TASK_CHARACTERS_MAX else f"{text[:TASK_CHARACTERS_MAX]}…",
+            output=output,
+            output_bytes=size,
+            escalations=questions,
+        )
+
+    async def escalation(self, state: Process, escalation: Escalation, *, whole: bool) -> EscalationBodies:
+        """The package of a question; `whole` adds when it was opened and what its resolution led to."""
+        opened, effect = await self._seqs(state, escalation) if whole else (None, ())
+        return EscalationBodies(
+            package=await self._package(escalation),
+            data=await self._resolution_data(state, escalation),
+            opened_seq=opened,
+            effect=effect,
+        )
+
+    async def _package(self, escalation: Escalation) -> dict[str, Any] | None:
+        return await self.raw(escalation.package) if escalation.package is not None else None
+
+    async def _resolution_data(self, state: Process, escalation: Escalation) -> Any:
+        resolution = escalation.resolution
+        if resolution is None or resolution.data is None:
+            return None
+        if escalation.unit is None:
+            return mask(await self.raw(resolution.data), (await self._marks(state)).process_input)
+        part: Part = "input" if resolution.decision is Decision.RETRY_WITH_INPUT else "output"
+        return await self.of_unit(state, escalation.unit, part, resolution.data)
+
+    async def _seqs(self, state: Process, escalation: Escalation) -> tuple[int | None, tuple[int, ...]]:
+        """The seq of the opening event, and those of the events in the turn that the resolution began."""
+        opened = None
+        async for each in self.events(state.spec.process_id):
+            if isinstance(each.event, e.EscalationOpened) and each.event.escalation == escalation.id:
+                opened = each.seq
+                break
+        if escalation.resolved_seq is None:
+            return opened, ()
+        page = await self._host.journal(state.spec.process_id, after=escalation.resolved_seq - 1, limit=1)
+        return opened, tuple(each.seq for each in numbered(page.items) if each.seq > escalation.resolved_seq)
+
+    async def events(self, process_id: str, *, after: int = 0) -> AsyncIterator[Numbered]:
+        """The events of a process over `after`, oldest first."""
+        while True:
+            page = await self._host.journal(process_id, after=after, limit=ROWS_PER_READ)
+            for each in numbered(page.items):
+                if each.seq > after:
+                    yield each
+            if page.next is None or not page.items:
+                return
+            after = page.items[-1].seq
+
+    async def of_event(self, state: Process, event: e.Event) -> EntryBodies:
+        """The bodies of one trace entry."""
+        match event:
+            case e.CallPrepared():
+                unit = unit_of_call(event.call)
+                return EntryBodies(input=await self.of_unit(state, unit, "input", event.input))
+            case e.CallSucceeded():
+                unit = unit_of_call(event.call)
+                return EntryBodies(output=await self.of_unit(state, unit, "output", event.output))
+            case e.CallFailed() if event.detail is not None:
+                detail = await self.failure_detail(state, unit_of_call(event.call), event.detail)
+                rest = {name: value for name, value in detail.items() if name != "answer" and value}
+                return EntryBodies(output=detail.get("answer"), detail=rest or None)
+            case e.MapOpened() if event.items is not None:
+                return EntryBodies(input=await self.of_unit(state, event.step, "input", event.items))
+            case e.ItemsCollected():
+                return EntryBodies(output=await self.of_unit(state, event.step, "output", event.output))
+            case e.StepSkipped() if event.output is not None:
+                return EntryBodies(output=await self.of_unit(state, event.unit, "output", event.output))
+            case e.StageFailed() if event.detail is not None and event.step is not None:
+                return EntryBodies(detail=await self.failure_detail(state, event.step, event.detail))
+            case e.EscalationResolved():
+                asked = state.escalations.get(event.escalation)
+                return EntryBodies(input=await self._resolution_data(state, asked) if asked else None)
+            case _:
+                return EntryBodies()
+
+    async def failure_detail(self, state: Process, unit: str, ref: Ref) -> dict[str, Any]:
+        """`{answer?, errors[], stderr?}` of a failed call, the answer masked like an output that keeps its contract."""
+        detail = await self.raw(ref)
+        if not isinstance(detail, dict):
+            return {"answer": detail}
+        if detail.get("answer") is None:
+            return detail
+        return {**detail, "answer": mask(detail["answer"], await self._pointers(state, unit, "output"))}
+
+
+def step_facts(state: Process, unit: str) -> StepFacts | None:
+    """The step of a unit, as the plan has it."""
+    name = step_of_unit(unit)
+    return next((step for step in state.plan.steps if step.id == name), None) if state.plan else None
+
+
+def _of_item(pointer: str) -> str:
+    """A pointer into the list of a mapped step's outputs, as one into a single item's output."""
+    return "/" + "/".join(pointer.split("/")[2:]) if pointer.count("/") > 1 else ""

@@ -1,0 +1,122 @@
+"""The use cases about definitions: describe what there is, check a payload, a text, or all files. Stores nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from process_orchestrator.checking.compiled import CompiledContract
+from process_orchestrator.checking.definitions import Contract
+from process_orchestrator.checking.loader import load_text
+from process_orchestrator.checking.report import check_report
+from process_orchestrator.checking.validate import Validator, check_value
+from process_orchestrator.core.errors import BodyError, RefusedError
+from process_orchestrator.usecases.identifiers import read_name, shown
+from process_orchestrator.usecases.refusals import condition_view, problem_views, unreadable
+from process_orchestrator.usecases.submitting import find_type
+from process_orchestrator.views import describe_view
+from process_orchestrator.views.models import CheckReportView, Description, Validation
+
+if TYPE_CHECKING:
+    from process_orchestrator.checking.definitions import ProcessType
+    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.report import CheckReport
+    from process_orchestrator.usecases.surroundings import Workplace
+
+DEFINITION_BYTES_MAX: Final = 1_000_000
+DIRECTIONS: Final = ("input", "output")
+
+
+class Definitions:
+    def __init__(self, workplace: Workplace) -> None:
+        self._registry, self._around = workplace.registry, workplace.surroundings
+
+    def describe(self, process_type: str | None, contract: str | None, agent: str | None) -> Description:
+        named = [name for name in (process_type, contract, agent) if name]
+        if len(named) > 1:
+            raise RefusedError(
+                "BAD_ARGUMENT", "more than one name is given.", do="give process_type, contract or agent, or none."
+            )
+        registry = self._registry()
+        known = describe_view.Known(
+            health=self._around.agents_health(), models=self._around.models, server_floor=self._around.server_floor
+        )
+        if process_type:
+            return describe_view.one_type(find_type(process_type, registry), registry, known)
+        if contract:
+            return describe_view.one_contract(_contract(contract, registry), registry, known)
+        if agent:
+            return self._agent(agent, registry, known)
+        return describe_view.index(registry, known)
+
+    def _agent(self, name: str, registry: Registry, known: describe_view.Known) -> Description:
+        found = registry.agent(read_name(name).lower())
+        if found is None:
+            near = registry.nearest("agent", read_name(name).lower())
+            raise RefusedError(
+                "UNKNOWN_AGENT",
+                f"there is no agent {shown(name)}.",
+                do=f"use one of {', '.join(near)}." if near else "call describe_agents.",
+                details={"nearest": list(near)},
+            )
+        return describe_view.one_agent(found, known)
+
+    def validate_payload(self, contract: str, version: str | None, direction: str | None, payload: Any) -> Validation:
+        """Whether a payload keeps a contract, or a process type, which is a contract itself."""
+        word = (direction or "").strip().lower()
+        if word not in DIRECTIONS:
+            raise RefusedError(
+                "BAD_ARGUMENT", f"there is no direction {shown(direction or '')}.", do="use input or output."
+            )
+        registry = self._registry()
+        reference = f"{contract}@{version}" if version else contract
+        found = registry.process(read_name(reference)) or _contract(reference, registry)
+        try:
+            check_value(payload)
+        except BodyError as error:
+            raise unreadable("the payload", error) from error
+        errors = problem_views(Validator(found.input if word == "input" else found.output).problems(payload))
+        if not errors and word == "input" and isinstance(found, Contract):
+            failure = CompiledContract(found).requires_failed(payload)
+            errors = [condition_view(failure)] if failure is not None else []
+        return Validation(valid=not errors, errors=errors, warnings=_unsaid(found) if word == "output" else [])
+
+    def validate_text(self, definition: str) -> Validation:
+        """The `check` report of a definition's text, beside those in force."""
+        if len(definition.encode("utf-8", "surrogatepass")) > DEFINITION_BYTES_MAX:
+            raise RefusedError(
+                "TOO_LARGE", "the definition is over 1 MB.", do="send one contract, agent or process type."
+            )
+        report = report_view(load_text(definition, registry=self._registry()))
+        return Validation(valid=report.ok, report=report)
+
+    def check(self) -> CheckReportView:
+        return report_view(check_report(self._registry()))
+
+
+def report_view(report: CheckReport) -> CheckReportView:
+    return CheckReportView.model_validate(msgspec.to_builtins(report))
+
+
+def _contract(reference: str, registry: Registry) -> Contract:
+    """A contract by reference. Raises RefusedError UNKNOWN_CONTRACT with the nearest three."""
+    name = read_name(reference)
+    found = registry.contract(name) or registry.contract(name.lower())
+    if found is not None:
+        return found
+    near = registry.nearest("contract", name.lower())
+    raise RefusedError(
+        "UNKNOWN_CONTRACT",
+        f"there is no contract {shown(reference)}.",
+        do=f"use one of {', '.join(near)}." if near else "call describe_agents.",
+        details={"nearest": list(near)},
+    )
+
+
+def _unsaid(found: Contract | ProcessType) -> list[str]:
+    """What cannot be said of an output without the input it answers."""
+    if not isinstance(found, Contract) or not found.ensures:
+        return []
+    names = ", ".join(condition.id for condition in found.ensures)
+    return [f"Only the schema was checked; an answer must also fulfil, compared with its input: {names}."]

@@ -1,0 +1,350 @@
+"""The use cases that change nothing: state, trace, questions, listings, report, diagram, why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+import anyio
+
+from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.core.facts import events as e
+from process_orchestrator.core.facts.values import Status
+from process_orchestrator.core.limits import TOOL_CALL_S_MAX
+from process_orchestrator.core.ports import EscalationQuery, ProcessQuery
+from process_orchestrator.usecases.bodies import step_facts
+from process_orchestrator.usecases.identifiers import read_escalation_id, read_name, read_process_id, shown
+from process_orchestrator.views import trace_view as trace
+from process_orchestrator.views.diagram import diagram
+from process_orchestrator.views.escalation_view import escalation_view
+from process_orchestrator.views.formats import epoch_ms
+from process_orchestrator.views.models import EscalationPage, NextAction, ProcessPage, TracePage
+from process_orchestrator.views.plan_view import plan_view
+from process_orchestrator.views.process_view import ENDED, Extras, process_row, process_view, steps_view
+from process_orchestrator.views.report import report
+from process_orchestrator.views.why_view import WhyBodies, culprit, why_view
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Sequence
+
+    from process_orchestrator.core.facts.state import Process
+    from process_orchestrator.usecases.surroundings import Workplace
+    from process_orchestrator.views.models import Caller, EscalationView, ProcessView, TraceEntry, WhyView
+    from process_orchestrator.views.why_view import Culprit
+
+HELD_S: Final = 2.0
+"""A poll that asks without waiting and has seen the newest version is held so long: it would only ask again."""
+
+LIMIT_MAX: Final = 100
+LOOK_BACK: Final = 500
+"""Events before a page that are read to learn which agent its calls went to."""
+
+REPORT_EVENTS_MAX: Final = 20_000
+INCLUDES: Final = ("plan", "report", "diagram")
+STATUSES: Final = tuple(status.value for status in Status)
+ASKED: Final = ("open", "resolved", "all")
+
+
+class Reader:
+    """Reads processes of one host for one caller at a time; keeps nothing."""
+
+    def __init__(self, workplace: Workplace) -> None:
+        self._host, self._bodies, self._around = workplace.host, workplace.bodies, workplace.surroundings
+
+    # --- one process -------------------------------------------------------------------------------------------
+
+    async def find(self, process_id: str, caller: Caller) -> Process:
+        """The state of a process that this caller may see. Raises RefusedError UNKNOWN_PROCESS."""
+        name = read_process_id(process_id)
+        try:
+            state = await self._host.state(name)
+        except RefusedError as refused:
+            if refused.code != "UNKNOWN_PROCESS":
+                raise
+            raise await self._unknown(name, caller) from None
+        if not _visible(state.spec.principal, caller):
+            raise await self._unknown(name, caller)
+        return state
+
+    async def _unknown(self, name: str, caller: Caller) -> RefusedError:
+        """Names at most three processes that begin alike, else the newest three."""
+        principal = _principal(caller)
+        page = await self._host.processes(ProcessQuery(prefix=name[:5], principal=principal, limit=3))
+        if not page.items:
+            page = await self._host.processes(ProcessQuery(principal=principal, limit=3))
+        near = [row.process_id for row in page.items]
+        return RefusedError(
+            "UNKNOWN_PROCESS",
+            f"there is no process {name} here.",
+            do=f"call list_processes; the nearest are {', '.join(near)}." if near else "call list_processes.",
+            details={"nearest": near},
+        )
+
+    async def view(self, state: Process, *, extras: Extras | None = None) -> ProcessView:
+        return process_view(state, await self._bodies.process(state), places=self._around.places, extras=extras)
+
+    async def state(
+        self, process_id: str, *, wait_s: float, since: int | None, include: Sequence[str], caller: Caller
+    ) -> ProcessView:
+        unknown = [each for each in include if each not in INCLUDES]
+        if unknown:
+            raise RefusedError(
+                "BAD_ARGUMENT", f"include has no {shown(unknown[0])}.", do=f"use any of {', '.join(INCLUDES)}."
+            )
+        warnings: list[str] = []
+        state = await self.find(process_id, caller)
+        if wait_s > TOOL_CALL_S_MAX:
+            warnings.append(f"wait_s was lowered from {wait_s:g} to {TOOL_CALL_S_MAX}, the longest wait.")
+        if since is not None and since > state.seq:
+            warnings.append(f"since was {since}, but the newest version is {state.seq}.")
+        state = await self._changed(state, wait_s=min(max(wait_s, 0.0), TOOL_CALL_S_MAX), since=since)
+        wanted = {
+            "plan": plan_view(state) if "plan" in include else None,
+            "report": await self.report(state) if "report" in include else None,
+            "diagram": diagram(state, steps_view(state)) if "diagram" in include else None,
+        }
+        extras = Extras(warnings=warnings, whole=caller.channel == "cli", **cast("dict[str, Any]", wanted))
+        return await self.view(state, extras=extras)
+
+    async def _changed(self, state: Process, *, wait_s: float, since: int | None) -> Process:
+        """The state once it is newer than `since` (without it: than now), or as it is when the wait ends."""
+        if state.status in ENDED:
+            return state
+        seen = state.seq if since is None else since
+        held = HELD_S if wait_s == 0 and since is not None else wait_s
+        if held <= 0 or state.seq > seen:
+            return state
+        return await self._host.wait(state.spec.process_id, since=min(seen, state.seq), timeout_s=held)
+
+    async def settled(self, state: Process, *, wait_s: float) -> Process:
+        """The state once it has ended or needs a person, or as it is after `wait_s`."""
+        end = anyio.current_time() + min(wait_s, TOOL_CALL_S_MAX)
+        while state.status not in (*ENDED, Status.WAITING_HUMAN):
+            left = end - anyio.current_time()
+            if left <= 0:
+                break
+            state = await self._host.wait(state.spec.process_id, since=state.seq, timeout_s=left)
+        return state
+
+    async def changes(self, process_id: str, caller: Caller) -> AsyncGenerator[ProcessView]:
+        """A view now and after every change, until the process ends or needs a person."""
+        state = await self.find(process_id, caller)
+        while True:
+            yield await self.view(state)
+            if state.status in (*ENDED, Status.WAITING_HUMAN):
+                return
+            seen = state.seq
+            while state.seq <= seen:
+                state = await self._host.wait(state.spec.process_id, since=seen, timeout_s=TOOL_CALL_S_MAX)
+
+    # --- trace -------------------------------------------------------------------------------------------------
+
+    async def trace(
+        self,
+        process_id: str,
+        *,
+        only: tuple[str | None, str | None],
+        data: bool,
+        after: int,
+        limit: int,
+        caller: Caller,
+    ) -> TracePage:
+        """`only` is the step or unit and the kind to be shown, None for all."""
+        state = await self.find(process_id, caller)
+        step, kind = read_name(only[0]) if only[0] else None, only[1]
+        if step is not None and step_facts(state, step) is None:
+            raise _unknown_step(state, step)
+        if kind is not None and kind not in trace.KINDS:
+            raise RefusedError("BAD_ARGUMENT", f"there is no kind {shown(kind)}.", do=f"use {', '.join(trace.KINDS)}.")
+        if data and step is None:
+            raise RefusedError("BAD_ARGUMENT", "data is shown of one step at a time.", do="give step too.")
+        limit = max(1, min(limit, LIMIT_MAX))
+        agents: dict[str, str] = {}
+        found: list[trace.Numbered] = []
+        async for each in self._bodies.events(state.spec.process_id, after=max(0, after - LOOK_BACK)):
+            if isinstance(each.event, e.CallPrepared):
+                agents[each.event.call] = each.event.agent.name
+            wanted = kind is None or trace.kind_of(each.event) == kind
+            if each.seq > after and wanted and (step is None or trace.about(each.event, step, state)):
+                found.append(each)
+                if len(found) > limit:
+                    break
+        shown_events = found[:limit]
+        calls = trace.Calls(plan=state.plan, agents=agents, state=state)
+        entries = [
+            trace.trace_entry(each, calls, await self._bodies.of_event(state, each.event) if data else None)
+            for each in shown_events
+        ]
+        return TracePage(
+            process_id=state.spec.process_id,
+            entries=entries,
+            next_after=shown_events[-1].seq if len(found) > limit else None,
+        )
+
+    async def _all_entries(self, state: Process) -> list[TraceEntry]:
+        events: list[trace.Numbered] = []
+        async for each in self._bodies.events(state.spec.process_id):
+            events.append(each)
+            if len(events) >= REPORT_EVENTS_MAX:
+                break
+        calls = trace.calls_of(state, events)
+        return [trace.trace_entry(each, calls) for each in events]
+
+    # --- report, why, bodies -----------------------------------------------------------------------------------
+
+    async def report(self, state: Process) -> str:
+        questions = [await self._question(state, each.id, whole=False) for each in state.escalations.values()]
+        return report(state, await self.view(state), trace=await self._all_entries(state), escalations=questions)
+
+    async def why(self, process_id: str, caller: Caller) -> WhyView:
+        state = await self.find(process_id, caller)
+        found = culprit(state)
+        return why_view(state, found, await self._why_bodies(state, found) if found else WhyBodies())
+
+    async def _why_bodies(self, state: Process, found: Culprit) -> WhyBodies:
+        failure, unit = found.failure, found.unit
+        request = None
+        if unit is not None and unit.input is not None:
+            request = await self._bodies.of_unit(state, unit.id, "input", unit.input)
+        detail: dict[str, Any] = {}
+        if failure.detail is not None:
+            name = unit.id if unit else failure.step or ""
+            detail = await self._bodies.failure_detail(state, name, failure.detail)
+        entry, last_ok = None, None
+        for each in await self._all_entries(state):
+            if each.event == "CallFailed" and each.call == failure.call:
+                entry = each
+                break
+            if each.event == "CallSucceeded":
+                last_ok = each.call
+        errors = detail.get("errors")
+        return WhyBodies(
+            request=request,
+            answer=detail.get("answer"),
+            errors=tuple(errors) if isinstance(errors, list) else (),
+            stderr=detail.get("stderr"),
+            entry=entry,
+            last_ok=last_ok,
+        )
+
+    async def step_body(self, process_id: str, step: str, part: Literal["input", "output"], caller: Caller) -> Any:
+        """The whole body of a step or unit, masked; of a failed call's output the answer as received."""
+        state = await self.find(process_id, caller)
+        name = read_name(step)
+        unit = state.units.get(name)
+        if unit is None:
+            raise _unknown_step(state, name)
+        ref = unit.input if part == "input" else unit.output
+        if ref is not None:
+            return await self._bodies.of_unit(state, unit.id, part, ref)
+        if part == "output" and unit.failure is not None and unit.failure.detail is not None:
+            return (await self._bodies.failure_detail(state, unit.id, unit.failure.detail)).get("answer")
+        raise RefusedError(
+            "UNKNOWN_STEP", f"step {name} has no {part} yet; it is {unit.phase.value}.", do="call get_state."
+        )
+
+    # --- questions ---------------------------------------------------------------------------------------------
+
+    async def question(self, escalation_id: str, caller: Caller) -> tuple[Process, EscalationView]:
+        """A question with its whole package. Raises RefusedError UNKNOWN_ESCALATION."""
+        process_id, name = read_escalation_id(escalation_id)
+        try:
+            state = await self.find(process_id, caller)
+        except RefusedError as refused:
+            raise RefusedError(
+                "UNKNOWN_ESCALATION", f"there is no escalation {name}.", do="call list_escalations."
+            ) from refused
+        if name not in state.escalations:
+            open_ones = [each.id for each in state.escalations.values() if each.open]
+            raise RefusedError(
+                "UNKNOWN_ESCALATION",
+                f"process {process_id} has no escalation {name}.",
+                do=f"use one of its open ones: {', '.join(open_ones[:3])}." if open_ones else "call list_escalations.",
+                details={"nearest": open_ones[:3]},
+            )
+        return state, await self._question(state, name, whole=True)
+
+    async def _question(self, state: Process, name: str, *, whole: bool) -> EscalationView:
+        escalation = state.escalations[name]
+        bodies = await self._bodies.escalation(state, escalation, whole=whole)
+        return escalation_view(state, escalation, bodies, whole=whole, places=self._around.places)
+
+    async def questions(
+        self, *, status: str, process_id: str | None, limit: int, cursor: str | None, caller: Caller
+    ) -> EscalationPage:
+        if status not in ASKED:
+            raise RefusedError("BAD_ARGUMENT", f"there is no status {shown(status)}.", do=f"use {', '.join(ASKED)}.")
+        known: dict[str, Process] = {}
+        if process_id is not None:
+            state = await self.find(process_id, caller)
+            process_id = state.spec.process_id
+            known[process_id] = state
+        query = EscalationQuery(
+            status=status, process_id=process_id, limit=max(1, min(limit, LIMIT_MAX)), cursor=cursor
+        )
+        page = await self._host.escalations(query)
+        rows: list[EscalationView] = []
+        for row in page.items:
+            if row.process_id not in known:
+                known[row.process_id] = await self._host.state(row.process_id)
+            state = known[row.process_id]
+            if row.escalation_id in state.escalations and _visible(state.spec.principal, caller):
+                rows.append(await self._question(state, row.escalation_id, whole=False))
+        return EscalationPage(escalations=rows, next_cursor=page.next, next_actions=_look_closer(rows))
+
+    # --- listings ----------------------------------------------------------------------------------------------
+
+    async def processes(self, query: ProcessQuery, *, since: str | None, caller: Caller) -> ProcessPage:
+        if query.status is not None and query.status not in STATUSES:
+            raise RefusedError(
+                "BAD_ARGUMENT", f"there is no status {shown(query.status)}.", do=f"use {', '.join(STATUSES)}."
+            )
+        from_ms = epoch_ms(since) if since is not None else None
+        if since is not None and from_ms is None:
+            raise RefusedError(
+                "BAD_ARGUMENT", f"since is no time: {shown(since)}.", do="write it like 2026-11-22T09:00:00Z."
+            )
+        page = await self._host.processes(
+            ProcessQuery(
+                status=query.status,
+                process_type=read_name(query.process_type) if query.process_type else None,
+                label=query.label,
+                principal=_principal(caller),
+                since=from_ms,
+                limit=max(1, min(query.limit, LIMIT_MAX)),
+                cursor=query.cursor,
+            )
+        )
+        return ProcessPage(processes=[process_row(row) for row in page.items], next_cursor=page.next)
+
+
+def _visible(principal: str, caller: Caller) -> bool:
+    """The local user sees everything; any other principal its own processes alone."""
+    return caller.principal in ("local", principal)
+
+
+def _principal(caller: Caller) -> str | None:
+    return None if caller.principal == "local" else caller.principal
+
+
+def _unknown_step(state: Process, name: str) -> RefusedError:
+    steps = [step.id for step in state.plan.steps] if state.plan else []
+    return RefusedError(
+        "UNKNOWN_STEP",
+        f"process {state.spec.process_id} has no step {shown(name)}.",
+        do=f"use one of {', '.join(steps)}." if steps else "wait until it is planned.",
+        details={"nearest": steps[:10]},
+    )
+
+
+def _look_closer(rows: Iterable[EscalationView]) -> list[NextAction]:
+    first = next((row for row in rows if row.status == "open"), None)
+    if first is None:
+        return []
+    return [
+        NextAction(
+            tool="list_escalations",
+            args={"escalation_id": first.escalation_id},
+            command=f"orchestrator resolve {first.escalation_id}",
+            reason="Shows the whole package; show it to the user before you ask for a decision.",
+        )
+    ]

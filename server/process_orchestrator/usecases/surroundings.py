@@ -1,0 +1,46 @@
+"""What the use cases must know of their installation, and what they share. Built by `assemble`, read only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from process_orchestrator.core.facts.values import Assurance
+from process_orchestrator.views.describe_view import AgentHealth
+from process_orchestrator.views.escalation_view import Places
+
+if TYPE_CHECKING:
+    from process_orchestrator.checking.compiled import Compiler
+    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.core.ports import Host
+    from process_orchestrator.usecases.bodies import BodyReader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """`reviewers_exist` is asked at each `needs_human`, `agents_health` at each `describe`.
+
+    `models` is "rules" where no model is configured; `console_url` the address of the console where one is served.
+    """
+
+    server_floor: Assurance = Assurance.A0
+    models: str = "rules"
+    console_url: str | None = None
+    reviewers_exist: Callable[[], bool] = lambda: False
+    agents_health: Callable[[], Mapping[str, AgentHealth]] = dict
+
+    @property
+    def places(self) -> Places:
+        return Places(console_url=self.console_url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """What every use case works with."""
+
+    host: Host
+    registry: Callable[[], Registry]
+    compiler: Compiler
+    bodies: BodyReader
+    surroundings: Surroundings
