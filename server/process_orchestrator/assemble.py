@@ -1,0 +1,134 @@
+"""Builds the object graph, once, by hand: home and settings in, an orchestrator out.
+
+The only place that knows which class stands behind which port. It decides nothing and holds no state of its own.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from process_orchestrator.checking.compiled import Compiler
+from process_orchestrator.core.admit import admit
+from process_orchestrator.core.outstanding import outstanding
+from process_orchestrator.core.process import apply
+from process_orchestrator.home import LiveHome
+from process_orchestrator.hosting.clock import SystemClock
+from process_orchestrator.hosting.folding import Core
+from process_orchestrator.hosting.open_host import open_host
+from process_orchestrator.hosting.proofs import Derived, derive
+from process_orchestrator.hosting.reviewers import Reviewers
+from process_orchestrator.orchestrator import Orchestrator, Surroundings
+from process_orchestrator.performing.agent_pool import AgentPool
+from process_orchestrator.performing.performer import LocalPerformer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.core.ports import (
+        Artifacts,
+        ChangeListener,
+        Clock,
+        Host,
+        InProcessAgent,
+        Performer,
+        Proof,
+    )
+    from process_orchestrator.home import Home
+    from process_orchestrator.settings import Settings
+
+CORE: Final = Core(apply=apply, admit=admit, outstanding=outstanding)
+
+
+class Mode(StrEnum):
+    """What the one who opens a home wants to do there."""
+
+    DRIVE = "drive"  # become the engine, or a door that takes over when the engine ends
+    WRITE = "write"  # commit one thing: through the engine where one lives, else alone, driving nothing
+    READ = "read"  # look only
+
+
+@asynccontextmanager
+async def open_orchestrator(
+    home: Home,
+    settings: Settings,
+    *,
+    mode: Mode = Mode.DRIVE,
+    in_process: Mapping[str, InProcessAgent] | None = None,
+    listener: ChangeListener | None = None,
+) -> AsyncGenerator[Orchestrator]:
+    """Offer the use cases of a home for the life of this context.
+
+    `in_process` agents shadow those of the registry (tests, benchmark). `listener` hears of every committed change.
+    Raises EngineError where an engine holds the home and does not answer, StorageError for an untrusted database.
+    """
+    live = LiveHome(home)
+    state = home.make_state()
+    compiler = Compiler()
+    reviewers = Reviewers(state)
+    async with open_engine(
+        state, registry=live.registry, home=home.path, mode=mode, in_process=in_process, listener=listener
+    ) as host:
+        yield Orchestrator(
+            host,
+            live.registry,
+            compiler,
+            surroundings=Surroundings(
+                server_floor=settings.assurance.floor, reviewers_exist=lambda: bool(reviewers.list())
+            ),
+        )
+
+
+def open_engine(
+    state: Path,
+    *,
+    registry: Callable[[], Registry],
+    home: Path,
+    mode: Mode = Mode.DRIVE,
+    in_process: Mapping[str, InProcessAgent] | None = None,
+    listener: ChangeListener | None = None,
+) -> AbstractAsyncContextManager[Host]:
+    """Open the host of a state folder with real parts behind every port."""
+    clock = SystemClock()
+    reviewers = Reviewers(state)
+
+    @asynccontextmanager
+    async def build_performer(artifacts: Artifacts) -> AsyncGenerator[Performer]:
+        async with _agents(registry, state=state, home=home, clock=clock, in_process=in_process) as pool:
+            yield LocalPerformer(artifacts, Compiler(), pool, clock)
+
+    def verify_proof(proof: Proof) -> Derived:
+        return derive(proof, reviewers)
+
+    return open_host(
+        state,
+        build_performer=build_performer,
+        clock=clock,
+        verify_proof=verify_proof,
+        mode=mode.value,
+        listener=listener,
+        core=CORE,
+    )
+
+
+@asynccontextmanager
+async def open_agents(home: Home) -> AsyncGenerator[AgentPool]:
+    """Reach the agents of a home directly, outside any process."""
+    live = LiveHome(home)
+    async with _agents(live.registry, state=home.state, home=home.path, clock=SystemClock(), in_process=None) as pool:
+        yield pool
+
+
+def _agents(
+    registry: Callable[[], Registry],
+    *,
+    state: Path,
+    home: Path,
+    clock: Clock,
+    in_process: Mapping[str, InProcessAgent] | None,
+) -> AgentPool:
+    return AgentPool(registry, state_dir=state, home=home, clock=clock, in_process=in_process)

@@ -1,0 +1,185 @@
+"""Commands that operate an installation: serve, init, verify, doctor, demo."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from process_orchestrator import __version__
+from process_orchestrator.assemble import Mode
+from process_orchestrator.checking.loader import load_home
+from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.doors.claude_desktop import config_block, config_path, merge_config
+from process_orchestrator.doors.cli.session import (
+    Exit,
+    HomeOption,
+    JsonOption,
+    Session,
+    StateOption,
+    open_session,
+    print_json,
+    run,
+)
+from process_orchestrator.home import Home, seed_home
+from process_orchestrator.hosting.reviewers import Reviewers
+from process_orchestrator.hosting.verification import verify
+
+
+def serve_command(
+    http: Annotated[str | None, typer.Option("--http", metavar="ADDR", help="Not served yet.")] = None,
+    home: HomeOption = None,
+    state: StateOption = None,
+) -> None:
+    """Speak MCP on stdin and stdout, and drive the processes of this home. Logs go to stderr."""
+    session = open_session(home, state, as_json=False)
+
+    async def work() -> None:
+        if http is not None:
+            raise RefusedError("BAD_ARGUMENT", "HTTP is not served by this version.", do="run `serve` without --http.")
+        if not session.home.has_definitions:
+            seeded = seed_home(session.home)
+            sys.stderr.write(f"seeded {session.home.path} with {len(seeded)} shipped files\n")
+        # Imported here because the MCP SDK costs about a second, which no other command should pay.
+        from process_orchestrator.doors.mcp_server import serve_stdio  # noqa: PLC0415
+
+        async with session.orchestrator(Mode.DRIVE) as orchestrator:
+            await serve_stdio(orchestrator, state_dir=session.home.state)
+
+    run(session, work)
+
+
+def init_command(
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]")] = None,
+    claude_desktop: Annotated[
+        bool, typer.Option("--claude-desktop", help="Add this server to Claude Desktop's config; keeps a backup.")
+    ] = False,
+    home: HomeOption = None,
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a home: copy the shipped definitions there, keep what exists, print what to put into your assistant."""
+    session = open_session(folder or home, state, as_json=as_json)
+
+    async def work() -> None:
+        written = seed_home(session.home)
+        session.home.make_state()
+        merged = merge_config(session.home) if claude_desktop else None
+        if session.json:
+            print_json(
+                {
+                    "home": str(session.home.path),
+                    "files_written": len(written),
+                    "config": config_block(session.home),
+                    "claude_desktop": str(merged) if merged else None,
+                }
+            )
+            return
+        session.out.print(f"Home: {session.home.path} ({len(written)} files written)", markup=False)
+        if merged is not None:
+            session.out.print(
+                f"Added to {merged}; the former file lies beside it. Restart Claude Desktop.", markup=False
+            )
+        else:
+            session.out.print(f"\nFor Claude Desktop, put this into {config_path()}:", markup=False)
+            session.out.print_json(json.dumps(config_block(session.home)))
+        if not Reviewers(session.home.state).list():
+            session.out.print(
+                "\nNo reviewer exists yet. To approve what needs A2: orchestrator reviewers add NAME", markup=False
+            )
+        session.out.print(f"Next: orchestrator check --home {session.home.path}", markup=False)
+
+    run(session, work)
+
+
+def verify_command(home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+    """Check the journal: its chain, its order, and that its fold gives what the tables say. Exit code 4 if not."""
+    session = open_session(home, state, as_json=as_json)
+
+    async def work() -> Exit:
+        report = await verify(session.home.state)
+        if session.json:
+            print_json(report.as_json())
+        elif report.ok:
+            session.out.print(f"ok: {report.rows} rows, head {report.head}", markup=False)
+        else:
+            session.out.print(
+                f"NOT ok: {report.first_bad}. Do: keep the files, restore from a backup or ask who edited them.",
+                markup=False,
+            )
+        return Exit.OK if report.ok else Exit.ENGINE
+
+    run(session, work)
+
+
+def doctor_command(home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+    """Look at this installation: versions, definitions, database, engine, reviewers; each finding says what to do."""
+    session = open_session(home, state, as_json=as_json)
+
+    async def work() -> Exit:
+        findings = await _findings(session)
+        if session.json:
+            print_json({"ok": all(row["ok"] for row in findings), "findings": findings})
+        else:
+            for row in findings:
+                session.out.print(f"{'ok ' if row['ok'] else 'BAD'}  {row['what']}: {row['found']}", markup=False)
+        return Exit.OK if all(row["ok"] for row in findings) else Exit.FAILED
+
+    run(session, work)
+
+
+async def _findings(session: Session) -> list[dict[str, Any]]:
+    home = session.home
+    registry = load_home(home.path)
+    errors = [problem for problem in registry.problems if problem.level == "error"]
+    reviewers = [reviewer.name for reviewer in Reviewers(home.state).list()]
+    rows = [
+        _row("version", f"{__version__} on Python {sys.version.split()[0]}, mcp {importlib.metadata.version('mcp')}"),
+        _row("home", str(home.path), ok=home.has_definitions, do="run `orchestrator init`"),
+        _row(
+            "definitions",
+            f"{len(registry.processes)} process types, {len(registry.contracts)} contracts, "
+            f"{len(registry.agents)} agents, {len(errors)} errors",
+            ok=not errors,
+            do="run `orchestrator check`",
+        ),
+        _row("models", "rules mode: no model is configured, and none is needed for fixed plans"),
+        _row("reviewers", ", ".join(reviewers) or "none. Do: `orchestrator reviewers add NAME` to approve at A2"),
+    ]
+    rows.extend(await _engine_findings(home))
+    git = shutil.which("git")
+    rows.append(_row("git", git or "not found: release_report needs it", ok=True))
+    return rows
+
+
+async def _engine_findings(home: Home) -> list[dict[str, Any]]:
+    if not (home.state / "orchestrator.db").exists():
+        return [_row("database", "none yet; the first process makes it")]
+    report = await verify(home.state)
+    detail = f"{report.rows} rows, chain head {report.head}" if report.ok else f"first bad row: {report.first_bad}"
+    return [_row("database", detail, ok=report.ok, do="run `orchestrator verify`")]
+
+
+def _row(what: str, found: str, *, ok: bool = True, do: str = "") -> dict[str, Any]:
+    return {"what": what, "found": found if ok or not do else f"{found}. Do: {do}", "ok": ok}
+
+
+def demo_command(
+    keep: Annotated[Path | None, typer.Option("--keep", metavar="DIR", help="Make the demo's home here.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the payables process on three invoices in a home of its own: straight, broken contract, human approval."""
+    session = open_session(keep, None, as_json=as_json)
+
+    async def work() -> Exit:
+        # Imported here: only this command tells the story.
+        from process_orchestrator.doors.demo import run_demo  # noqa: PLC0415
+
+        return await run_demo(session, keep=keep)
+
+    run(session, work)
