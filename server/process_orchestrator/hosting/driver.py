@@ -32,13 +32,19 @@ from process_orchestrator.core.facts.events import (
     OutsideEvent,
     TimerFired,
 )
-from process_orchestrator.core.facts.values import Effect, Idempotency, Status
+from process_orchestrator.core.facts.values import Effect, Idempotency
 from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX
 from process_orchestrator.core.ports import Bodies
 from process_orchestrator.hosting.folding import Folded, fold
 from process_orchestrator.hosting.journal import TurnWrite
 from process_orchestrator.hosting.live import Answer, Fed, Live, OutwardCommand, Running, TurnDraft, subject_of
-from process_orchestrator.hosting.projection import changed_escalations, escalation_row, must_project, process_row
+from process_orchestrator.hosting.projection import (
+    changed_escalations,
+    escalation_row,
+    is_due,
+    must_project,
+    process_row,
+)
 from process_orchestrator.hosting.refusals import refused
 from process_orchestrator.hosting.timers import Timers
 from process_orchestrator.hosting.turns import PlanFolder, Turn, decisions_of, digest_of, encode_turn
@@ -102,7 +108,7 @@ class Driver:
         """Set the timers and queue every process with something to do, oldest first."""
         for row in await self._parts.journal.read(lambda view: view.timers(), empty=[]):
             self._timers.set(row.process, row.timer, row.fire_at)
-        for process in await self._parts.journal.read(lambda view: view.unfinished(), empty=[]):
+        for process in await self._parts.journal.read(lambda view: view.due_processes(), empty=[]):
             self._enqueue(process)
         self._tasks.create_task(self._timers.run(self._fire))
         self._fill_places()
@@ -163,7 +169,7 @@ class Driver:
         live = self._lives[process] = Live(process, state=folded.state, durable=folded.state)
         live.request_sha256 = folded.state.spec.request_sha256
         live.deliveries = folded.deliveries
-        live.held = self._performer is not None and folded.state.status in (Status.QUEUED, Status.RUNNING)
+        live.held = self._performer is not None and is_due(folded.state)
         if live.held and process not in self._places:
             self._enqueue(process)
             self._fill_places()
@@ -224,7 +230,7 @@ class Driver:
             escalation = live.state.escalations.get(event.escalation)
             first = escalation.resolution if escalation else None
             return first is not None and first.request_id == event.request_id
-        return False
+        return live.state is not None and (live.state.cancelling or live.state.finished)
 
     def _apply(self, live: Live, draft: TurnDraft, event: Event, bodies: Bodies) -> None:
         transition = self._core.apply(live.state, event)
@@ -297,6 +303,7 @@ class Driver:
         )
         escalations = changed_escalations(draft.before, state)
         draft.changed = tuple(escalation.id for escalation in escalations)
+        projects = must_project(draft.before, state, escalations)
         self._parts.journal.append(
             TurnWrite(
                 lane=live.lane,
@@ -306,7 +313,8 @@ class Driver:
                 turn=encode_turn(turn),
                 artifacts=draft.artifacts,
                 definitions=(*draft.definitions, *definitions),
-                row=process_row(state) if must_project(draft.before, state, escalations) else None,
+                row=process_row(state) if projects else None,
+                due=projects and is_due(state),
                 escalations=[escalation_row(state, escalation) for escalation in escalations],
                 timers=draft.timers,
                 done=partial(self._written, live, draft),

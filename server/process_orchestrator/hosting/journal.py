@@ -19,6 +19,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+import anyio
 import msgspec
 
 from process_orchestrator.core.errors import StorageError, StorageFullError
@@ -74,6 +75,7 @@ class TurnWrite:
     artifacts: Sequence[Body] = ()
     definitions: Sequence[DefinitionBody] = ()
     row: ProcessRow | None = None
+    due: bool = False
     escalations: Sequence[EscalationRow] = ()
     timers: Sequence[tuple[str, int | None]] = ()  # (timer, fire_at), None where it stopped; in order
     error: StorageError | None = None  # set by the writer
@@ -221,9 +223,9 @@ class _Writer:
         return row_id, previous
 
     def _write_projections(self, turns: Sequence[TurnWrite]) -> None:
-        rows = {turn.process: turn.row for turn in turns if turn.row is not None}
+        rows = {turn.process: (*msgspec.structs.astuple(turn.row), turn.due) for turn in turns if turn.row is not None}
         if rows:
-            self._connection.executemany(self._sql["put_process"], [msgspec.structs.astuple(r) for r in rows.values()])
+            self._connection.executemany(self._sql["put_process"], list(rows.values()))
         for turn in turns:
             if turn.escalations:
                 self._connection.executemany(
@@ -275,7 +277,8 @@ class JournalReader:
 
     async def __aexit__(self, *_: object) -> None:
         self._queue.put(None)
-        await asyncio.shield(self._loop.run_in_executor(None, self._thread.join))
+        with anyio.CancelScope(shield=True):
+            await self._loop.run_in_executor(None, self._thread.join)
 
     async def read(self, run: Callable[[JournalView], T], *, empty: T) -> T:
         """The result of `run` over the journal, or `empty` where there is no journal yet. Raises StorageError."""
@@ -329,10 +332,11 @@ class Journal:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._reader.__aexit__()
-        if self._thread is not None:
-            self._queue.put(None)
-            await asyncio.shield(self._loop.run_in_executor(None, self._thread.join))
+        with anyio.CancelScope(shield=True):
+            await self._reader.__aexit__()
+            if self._thread is not None:
+                self._queue.put(None)
+                await self._loop.run_in_executor(None, self._thread.join)
         row, head = self.head
         _log.info("journal closed at row %d, chain head %s", row, head)
 

@@ -45,10 +45,11 @@ CREATE TABLE process (
     usd_micros   INTEGER NOT NULL,
     input_sha256 TEXT,
     created_at   INTEGER NOT NULL,
-    updated_at   INTEGER NOT NULL
+    updated_at   INTEGER NOT NULL,
+    due          INTEGER NOT NULL  -- whether an engine has something to do for it
 ) WITHOUT ROWID;
 CREATE INDEX process_newest ON process (created_at DESC, process_id);
-CREATE INDEX process_unfinished ON process (status, created_at) WHERE status IN ('queued', 'running');
+CREATE INDEX process_due ON process (created_at, process_id) WHERE due = 1;
 
 CREATE TABLE escalation (
     escalation_id TEXT PRIMARY KEY,
@@ -89,8 +90,8 @@ INSERT OR IGNORE INTO definition (sha256, kind, name, version, body) VALUES (?, 
 -- name: put_process
 INSERT OR REPLACE INTO process (
     process_id, process_type, label, principal, status, why, version, steps_done, steps_total, usd_micros,
-    input_sha256, created_at, updated_at
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    input_sha256, created_at, updated_at, due
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: put_escalation
 INSERT OR REPLACE INTO escalation (
@@ -127,8 +128,8 @@ SELECT bytes FROM artifact WHERE sha256 = ?
 -- name: definition
 SELECT sha256, kind, name, version, body FROM definition WHERE sha256 = ?
 
--- name: unfinished
-SELECT process_id FROM process WHERE status IN ('queued', 'running') ORDER BY created_at, process_id
+-- name: due_processes
+SELECT process_id FROM process WHERE due = 1 ORDER BY created_at, process_id
 
 -- name: timers
 SELECT process_id, timer, fire_at FROM timer
@@ -170,7 +171,7 @@ LIMIT :limit
 -- name: all_processes
 SELECT
     process_id, process_type, label, principal, status, why, version, steps_done, steps_total, usd_micros,
-    input_sha256, created_at, updated_at
+    input_sha256, created_at, updated_at, due
 FROM process
 WHERE process_id > ?
 ORDER BY process_id

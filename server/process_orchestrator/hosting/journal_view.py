@@ -131,9 +131,9 @@ class JournalView:
         found = self._connection.execute(self._sql["get_meta"], (key,)).fetchone()
         return None if found is None else found[0]
 
-    def unfinished(self) -> list[str]:
-        """Processes with something to do, oldest first."""
-        return [row[0] for row in self._connection.execute(self._sql["unfinished"]).fetchall()]
+    def due_processes(self) -> list[str]:
+        """Processes for which an engine has something to do, oldest first."""
+        return [row[0] for row in self._connection.execute(self._sql["due_processes"]).fetchall()]
 
     def timers(self) -> list[TimerRow]:
         return [TimerRow(*row) for row in self._connection.execute(self._sql["timers"]).fetchall()]

@@ -8,22 +8,24 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from process_orchestrator.core.admit import admit
-from process_orchestrator.core.errors import EngineError
 from process_orchestrator.core.outstanding import outstanding
 from process_orchestrator.core.ports import Artifacts, ChangeListener, Clock, Host, Performer, Proof
 from process_orchestrator.core.process import apply
 from process_orchestrator.hosting.chain import HOME_KEY_FILE, make_key
 from process_orchestrator.hosting.driver import Parts
 from process_orchestrator.hosting.embedded import embedded_host
+from process_orchestrator.hosting.engine_socket import serve_doors
 from process_orchestrator.hosting.folding import Core, Derived
 from process_orchestrator.hosting.journal import JournalReader, open_journal
 from process_orchestrator.hosting.journal_host import ReadOnlyHost
 from process_orchestrator.hosting.lock import EngineLock, try_lock
 from process_orchestrator.hosting.stored_artifacts import StoredArtifacts
+from process_orchestrator.hosting.switching_host import switching_host
 
 CORE: Final = Core(apply=apply, admit=admit, outstanding=outstanding)
 Mode: TypeAlias = Literal["drive", "write", "read"]
@@ -71,10 +73,13 @@ async def open_host(
         async with JournalReader(parts.state) as reader:
             yield ReadOnlyHost(reader, StoredArtifacts(reader), parts.core)
         return
-    lock = try_lock(parts.state)
-    if lock is None:
-        raise EngineError("ENGINE_UNAVAILABLE", "ENGINE_UNAVAILABLE: another engine holds this home.")
-    async with engine(parts, lock, drives=mode == "drive") as host:
+    drives = mode == "drive"
+    lock = try_lock(state)
+    if lock is not None:
+        async with engine(parts, lock, drives=drives) as host:
+            yield host
+        return
+    async with switching_host(state, partial(engine, parts, drives=drives)) as host:
         yield host
 
 
@@ -95,4 +100,9 @@ async def engine(parts: HostParts, lock: EngineLock, *, drives: bool) -> AsyncGe
             clock=parts.clock,
             listener=parts.listener,
         )
-        yield await stack.enter_async_context(embedded_host(driven, home_key=home_key, verify_proof=parts.verify_proof))
+        host = await stack.enter_async_context(
+            embedded_host(driven, home_key=home_key, verify_proof=parts.verify_proof)
+        )
+        if drives:
+            await stack.enter_async_context(serve_doors(parts.state, host))
+        yield host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from process_orchestrator.core.facts.values import Status
 from process_orchestrator.core.ports import EscalationRow, ProcessRow
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ def escalation_status(escalation: Escalation) -> str:
     if escalation.open:
         return "open"
     return "withdrawn" if escalation.withdrawn else "resolved"
+
+
+def is_due(state: Process) -> bool:
+    """Whether an engine has something to do for a process, besides keeping its timers."""
+    if state.status in (Status.QUEUED, Status.RUNNING):
+        return True
+    return any(escalation.open and escalation.package is None for escalation in state.escalations.values())
 
 
 def changed_escalations(before: Process | None, after: Process) -> tuple[Escalation, ...]:
