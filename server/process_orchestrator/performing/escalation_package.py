@@ -10,11 +10,16 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import orjson
 
-from process_orchestrator.checking.definitions import Contract, Json
+from process_orchestrator.checking.bindings import Scope, StepScope
+from process_orchestrator.checking.definitions import Contract, Json, Plan
 from process_orchestrator.checking.masking import cut, mask, sensitive
+from process_orchestrator.checking.paths import ABSENT
+from process_orchestrator.checking.sensitivity import Sensitivity, sensitivity
 from process_orchestrator.core.assurance import required_assurance
+from process_orchestrator.core.errors import BindingError
 from process_orchestrator.core.facts.events import EscalationOpened
 from process_orchestrator.core.facts.values import Blame, Decision, EscalationKind, Ref
 from process_orchestrator.core.money import usd
@@ -34,19 +39,19 @@ AMOUNT_PATTERN: Final = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"
 
 
 class _Gathered:
-    """Everything the package is made of, read once."""
+    """Everything the package is made of, read once. `process_input` and `sources` are masked already."""
 
     def __init__(self, command: OpenEscalation) -> None:
         self.command = command
         self.contract: CompiledContract | None = None
         self.plan: CompiledPlan | None = None
-        self.plan_document: dict[str, Json] = {}
         self.step: CompiledStep | None = None
+        self.marks = Sensitivity()
         self.type_body: dict[str, Json] = {}
         self.input: Json = None
         self.detail: dict[str, Json] = {}
         self.process_input: Json = None
-        self.sources: list[tuple[str, Json]] = []
+        self.sources: dict[str, StepScope] = {}
 
 
 async def build(command: OpenEscalation, *, artifacts: Artifacts, compiler: Compiler, at: int) -> Performed:
@@ -76,33 +81,29 @@ async def _gather(command: OpenEscalation, *, artifacts: Artifacts, compiler: Co
     if context is None:
         return gathered
     if context.plan:
-        body = await artifacts.definition(context.plan)
-        gathered.plan, gathered.plan_document = compiler.plan(body), orjson.loads(body.data)
+        gathered.plan = compiler.plan(await artifacts.definition(context.plan))
+        gathered.marks = await _marks(gathered.plan, artifacts=artifacts, compiler=compiler)
         if command.step is not None:
             gathered.step = gathered.plan.step(command.step)
     if context.type is not None:
         gathered.type_body = orjson.loads((await artifacts.definition(context.type.sha256)).data)
     if context.input is not None:
-        gathered.process_input = orjson.loads(await artifacts.body(context.input))
-    for step, source in list(context.sources.items())[:SOURCES_SHOWN_MAX]:
-        if source.output is None:
-            continue
-        value = orjson.loads(await artifacts.body(source.output))
-        contract = await _contract_of(step, gathered.plan, artifacts=artifacts, compiler=compiler)
-        gathered.sources.append((step, _masked_output(value, contract)))
+        value = orjson.loads(await artifacts.body(context.input))
+        gathered.process_input = mask(value, gathered.marks.process_input)
+    for step, source in context.sources.items():
+        output: Json = ABSENT
+        if source.output is not None:
+            output = mask(orjson.loads(await artifacts.body(source.output)), gathered.marks.of(step, "output"))
+        gathered.sources[step] = StepScope(status=source.status.value, output=output, code=source.code)
     return gathered
 
 
-async def _contract_of(
-    step: str, plan: CompiledPlan | None, *, artifacts: Artifacts, compiler: Compiler
-) -> Contract | None:
-    pin = plan.step(step).contract if plan is not None else None
-    return compiler.contract(await artifacts.definition(pin.sha256)).contract if pin is not None else None
-
-
-def _masked_output(value: Json, contract: Contract | None) -> Json:
-    # The output of a mapped step is the list of its items' outputs; a pointer goes through a list by itself.
-    return mask(value, sensitive(contract, "output"))
+async def _marks(plan: CompiledPlan, *, artifacts: Artifacts, compiler: Compiler) -> Sensitivity:
+    """Where sensitive data goes in the plan."""
+    pins = {step.step.id: step.contract for step in plan.document.steps if step.contract is not None}
+    contracts = {step: compiler.contract(await artifacts.definition(pin.sha256)).contract for step, pin in pins.items()}
+    steps = tuple(step.step for step in plan.document.steps)
+    return sensitivity(Plan(steps=steps, output=plan.document.result), contracts)
 
 
 def _package(gathered: _Gathered) -> dict[str, Json]:
@@ -132,12 +133,12 @@ def _facts(gathered: _Gathered) -> words.Facts:
         has_default=step is not None and _has_default(step),
         items=tuple(gathered.input) if whole_map else None,
         message=_message(gathered),
-        steps=len(gathered.plan_document.get("steps", ())) or None,
+        steps=len(gathered.plan.steps) if gathered.plan else None,
     )
 
 
 def _has_default(step: CompiledStep) -> bool:
-    return type(step.step.default).__name__ != "UnsetType"
+    return step.step.default is not msgspec.UNSET
 
 
 def _message(gathered: _Gathered) -> str | None:
@@ -225,43 +226,82 @@ def _object(properties: dict[str, Json], *, required: list[str] | None = None) -
 def _evidence(gathered: _Gathered) -> list[dict[str, Any]]:
     command = gathered.command
     place = f"process://{command.process}/steps/{command.unit or command.step}"
+    evidence = [_arguments(gathered, uri=f"{place}/input")] if command.input is not None else []
+    evidence += [*_shown(gathered), *_failed(gathered, place=place)]
+    for step, source in list(gathered.sources.items())[:SOURCES_SHOWN_MAX]:
+        if source.output is not ABSENT:
+            uri = f"process://{command.process}/steps/{step}/output"
+            evidence.append(_entry(f"output of step {step}", "agent", source.output, uri=uri))
+    if gathered.process_input is not None:
+        uri = f"process://{command.process}/state"
+        evidence.append(_entry("input of the process", "input", gathered.process_input, uri=uri))
+    if command.kind is EscalationKind.PLAN and gathered.plan is not None:
+        uri = f"process://{command.process}/diagram"
+        evidence.append(_entry("the plan", "engine", [_step_row(step) for step in gathered.plan.steps], uri=uri))
+    return evidence
+
+
+def _step_row(step: CompiledStep) -> dict[str, Json]:
+    """One step of a plan that is to be approved, as it was written."""
+    contract = f"{step.contract.name}@{step.contract.version}" if step.contract else None
+    row = {"id": step.step.id, "contract": contract, "effect": step.effect.value, "in": step.step.input}
+    optional = {"for_each": step.step.for_each, "when": step.step.when, "agents": [each.name for each in step.agents]}
+    return {**row, **{name: value for name, value in optional.items() if value}}
+
+
+def _shown(gathered: _Gathered) -> list[dict[str, Any]]:
+    """What the step's approval wants shown. An item's own values are not known here, so of items it is left out."""
+    command, step = gathered.command, gathered.step
+    if command.kind is not EscalationKind.APPROVAL or step is None or step.step.for_each is not None:
+        return []
+    # Evaluated over what is masked already, so that nothing sensitive can get into the package this way.
+    scope = Scope(input=gathered.process_input, steps=gathered.sources)
+    try:
+        shown = step.shown(scope)
+    except BindingError:
+        return []  # what cannot be evaluated shows up where the step runs, with its blame
+    uri = f"process://{command.process}/trace"
+    return [_entry(path, "agent", value, uri=uri) for path, value in shown]
+
+
+def _failed(gathered: _Gathered, *, place: str) -> list[dict[str, Any]]:
+    """What a failed call left behind."""
+    command, detail = gathered.command, gathered.detail
     trace = f"process://{command.process}/trace"
-    contract = gathered.contract.contract if gathered.contract else None
     evidence: list[dict[str, Any]] = []
-    if command.input is not None:
-        evidence.append(_arguments(gathered, uri=f"{place}/input"))
-    detail = gathered.detail
-    if "answer" in detail and detail["answer"] is not None:
-        answer = _masked_output(detail["answer"], contract)
+    if detail.get("answer") is not None:
+        answer = mask(detail["answer"], _own(gathered, "output"))
         evidence.append(_entry("answer as received", "agent", answer, uri=f"{place}/output"))
     if detail.get("errors"):
         evidence.append(_entry("what is wrong with it", "engine", detail["errors"], uri=trace))
     if detail.get("stderr"):
         evidence.append(_entry("last lines of the agent's log", "agent", detail["stderr"], uri=trace))
-    for step, value in gathered.sources:
-        uri = f"process://{command.process}/steps/{step}/output"
-        evidence.append(_entry(f"output of step {step}", "agent", value, uri=uri))
-    if gathered.process_input is not None:
-        uri = f"process://{command.process}/state"
-        evidence.append(_entry("input of the process", "input", gathered.process_input, uri=uri))
-    if command.kind is EscalationKind.PLAN and gathered.plan_document:
-        steps = gathered.plan_document.get("steps", [])
-        evidence.append(_entry("the plan", "engine", steps, uri=f"process://{command.process}/diagram"))
     return evidence
+
+
+def _own(gathered: _Gathered, part: str) -> tuple[str, ...]:
+    """Pointers into the asked call's own body: those of its contract, and what bindings carry into it."""
+    own = sensitive(gathered.contract.contract if gathered.contract else None, part)
+    step = gathered.step
+    if step is None or step.contract != gathered.command.contract:
+        return own  # an undo is called with another contract than its step
+    if part == "output" and step.step.for_each is not None:
+        return own  # the plan's pointers lead into the list of all items' outputs
+    return tuple(dict.fromkeys((*own, *gathered.marks.of(step.step.id, part))))
 
 
 def _arguments(gathered: _Gathered, *, uri: str) -> dict[str, Any]:
     command, step = gathered.command, gathered.step
-    contract = gathered.contract.contract if gathered.contract else None
     # Arguments bound from agents' answers carry what agents wrote; only those from the process input alone do not.
     origin = "input" if step is not None and step.blame("") is Blame.CALLER else "agent"
-    if isinstance(gathered.input, list) and command.kind is EscalationKind.APPROVAL:
-        items = mask(gathered.input, sensitive(contract, "input"))
-        shown = [{"item": number, "value": item} for number, item in enumerate(items[:ITEMS_SHOWN_MAX])]
-        return _entry(f"the {len(items)} items", origin, shown, uri=uri, cut_already=len(items) > ITEMS_SHOWN_MAX)
-    value = mask(gathered.input, sensitive(contract, "input"))
+    if isinstance(gathered.input, list) and command.kind is EscalationKind.APPROVAL and step is not None:
+        pointers = gathered.marks.of_item(step.step.id)
+        items = [mask(item, pointers) for item in gathered.input[:ITEMS_SHOWN_MAX]]
+        shown = [{"item": number, "value": item} for number, item in enumerate(items)]
+        total = len(gathered.input)
+        return _entry(f"the {total} items", origin, shown, uri=uri, cut_already=total > ITEMS_SHOWN_MAX)
     label = "what the task is about" if command.kind is EscalationKind.TASK else "arguments of the call"
-    return _entry(label, origin, value, uri=uri)
+    return _entry(label, origin, mask(gathered.input, _own(gathered, "input")), uri=uri)
 
 
 def _entry(label: str, origin: str, value: Json, *, uri: str, cut_already: bool = False) -> dict[str, Any]:
