@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from process_orchestrator.views.formats import one_line
@@ -72,7 +72,16 @@ class Suggestion:
 
 
 def build_form(escalation: EscalationView, suggested: Suggestion) -> DecisionForm | None:
-    """The form, or None where the host cannot ask: no option fits it, or the suggested one does not."""
+    """The form, or None where the user is not asked.
+
+    That is where no option fits a form, and where the suggested one is unknown, needs nobody (A0), or needs more.
+    """
+    if suggested.decision is not None:
+        word = suggested.decision.strip().lower().replace("-", "_").replace(" ", "_")
+        needs = next((option.needs for option in escalation.options if option.decision == word), None)
+        if needs != "A1":
+            return None
+        suggested = replace(suggested, decision=word)
     options = [option for option in escalation.options if option.needs in _ENOUGH and _flat(option) is not None]
     names = tuple(option.decision for option in options)
     if not names or (suggested.decision is not None and suggested.decision not in names):

@@ -331,10 +331,6 @@ class _Desk:
             return None
         if escalation.process_id in call.caller.lineage:
             return None
-        if given.get("decision") is not None:
-            chosen = [option for option in escalation.options if option.decision == given.get("decision")]
-            if not chosen or chosen[0].needs != "A1":
-                return None
         suggested = Suggestion(decision=given.get("decision"), data=given.get("data"), note=given.get("note"))
         return build_form(escalation, suggested)
 

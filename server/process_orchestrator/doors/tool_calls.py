@@ -6,10 +6,10 @@ even where waiting for it fails.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import anyio
 
@@ -88,7 +88,7 @@ class ToolCalls:
         latest = view
         with anyio.move_on_after(wait_s):
             views = self._orchestrator.changes(view.process_id, caller=call.caller)
-            async with aclosing(cast("AsyncGenerator[ProcessView]", views)) as changes:
+            async with aclosing(views) as changes:
                 async for latest in changes:
                     await _report(call, latest)
         return latest

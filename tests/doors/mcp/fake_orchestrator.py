@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
@@ -368,7 +368,7 @@ class FakeOrchestrator(Orchestrator):
         self._known(process_id)
         return {"step": step, "part": part}
 
-    async def changes(self, process_id: str, *, caller: Caller = LOCAL) -> AsyncIterator[ProcessView]:
+    async def changes(self, process_id: str, *, caller: Caller = LOCAL) -> AsyncGenerator[ProcessView]:
         yield self.view
         for view in self.later:
             self.view = view
