@@ -8,7 +8,7 @@ is, the performer's; who may ask is `embedded`'s. If a row cannot be written its
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -36,18 +36,15 @@ from process_orchestrator.core.facts.values import Effect, Idempotency
 from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX
 from process_orchestrator.core.ports import Bodies
 from process_orchestrator.hosting.folding import Folded, fold
-from process_orchestrator.hosting.journal import TurnWrite
 from process_orchestrator.hosting.live import Answer, Fed, Live, OutwardCommand, Running, TurnDraft, subject_of
+from process_orchestrator.hosting.places import Places
 from process_orchestrator.hosting.projection import (
-    changed_escalations,
-    escalation_row,
     is_due,
-    must_project,
-    process_row,
 )
 from process_orchestrator.hosting.refusals import refused
+from process_orchestrator.hosting.rows import turn_write
 from process_orchestrator.hosting.timers import Timers
-from process_orchestrator.hosting.turns import PlanFolder, Turn, decisions_of, digest_of, encode_turn
+from process_orchestrator.hosting.turns import PlanFolder
 
 if TYPE_CHECKING:
     import asyncio
@@ -95,9 +92,7 @@ class Driver:
         self._lives: dict[str, Live] = {}
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._loading: dict[str, anyio.Event] = {}
-        self._places: set[str] = set()
-        self._queue: deque[str] = deque()
-        self._queued: set[str] = set()
+        self._places = Places(parts.processes_running_max, self._call_up)
         self._timers = Timers(parts.clock)
         self._plans = PlanFolder()
         self.on_change: Callable[[str, Process], None] = _nobody
@@ -109,9 +104,8 @@ class Driver:
         for row in await self._parts.journal.read(lambda view: view.timers(), empty=[]):
             self._timers.set(row.process, row.timer, row.fire_at)
         for process in await self._parts.journal.read(lambda view: view.due_processes(), empty=[]):
-            self._enqueue(process)
+            self._places.queue(process)
         self._tasks.create_task(self._timers.run(self._fire))
-        self._fill_places()
 
     def peek(self, process: str) -> Live | None:
         """The process if it is in memory."""
@@ -141,7 +135,7 @@ class Driver:
     def begin(self, process: str, request_sha256: str, fed: Fed) -> Live:
         """A process that is in no journal yet; `fed` holds its ProcessStarted."""
         live = self._lives[process] = Live(process, request_sha256=request_sha256)
-        live.held = self._performer is not None and not self._take_place(live)
+        live.held = self._performer is not None and not self._places.take(live.process)
         self.feed(live, fed)
         return live
 
@@ -170,9 +164,8 @@ class Driver:
         live.request_sha256 = folded.state.spec.request_sha256
         live.deliveries = folded.deliveries
         live.held = self._performer is not None and is_due(folded.state)
-        if live.held and process not in self._places:
-            self._enqueue(process)
-            self._fill_places()
+        if live.held:
+            self._places.queue(process)
         self._rest(live)
         return live
 
@@ -297,29 +290,7 @@ class Driver:
         if not draft.events or state is None:
             self._join_last(live, draft)
             return
-        events, plans, definitions = self._plans.fold(draft.events)
-        turn = Turn(
-            events=events, decisions=decisions_of(draft.commands), digest=digest_of(draft.commands), plans=plans
-        )
-        escalations = changed_escalations(draft.before, state)
-        draft.changed = tuple(escalation.id for escalation in escalations)
-        projects = must_project(draft.before, state, escalations)
-        self._parts.journal.append(
-            TurnWrite(
-                lane=live.lane,
-                process=live.process,
-                seq=state.seq,
-                at=draft.events[-1].at,
-                turn=encode_turn(turn),
-                artifacts=draft.artifacts,
-                definitions=(*draft.definitions, *definitions),
-                row=process_row(state) if projects else None,
-                due=projects and is_due(state),
-                escalations=[escalation_row(state, escalation) for escalation in escalations],
-                timers=draft.timers,
-                done=partial(self._written, live, draft),
-            )
-        )
+        self._parts.journal.append(turn_write(live, draft, self._plans, partial(self._written, live, draft)))
         if draft.outward and live.process in self._places:
             free = [command for command in draft.outward if isinstance(command, InvokeAgent) and command.free]
             draft.outward = [command for command in draft.outward if command not in free]
@@ -366,7 +337,7 @@ class Driver:
         if self._performer is None:
             return
         if draft.outward:
-            if self._take_place(live):
+            if self._places.take(live.process):
                 for command in draft.outward:
                     self._launch(live, command)
             else:
@@ -436,29 +407,10 @@ class Driver:
         if live is not None:
             self.feed(live, Fed(event=TimerFired(at=self._clock.now_ms(), timer=timer)))
 
-    # -- places, parking, dropping --
+    # -- going on, parking, dropping --
 
-    def _take_place(self, live: Live) -> bool:
-        """Whether the process may be driven now; if not it is queued."""
-        if live.process in self._places:
-            return True
-        if len(self._places) < self._parts.processes_running_max and not self._queue:
-            self._places.add(live.process)
-            return True
-        self._enqueue(live.process)
-        return False
-
-    def _enqueue(self, process: str) -> None:
-        if process not in self._queued:
-            self._queued.add(process)
-            self._queue.append(process)
-
-    def _fill_places(self) -> None:
-        while self._queue and len(self._places) < self._parts.processes_running_max:
-            process = self._queue.popleft()
-            self._queued.discard(process)
-            self._places.add(process)
-            self._tasks.create_task(self._go_on(process))
+    def _call_up(self, process: str) -> None:
+        self._tasks.create_task(self._go_on(process))
 
     async def _go_on(self, process: str) -> None:
         """A queued process has its place now."""
@@ -468,7 +420,7 @@ class Driver:
             _log.exception("%s is set aside: its journal cannot be read", process)
             live = None
         if live is None:
-            self._leave_place(process)
+            self._places.leave(process)
             return
         outward, live.waiting_outward = live.waiting_outward, []
         for command in outward:
@@ -477,16 +429,11 @@ class Driver:
             self.feed(live, Fed(resume=True))
         self._rest(live)
 
-    def _leave_place(self, process: str) -> None:
-        if process in self._places:
-            self._places.discard(process)
-            self._fill_places()
-
     def _rest(self, live: Live) -> None:
         """Give up the place of a process with nothing on its way; keep only the newest such in memory."""
         if live.dead or not live.idle:
             return
-        self._leave_place(live.process)
+        self._places.leave(live.process)
         self._idle[live.process] = None
         self._idle.move_to_end(live.process)
         while len(self._idle) > IDLE_KEPT:
@@ -509,14 +456,13 @@ class Driver:
         for fed in live.inbox:
             if fed.answer is not None and not fed.answer.done():
                 fed.answer.set_exception(error)
-        self._leave_place(live.process)
+        self._places.leave(live.process)
         if revive and self._performer is not None:
             self._tasks.create_task(self._revive(live.process))
 
     async def _revive(self, process: str) -> None:
         await self._clock.sleep_until(self._clock.now_ms() + REVIVE_MS)
-        self._enqueue(process)
-        self._fill_places()
+        self._places.queue(process)
 
 
 def _nothing() -> None:
