@@ -6,98 +6,82 @@ payload, never null. Times are RFC 3339 UTC with milliseconds, money is a plain 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic import ConfigDict, Field
 
-Json = Any  # a JSON value
+from process_orchestrator.views.definition_models import (
+    AgentDetail,
+    AgentRow,
+    CheckReportView,
+    ContractDetail,
+    ContractRow,
+    Description,
+    FileReport,
+    HowToDecide,
+    MapRow,
+    NextAction,
+    PlanRow,
+    ProblemView,
+    ProcessTypeDetail,
+    ProcessTypeRow,
+    Simpler,
+    Validation,
+    ValueProblemView,
+    VerdictView,
+)
+from process_orchestrator.views.view import Json, Request, View, output_schema
 
-
-class View(BaseModel):
-    """Root of every result."""
-
-    model_config = ConfigDict(frozen=True)
-
-    def payload(self) -> dict[str, Any]:
-        """The structured result: JSON values only, fields without a value left out."""
-        return self.model_dump(mode="json", exclude_none=True, by_alias=True)
-
-
-class Request(BaseModel):
-    """Root of every request; unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _OutputSchema(GenerateJsonSchema):
-    """Absent instead of null, and no titles: a model reads these schemas, so every word costs."""
-
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        produced = super().default_schema(schema)
-        if produced.get("default", ...) is None:
-            produced.pop("default")
-        return produced
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  named by pydantic
-        return False
-
-
-def output_schema(view: type[View]) -> dict[str, Any]:
-    """JSON Schema 2020-12 of a result: object root, no union at the root."""
-    schema = view.model_json_schema(mode="serialization", schema_generator=_OutputSchema, by_alias=True)
-    for part in (schema, *schema.get("$defs", {}).values()):
-        part.pop("title", None)
-        part.pop("description", None)
-    return schema
-
-
-# --- shared parts ------------------------------------------------------------------------------------------------
-
-
-class NextAction(View):
-    """What to do next: a tool with its arguments, a command for a terminal, or both."""
-
-    tool: str | None = None
-    args: dict[str, Json] | None = None
-    command: str | None = None
-    reason: str
-
-
-class HowToDecide(View):
-    """A way by which a person can decide; carries no authority itself."""
-
-    channel: Literal["cli", "console"]
-    command: str | None = None
-    url: str | None = None
-
-
-class ProblemView(View):
-    """One problem of a definition file."""
-
-    level: str
-    code: str
-    file: str | None = None
-    line: int
-    pointer: str
-    message: str
-    fix: str
-
-
-class ValueProblemView(View):
-    """Where a value breaks a schema. `got` is a type or size, never the value."""
-
-    pointer: str
-    schema_pointer: str
-    rule: str
-    message: str
-    expected: Json = None
-    got: Json = None
-
+__all__ = [
+    "AgentDetail",
+    "AgentRow",
+    "Caller",
+    "Candidate",
+    "CheckReportView",
+    "ContractDetail",
+    "ContractRow",
+    "CostView",
+    "CutView",
+    "Description",
+    "ErrorBody",
+    "ErrorView",
+    "EscalationPage",
+    "EscalationView",
+    "EscalationWhy",
+    "EvidenceView",
+    "FailureView",
+    "FileReport",
+    "HowToDecide",
+    "Json",
+    "MapRow",
+    "NextAction",
+    "OptionView",
+    "PlanRow",
+    "ProblemView",
+    "ProcessPage",
+    "ProcessRowView",
+    "ProcessTypeDetail",
+    "ProcessTypeRow",
+    "ProcessView",
+    "Progress",
+    "Recorded",
+    "RecordedResolution",
+    "Request",
+    "Resolution",
+    "ResolveRequest",
+    "Simpler",
+    "StepView",
+    "SubmitRequest",
+    "TraceEntry",
+    "TracePage",
+    "TriedView",
+    "Validation",
+    "ValueProblemView",
+    "VerdictView",
+    "View",
+    "WhyView",
+    "output_schema",
+]
 
 # --- process -----------------------------------------------------------------------------------------------------
 
@@ -105,21 +89,6 @@ class ValueProblemView(View):
 class Progress(View):
     done: int
     total: int
-
-
-class Simpler(View):
-    """What would close the task without orchestration."""
-
-    what: str
-    est_usd: str | None = None
-    est_ms: int | None = None
-    loses: list[str] = []
-
-
-class VerdictView(View):
-    kind: Literal["orchestrate", "single_call"]
-    reasons: list[str] = []
-    simpler: list[Simpler] = []
 
 
 class StepView(View):
@@ -384,116 +353,6 @@ class WhyView(View):
     escalation_id: str | None = None
     next_command: str
     next_actions: list[NextAction] = []
-    warnings: list[str] = []
-
-
-# --- definitions -------------------------------------------------------------------------------------------------
-
-
-class MapRow(View):
-    contract: str
-    agents: list[str]
-
-
-class ProcessTypeRow(View):
-    name: str
-    version: str
-    summary: str
-    input_required: list[str]
-    plan: Literal["fixed", "made"]
-    map: list[MapRow]
-
-
-class ContractRow(View):
-    name: str
-    version: str
-    summary: str
-    effect: str
-    approval: bool
-    status: str
-    agents: list[str]
-
-
-class AgentRow(View):
-    name: str
-    summary: str
-    kind: str
-    serves: list[str]
-    health: str | None = None
-    circuit: str | None = None
-
-
-class ProcessTypeDetail(ProcessTypeRow):
-    input: dict[str, Json]
-    output: dict[str, Json]
-    verdict: VerdictView | None = None
-    budget_usd: str
-    definition: dict[str, Json]
-    checks: list[ProblemView] = []
-
-
-class ContractDetail(ContractRow):
-    input: dict[str, Json]
-    output: dict[str, Json]
-    errors: dict[str, Json]
-    price_usd: str | None = None
-    definition: dict[str, Json]
-
-
-class AgentDetail(AgentRow):
-    prefer: int
-    concurrency: int
-    pin: str
-    last_error: str | None = None
-    definition: dict[str, Json]
-
-
-class Description(View):
-    """Index of all definitions, or one of them whole. `models` is "rules" where no model is configured."""
-
-    process_types: list[ProcessTypeRow] | None = None
-    contracts: list[ContractRow] | None = None
-    agents: list[AgentRow] | None = None
-    process_type: ProcessTypeDetail | None = None
-    contract: ContractDetail | None = None
-    agent: AgentDetail | None = None
-    models: str
-    problems: list[ProblemView] = []
-    next_actions: list[NextAction] = []
-    warnings: list[str] = []
-
-
-class FileReport(View):
-    file: str
-    problems: list[ProblemView]
-
-
-class PlanRow(View):
-    process: str
-    version: str
-    step: str
-    argument: str
-    verdict: str
-    producer: str | None = None
-    consumer: str | None = None
-    witness: Json = None
-    message: str | None = None
-
-
-class CheckReportView(View):
-    """The object that `check --json` prints."""
-
-    ok: bool
-    files: list[FileReport]
-    plans: list[PlanRow]
-
-
-class Validation(View):
-    """Whether a payload keeps a contract; `report` only for a definition."""
-
-    valid: bool
-    errors: list[ValueProblemView] = []
-    report: CheckReportView | None = None
     warnings: list[str] = []
 
 
