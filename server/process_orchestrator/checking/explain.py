@@ -68,7 +68,7 @@ def kind_of(value: Any) -> str:
 def problem_of(error: Any) -> ValueProblem:
     """Explain one error of the validator (typed Any: only `validate` knows the library)."""
     chosen = _meant(error)
-    rule = str(chosen.kind.name)
+    rule = _rule(chosen)
     path = list(chosen.instance_path)
     details: Mapping[str, Any] = chosen.kind.as_dict()
     got = kind_of(chosen.instance)
@@ -78,7 +78,9 @@ def problem_of(error: Any) -> ValueProblem:
     if rule == "required":
         path.append(str(details["property"]))
         got = "nothing"
-    elif rule in {"additionalProperties", "unevaluatedProperties"} and details.get("unexpected"):
+    elif rule in _FALSE_BESIDE and "unexpected" not in details:
+        got = "a property"  # the library does not say which
+    elif rule in _FALSE_BESIDE:
         names = [str(name) for name in details["unexpected"]]
         path.append(names[0][:_NAME_MAX])
         shown = ", ".join(f"`{name[:_NAME_MAX]}`" for name in names[:_NAMES_SHOWN])
@@ -93,6 +95,15 @@ def problem_of(error: Any) -> ValueProblem:
         expected=expected[:MESSAGE_MAX],
         got=got[:MESSAGE_MAX],
     )
+
+
+def _rule(error: Any) -> str:
+    """The keyword that refused the value. `additionalProperties: false` alone comes as a schema that is false."""
+    name, last = str(error.kind.name), error.schema_path[-1] if error.schema_path else ""
+    return str(last) if name == "falseSchema" and last in _FALSE_BESIDE else name
+
+
+_FALSE_BESIDE: Final = frozenset({"additionalProperties", "unevaluatedProperties"})
 
 
 # The branch that was meant

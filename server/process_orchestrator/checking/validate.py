@@ -182,7 +182,7 @@ def check_value(value: Json, *, max_bytes: int = BODY_BYTES_MAX, depth: int = BO
 def check_depth(value: Json, depth: int = BODY_DEPTH_MAX) -> None:
     """Refuse a value nested deeper than `depth` containers. Never recurses; a cycle ends as too_deep."""
     level: list[Any] = [value]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [
             inner
             for outer in level
