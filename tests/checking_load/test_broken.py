@@ -198,7 +198,7 @@ REFUSED = [
         "UNDECLARED_PATH",
         23,
         "/effects/undo/in/receipt",
-        "write `left` for `lfet`",
+        "write `$.output.left`",
     ),
     (
         "undo_root_unknown.contract.yaml",
@@ -341,6 +341,42 @@ REFUSED = [
         22,
         "/plan/steps/1/when",
         "bind a boolean, or write {let: {…}, expr: …}",
+    ),
+    ("approval_show_undeclared.contract.yaml", "UNDECLARED_PATH", 32, "/approval/show/0", "write `$.input.price`"),
+    (
+        "condition_of_step_bad.process.yaml",
+        "BAD_CONDITION",
+        22,
+        "/plan/steps/1/when",
+        "write {let: {name: binding}, expr: ...}, or one boolean binding such as $.input.x",
+    ),
+    (
+        "data_pointer_bad.contract.yaml",
+        "BAD_POINTER",
+        27,
+        "/data/sensitive/0",
+        "begin with /input/ or /output/, for example /input/vendor/iban",
+    ),
+    (
+        "name_of_error_bad.contract.yaml",
+        "BAD_NAME",
+        21,
+        "/errors/Sold-out",
+        "letters, digits and _, beginning with a letter; codes and names in lower case",
+    ),
+    (
+        "undo_argument_missing.contract.yaml",
+        "MISSING_ARGUMENT",
+        23,
+        "/effects/undo/in",
+        "add `receipt: $.output.…` or `receipt: $.input.…`",
+    ),
+    (
+        "undo_argument_unknown.contract.yaml",
+        "UNKNOWN_ARGUMENT",
+        23,
+        "/effects/undo/in/reciept",
+        "remove it; order.refund takes receipt",
     ),
 ]
 

@@ -41,12 +41,26 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
     def problem(self, level: str, code: str, pointer: str, message: str, fix: str) -> Problem:
         """A problem at `pointer`, placed on its line."""
-        line = self.line(pointer)
-        return Problem(level=level, code=code, file=self.file, line=line, pointer=pointer, message=message, fix=fix)
+        return Problem(
+            level=level,
+            code=code,
+            file=self.file,
+            line=self.line(pointer),
+            pointer=pointer,
+            message=printable(message),
+            fix=printable(fix),
+        )
 
     def placed(self, problem: Problem) -> Problem:
         """A problem found by a check that knows pointers only, with this file's name and line put in."""
-        return msgspec.structs.replace(problem, file=self.file, line=self.line(problem.pointer))
+        return self.problem(problem.level, problem.code, problem.pointer, problem.message, problem.fix)
+
+
+def printable(text: str) -> str:
+    """A text for a terminal: what would move a cursor or turn the line around is replaced."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def step_into(pointer: str, key: str | int) -> str:

@@ -157,7 +157,8 @@ def _sensitive(document: Document) -> Iterator[Problem]:
 def _examples(document: Document, contract: Contract) -> Iterator[Problem]:
     for index, example in enumerate(contract.examples):
         place = f"/examples/{index}"
-        given = example["input"] if contract.key_field is None else {contract.key_field: KEY_EXAMPLE, **example["input"]}
+        key = {} if contract.key_field is None else {contract.key_field: KEY_EXAMPLE}
+        given = {**key, **example["input"]}
         yield from _invalid(document, f"{place}/input", Validator(contract.input).problems(given))
         if "output" in example:
             yield from _invalid(document, f"{place}/output", Validator(contract.output).problems(example["output"]))

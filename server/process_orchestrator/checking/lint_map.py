@@ -6,10 +6,11 @@ Runs once all files are read. What a plan makes of the map is the plan check's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType
 from process_orchestrator.checking.lines import Document, step_into
+from process_orchestrator.checking.projection import Presence, Shape, names_of, project, required_names
 from process_orchestrator.checking.registry import LoadedFile, Registry
 from process_orchestrator.checking.versions import reference
 
@@ -72,9 +73,25 @@ def _contract(registry: Registry, document: Document, contract: Contract) -> Ite
         if undo is not None and not registry.serving(undo):
             fix = f"add {undo.name}@^{undo.version.split('.')[0]} to the serves of an agent"
             yield document.warning("UNDO_NOT_SERVED", place, f"no agent serves {undo.name}", fix)
+        if undo is not None:
+            yield from _undo_arguments(document, contract.undo.input, undo)
     use = (contract.deprecated or {}).get("use")
     if use is not None:
         yield from _reference(registry, document, "/deprecated/use", use)
+
+
+def _undo_arguments(document: Document, given: dict[str, Any], undo: Contract) -> Iterator[Problem]:
+    """An undo must be able to run long after: what its contract requires is there, and nothing that it refuses."""
+    for name in required_names(undo.input):
+        if name not in given and name != undo.key_field:
+            fix = f"add `{name}: $.output.…` or `{name}: $.input.…`"
+            yield document.error("MISSING_ARGUMENT", "/effects/undo/in", f"{undo.name} needs `{name}`", fix)
+    shape = Shape.of(undo.input)
+    for name in given:
+        if project(shape, (name,)).presence is Presence.NEVER:
+            place = step_into("/effects/undo/in", name)
+            fix = f"remove it; {undo.name} takes {', '.join(names_of(shape)) or 'nothing'}"
+            yield document.error("UNKNOWN_ARGUMENT", place, f"{undo.name} takes no `{name}`", fix)
 
 
 def _agent(registry: Registry, document: Document, agent: Agent) -> Iterator[Problem]:
@@ -96,6 +113,9 @@ def _process(registry: Registry, document: Document, process_type: ProcessType) 
     for index, written in enumerate(process_type.contracts):
         yield from _reference(registry, document, f"/contracts/{index}", written)
     plan = registry.plan(process_type)
+    if plan.facts is not None and plan.facts.fit is not None and plan.facts.fit.simpler:
+        reason, fix = "; ".join(plan.facts.fit.reasons), "; or ".join(plan.facts.fit.simpler)
+        yield document.warning("SIMPLER", "/plan", f"this type needs no orchestration: {reason}", fix)
     seen = {f"/contracts/{index}" for index, _ in enumerate(process_type.contracts)}
     for problem in plan.problems:
         if problem.pointer not in seen:

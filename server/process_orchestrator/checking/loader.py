@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from errno import ENOENT
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal, overload
@@ -15,12 +16,12 @@ from typing import Any, Final, Literal, overload
 from msgspec.structs import replace
 
 from process_orchestrator.checking import lint, lint_map
+from process_orchestrator.checking.compile import CompiledProcess
 from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType
 from process_orchestrator.checking.lines import Document
 from process_orchestrator.checking.meta import form_problems
 from process_orchestrator.checking.registry import LoadedFile, PlanKey, Registry
 from process_orchestrator.checking.report import CheckReport, check_report
-from process_orchestrator.checking.seam import CompiledProcess
 from process_orchestrator.checking.shape import KINDS, kind_of, shaped
 from process_orchestrator.checking.yaml_reader import FILE_BYTES_MAX, read
 from process_orchestrator.core.errors import DefinitionError
@@ -40,6 +41,8 @@ def load_home(home: Path, *, previous: Registry | None = None) -> Registry:
     """
     known = {} if previous is None else previous.files
     files = tuple(_load(path, home=home, known=known) for path in _definition_files(home))
+    if previous is not None and len(files) == len(known) and all(known.get(each.file) is each for each in files):
+        return previous
     return _assembled(files, previous=previous)
 
 
@@ -149,6 +152,8 @@ def _is_definition(name: str) -> bool:
 def _load(path: Path, *, home: Path, known: Mapping[str, LoadedFile]) -> LoadedFile:
     file = path.relative_to(home).as_posix()
     try:
+        if not path.is_file():  # a pipe would never end
+            raise FileNotFoundError(ENOENT, "no regular file")
         with path.open("rb") as opened:
             data = opened.read(FILE_BYTES_MAX + 1)
     except OSError as error:

@@ -85,7 +85,8 @@ def _worded(document: Document, kind: str, fault: ValueProblem) -> Iterator[Prob
     if rule in _OF_KEYS and isinstance(value, dict):
         yield from _OF_KEYS[rule](document, pointer, value, holder)
     elif rule == "propertyNames" and isinstance(value, dict):
-        yield from _bad_names(document, pointer, value, names=_target(schema, holder["propertyNames"]))
+        # such a fault points into the schema of the names
+        yield from _bad_names(document, pointer, value, names=holder)
     elif rule == "pattern" or (rule == "type" and place.startswith("/$defs/")):
         yield _malformed(document, pointer, place=place, written=value)
     elif rule == "type":
@@ -134,12 +135,13 @@ _SHAPES: Final[Mapping[str, tuple[str, str, str]]] = {
 
 def _unknown_keys(document: Document, pointer: str, value: dict[str, Json], holder: Json) -> Iterator[Problem]:
     known = list(holder.get("properties", {}))
+    free = "^x-" in holder.get("patternProperties", {})
     for key in value:
-        if key in known or key.startswith("x-"):
+        if key in known or (free and key.startswith("x-")):
             continue
         meant = likely(key, (name for name in known if name not in value))
-        listed = ", ".join(known) or "none"
-        fix = f"write `{meant}`" if meant else f"known here: {listed}; your own keys begin with x-"
+        listed = f"known here: {', '.join(known) or 'none'}" + ("; your own keys begin with x-" if free else "")
+        fix = f"write `{meant}`" if meant else listed
         message = f"unknown key `{key}`"
         yield document.error("UNKNOWN_KEY", step_into(pointer, key), message, fix)
 
@@ -173,16 +175,16 @@ def _bad_word(document: Document, pointer: str, value: Json, *, words: list[str]
 
 
 def _malformed(document: Document, pointer: str, *, place: str, written: Json) -> Problem:
-    """A value that does not match its pattern. A secret is not repeated."""
+    """A value that does not match its pattern. A secret is not repeated, nor an address that may hold one."""
     shown = f"`{str(written)[:60]}`" if isinstance(written, (str, int, float)) else _type_of(written)
     for prefix, code, fix in PATTERN_FIXES:
         if place == prefix or place.startswith(prefix + "/"):
-            said = "this" if code == "BAD_SECRET" else shown
+            said = "this" if code in ("BAD_SECRET", "BAD_URL") else shown
             return document.error(code, pointer, f"{said} is not well formed", fix)
     if "condition" in place:
         fix = "write {let: {name: binding}, expr: ...}, or one boolean binding such as $.input.x"
         return document.error("BAD_CONDITION", pointer, f"{shown} is no condition", fix)
-    wanted = "begin it with /" if place.endswith("/pattern") else "see the format in docs/design.md"
+    wanted = "begin it with /" if place.endswith("/pattern") else "see the published schema of this format"
     return document.error("BAD_FORMAT", pointer, f"{shown} is not well formed", wanted)
 
 
@@ -192,11 +194,6 @@ def _bad_names(document: Document, pointer: str, value: dict[str, Json], *, name
         if not allowed.is_valid(key):
             fix = "letters, digits and _, beginning with a letter; codes and names in lower case"
             yield document.error("BAD_NAME", step_into(pointer, key), f"`{key[:60]}` is not well formed", fix)
-
-
-def _target(schema: Json, holder: Json) -> Json:
-    """The schema that stands here, or that its local reference leads to."""
-    return value_at(schema, holder["$ref"].removeprefix("#")) if "$ref" in holder else holder
 
 
 def _resolved(schema: Json, pointer: str) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from process_orchestrator.checking.compile import CompiledProcess, compile_process
 from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType, Serve
 from process_orchestrator.checking.lines import Document
 from process_orchestrator.checking.nearest import nearest
-from process_orchestrator.checking.seam import CompiledProcess, compile_process
 from process_orchestrator.checking.versions import order, reference
 from process_orchestrator.core.facts.values import Assurance, Fact
 

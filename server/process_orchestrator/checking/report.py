@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+
 from process_orchestrator.checking.definitions import Problem, ProcessType
-from process_orchestrator.checking.plan_check import PlanRow
+from process_orchestrator.checking.plan_rows import PlanRow
 from process_orchestrator.checking.registry import Registry
 from process_orchestrator.core.facts.values import Fact
 

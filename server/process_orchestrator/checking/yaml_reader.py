@@ -46,7 +46,7 @@ YAML_ONLY: Final = re.compile(
 )
 """Plain words that YAML 1.2 reads as something else than text, though JSON does not know them."""
 
-UNREADABLE: Final = "save the file as YAML in UTF-8; see docs/design.md for an example"
+UNREADABLE: Final = "save the file as UTF-8 text"
 
 
 def read(data: bytes, *, file: str) -> Document:
