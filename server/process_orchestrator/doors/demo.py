@@ -21,7 +21,7 @@ from rich.table import Table
 from process_orchestrator.assemble import Mode, open_orchestrator
 from process_orchestrator.core.ports import Proof, ProofKind
 from process_orchestrator.doors.claude_desktop import config_block, config_path, program
-from process_orchestrator.doors.cli.live import ENDED, follow, needs_of, render
+from process_orchestrator.doors.cli.live import ENDED, Watcher, needs_of, render
 from process_orchestrator.doors.cli.session import Exit
 from process_orchestrator.home import Home, seed_home
 from process_orchestrator.settings import Settings
@@ -96,8 +96,9 @@ async def _tell(
         ),
         caller=session.caller,
     )
+    watcher = Watcher(session, orchestrator)
     while True:
-        view = await follow(session, orchestrator, view)
+        view = await watcher.follow(view)
         if view.status in ENDED:
             break
         for row in view.escalations:

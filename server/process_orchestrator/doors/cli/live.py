@@ -45,21 +45,28 @@ NODE_WIDTH: Final = 20
 ARROW_WIDTH: Final = 4
 
 
-async def follow(session: Session, orchestrator: Orchestrator, view: ProcessView) -> ProcessView:
-    """Show a process until it ends or a person is asked; returns its last view."""
-    whole = await orchestrator.state(view.process_id, include=("plan",), caller=session.caller)
-    needs = needs_of(whole.plan)
-    last = whole
-    if session.json or not sys.stdout.isatty():
-        log = PlainLog()
-        async for last in orchestrator.changes(view.process_id, caller=session.caller):
-            log.show(last)
+class Watcher:
+    """Shows one process after another; remembers what its log has said."""
+
+    def __init__(self, session: Session, orchestrator: Orchestrator) -> None:
+        self._session, self._orchestrator = session, orchestrator
+        self._live = not session.json and sys.stdout.isatty()
+        self._log = PlainLog()
+
+    async def follow(self, view: ProcessView) -> ProcessView:
+        """Show a process until it ends or a person is asked; returns its last view."""
+        caller = self._session.caller
+        last = view
+        if not self._live:
+            async for last in self._orchestrator.changes(view.process_id, caller=caller):
+                self._log.show(last)
+            return last
+        whole = await self._orchestrator.state(view.process_id, include=("plan",), caller=caller)
+        needs, console = needs_of(whole.plan), Console()
+        with Live(render(whole, needs, width=console.width), console=console, refresh_per_second=12) as live:
+            async for last in self._orchestrator.changes(view.process_id, caller=caller):
+                live.update(render(last, needs, width=console.width))
         return last
-    console = Console()
-    with Live(render(whole, needs, width=console.width), console=console, refresh_per_second=12) as live:
-        async for last in orchestrator.changes(view.process_id, caller=session.caller):
-            live.update(render(last, needs, width=console.width))
-    return last
 
 
 def needs_of(plan: Mapping[str, Any] | None) -> dict[str, tuple[str, ...]]:
@@ -128,7 +135,7 @@ def _node(step: StepView) -> Panel:
 def _doing(step: StepView) -> str:
     """Say in a few words what a step is at."""
     parts = [f"{step.items.done}/{step.items.total}" if step.items else "", clean(step.agent or "")]
-    if step.attempts > 1:
+    if step.attempts > 1 and step.items is None:
         parts.append(f"try {step.attempts}")
     return " ".join(part for part in parts if part) or step.status
 
@@ -161,19 +168,20 @@ class PlainLog:
     """One line on stderr for each change of a step or of the process."""
 
     def __init__(self) -> None:
-        self._steps: dict[str, str] = {}
-        self._process = ""
+        self._steps: dict[tuple[str, str], str] = {}
+        self._process = ("", "")
 
     def show(self, view: ProcessView) -> None:
         for step in view.steps:
             words = f"{step.status} {_doing(step)}".strip()
-            if self._steps.get(step.id, "waiting waiting") != words:
-                self._steps[step.id] = words
+            key = (view.process_id, step.id)
+            if self._steps.get(key, "waiting waiting") != words:
+                self._steps[key] = words
                 self._write(view, f"{step.id}: {words}")
-        process = f"{view.status}{f' (waits for {view.why})' if view.why else ''}"
-        if process != self._process:
-            self._process = process
-            self._write(view, f"process {process}, {view.cost.spent_usd} USD")
+        process = f"process {view.status}{f' (waits for {view.why})' if view.why else ''}, {view.cost.spent_usd} USD"
+        if (view.process_id, process) != self._process:
+            self._process = (view.process_id, process)
+            self._write(view, process)
 
     def _write(self, view: ProcessView, words: str) -> None:
         sys.stderr.write(f"{view.updated_at} {view.process_id} {words}\n")

@@ -11,7 +11,7 @@ from rich.prompt import Prompt
 from process_orchestrator.assemble import Mode
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.ports import Proof, ProofKind
-from process_orchestrator.doors.cli.live import follow
+from process_orchestrator.doors.cli.live import Watcher
 from process_orchestrator.doors.cli.session import (
     EXIT_OF_STATUS,
     Exit,
@@ -84,8 +84,9 @@ def run_command(
 async def _watch(session: Session, orchestrator: Orchestrator, view: ProcessView, *, follow_on: bool) -> Exit:
     """Show a process until it ends; at a question, ask the person at the terminal or leave with WAITING."""
     asked: set[str] = set()
+    watcher = Watcher(session, orchestrator)
     while True:
-        view = await follow(session, orchestrator, view)
+        view = await watcher.follow(view)
         if view.status != "waiting_human":
             break
         question = next((row for row in view.escalations if row.escalation_id not in asked), None)
@@ -97,7 +98,9 @@ async def _watch(session: Session, orchestrator: Orchestrator, view: ProcessView
         view = await orchestrator.state(view.process_id, wait_s=20, since=view.version, caller=session.caller)
     if session.json:
         print_json(view.payload())
-    elif view.status == "failed":
+        return EXIT_OF_STATUS.get(view.status, Exit.OK)
+    session.show(view, text.process_text(view))
+    if view.status == "failed":
         why = await orchestrator.why(view.process_id, caller=session.caller)
         session.out.print(text.why_text(why), markup=False)
     return EXIT_OF_STATUS.get(view.status, Exit.OK)

@@ -47,6 +47,8 @@ class Exit(IntEnum):
 
 EXIT_OF_STATUS: Final = {"failed": Exit.FAILED, "cancelled": Exit.FAILED, "waiting_human": Exit.WAITING}
 
+PIPE_WIDTH: Final = 140
+
 HomeOption = Annotated[
     Path | None, typer.Option("--home", metavar="DIR", help="Folder with contracts/ and agents_registry/.")
 ]
@@ -69,7 +71,9 @@ class Session:
 
     @property
     def out(self) -> Console:
-        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        """Where results are printed. A file or pipe has no width of its own: wide enough for a table, never wrapped."""
+        terminal = sys.stdout.isatty()
+        return Console(highlight=False, soft_wrap=not terminal, width=None if terminal else PIPE_WIDTH)
 
     @asynccontextmanager
     async def orchestrator(self, mode: Mode) -> AsyncIterator[Orchestrator]:
