@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -280,30 +281,25 @@ def test_references_in_a_circle_end() -> None:
     assert Validator({"$ref": "#"}).is_valid(1)
 
 
-def _examples() -> list[Any]:
-    found: list[Any] = []
+def _examples() -> Iterator[Any]:
     for file in CONTRACTS:
         written = yaml.safe_load(file.read_text(encoding="utf-8"))
         for example in written.get("examples", []):
-            for side in ("input", "output"):
-                if side in example:
-                    found.append(pytest.param(written[side], example[side], id=f"{file.stem}-{example['name']}-{side}"))
-    return found
+            for side in {"input", "output"} & example.keys():
+                yield pytest.param(written[side], example[side], id=f"{file.stem}-{example['name']}-{side}")
 
 
-def _spoiled(value: Any) -> list[Any]:
+def _spoiled(value: Any) -> Iterator[Any]:
     """The value with one place changed, for each place."""
-    found: list[Any] = [None, 7, "text", [], {}]
+    yield from (None, 7, "text", [], {})
     if isinstance(value, dict):
         for name in value:
-            found.append({key: inner for key, inner in value.items() if key != name})
-            found += [{**value, name: spoiled} for spoiled in _spoiled(value[name])]
-        found.append({**value, "surprise": 1})
+            yield {key: inner for key, inner in value.items() if key != name}
+            yield from ({**value, name: spoiled} for spoiled in _spoiled(value[name]))
+        yield {**value, "surprise": 1}
     if isinstance(value, list):
-        found += [
-            [*value[:at], spoiled, *value[at + 1 :]] for at in range(len(value)) for spoiled in _spoiled(value[at])
-        ]
-    return found
+        for at, item in enumerate(value):
+            yield from ([*value[:at], spoiled, *value[at + 1 :]] for spoiled in _spoiled(item))
 
 
 @pytest.mark.parametrize(("schema", "example"), _examples())

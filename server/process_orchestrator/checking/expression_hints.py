@@ -113,6 +113,8 @@ class Hints:
         return ExpressionError(message, fix=self._advice(raw))
 
     def _once(self, text: str, raw: str) -> tuple[str, str | None]:
+        if "recursion" in raw:
+            return "The expression is nested too deeply.", None
         match = _ERROR.search(raw)
         if match is None:
             return _plain(raw), None
@@ -122,8 +124,6 @@ class Hints:
             return self._overload(text, at, function, kinds)
         if undeclared := _UNDECLARED.search(said):
             return self._undeclared(text, undeclared.group(1))
-        if "max recursion depth" in said or "recursion limit" in said:
-            return "The expression is nested too deeply.", None
         return f"{said.split(' [')[0]} (character {at + 1}).", None
 
     def _overload(self, text: str, at: int, function: str, kinds: tuple[str, ...]) -> tuple[str, str | None]:
