@@ -64,7 +64,7 @@ class FormAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Suggestion:
-    """What the calling model passed: filled in beforehand, never taken for the user's answer."""
+    """What the calling model passed on. Data and note are filled in beforehand, the decision never: the user's own."""
 
     decision: str | None = None
     data: Mapping[str, Any] | None = None
@@ -90,8 +90,6 @@ def build_form(escalation: EscalationView, suggested: Suggestion) -> DecisionFor
     if not _shows_all(fields, suggested):
         return None  # the user would confirm data that the form does not show
     decision: dict[str, Any] = {"type": "string", "title": "Decision", "enum": list(names)}
-    if suggested.decision is not None:
-        decision["default"] = suggested.decision
     properties: dict[str, Any] = {"decision": decision}
     for field in fields:
         value = (suggested.data or {}).get(field.key) if suggested.decision in field.decisions else None
@@ -99,7 +97,7 @@ def build_form(escalation: EscalationView, suggested: Suggestion) -> DecisionFor
     note: dict[str, Any] = {"type": "string", "title": "Note", "description": "In your own words; may be left empty."}
     properties["note"] = note if suggested.note is None else {**note, "default": suggested.note}
     return DecisionForm(
-        message=_message(escalation, options),
+        message=_message(escalation, options, suggested),
         schema={"type": "object", "properties": properties, "required": ["decision"]},
         decisions=names,
         fields=fields,
@@ -199,7 +197,7 @@ def _shows_all(fields: tuple[FormField, ...], suggested: Suggestion) -> bool:
     return all(key in shown for key in suggested.data or {})
 
 
-def _message(escalation: EscalationView, options: list[OptionView]) -> str:
+def _message(escalation: EscalationView, options: list[OptionView], suggested: Suggestion) -> str:
     """What the user reads above the form. The same escalation always reads the same: the answer is bound to it."""
     lines = [
         one_line(escalation.question),
@@ -213,6 +211,8 @@ def _message(escalation: EscalationView, options: list[OptionView]) -> str:
         f"{one_line(shown.label, limit=60)} (from {shown.from_}): {_short(shown.value)}"
         for shown in (escalation.evidence or [])[:EVIDENCE_SHOWN]
     )
+    if suggested.decision is not None:
+        lines.append(f"The assistant understood you to say: {suggested.decision}. Choose yourself.")
     if escalation.deadline_at:
         lines.append(f"Deadline {escalation.deadline_at}, then: {escalation.on_deadline}.")
     lines.append(f"Escalation {escalation.escalation_id}, version {escalation.version}. The evidence has the rest.")

@@ -111,7 +111,7 @@ async def test_a_models_argument_is_never_logged_as_a_humans_consent(
     assert host.shown == []
 
 
-async def test_what_the_model_suggests_is_only_filled_in_beforehand(
+async def test_of_what_the_model_suggests_the_decision_itself_is_never_filled_in(
     connect: Connect, orchestrator: FakeOrchestrator
 ) -> None:
     orchestrator.question = escalation(APPROVE, RETRY, REJECT)
@@ -121,7 +121,8 @@ async def test_what_the_model_suggests_is_only_filled_in_beforehand(
     ((request, proof),) = orchestrator.seen.resolves
     assert (request.decision, request.data, request.note, proof.kind) == ("reject", None, None, ProofKind.ELICITATION)
     properties = host.shown[0].requested_schema["properties"]
-    assert properties["decision"]["default"] == "retry"
+    assert "default" not in properties["decision"]
+    assert "The assistant understood you to say: retry. Choose yourself." in host.shown[0].message
     assert properties["fresh_key"]["default"] is True
     assert properties["note"]["default"] == "try again"
 
