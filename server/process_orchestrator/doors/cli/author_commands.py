@@ -24,8 +24,8 @@ from process_orchestrator.doors.cli.session import (
     read_json_file,
     run,
 )
+from process_orchestrator.usecases.definitions import report_view
 from process_orchestrator.views import text
-from process_orchestrator.views.models import CheckReportView
 
 contracts_app = typer.Typer(help="Contracts: what each capability takes, gives, costs and does.", no_args_is_help=True)
 processes_app = typer.Typer(help="Processes, newest first; `processes show TYPE` prints a process type.")
@@ -47,7 +47,7 @@ def check_command(
                 raise RefusedError("BAD_ARGUMENT", f"{file} does not exist.", do="name a definition file or a folder.")
         chosen = [file.absolute() for file in files] if files else None
         report = check_report(load_home(session.home.path), files=chosen)
-        view = CheckReportView.model_validate(report.as_json())
+        view = report_view(report)
         session.show(view, text.view_text(view))
         return Exit.OK if view.ok else Exit.REFUSED
 
