@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import anyio
+
 from performing.fleet import Directory, local_http, one_call, open_pool, stdio, tool
 
 

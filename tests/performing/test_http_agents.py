@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import SocketStream
+
 from performing.fleet import (
     Directory,
     Heard,
@@ -22,7 +23,6 @@ from performing.fleet import (
     says,
     scripted_server,
 )
-
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import FailureClass, Outcome
 from process_orchestrator.performing.agent_pool import AgentPool

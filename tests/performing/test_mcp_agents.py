@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import mcp.client.session
 import pytest
+
 from performing.fleet import (
     FOLDER,
     Directory,
@@ -24,7 +25,6 @@ from performing.fleet import (
     stdio,
     tool,
 )
-
 from process_orchestrator.checking.definitions import AgentLimits, Transport
 from process_orchestrator.core.errors import AgentCallError
 

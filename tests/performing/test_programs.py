@@ -10,8 +10,8 @@ from pathlib import Path
 import anyio
 import psutil
 import pytest
-from performing.fleet import FOLDER, Directory, local_http, one_call, open_pool, stdio, tool, until
 
+from performing.fleet import FOLDER, Directory, local_http, one_call, open_pool, stdio, tool, until
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.performing.child_process import LOG_BYTES_MAX, ChildLog
 

@@ -19,7 +19,7 @@ import anyio.to_thread
 
 from process_orchestrator.checking.definitions import Agent, Transport
 from process_orchestrator.core.errors import AgentCallError, BodyError
-from process_orchestrator.core.facts.values import Fact, FailureClass
+from process_orchestrator.core.facts.values import Blame, Fact, FailureClass
 from process_orchestrator.core.ports import Clock, InProcessAgent, InProcessCall
 from process_orchestrator.performing.agent_links import LinkMaker
 from process_orchestrator.performing.answer import Reply, read_value, renamed
@@ -29,6 +29,9 @@ from process_orchestrator.performing.mcp_agent import McpLink
 from process_orchestrator.performing.secrets import Secrets
 
 RAW_CALL_MS: Final = 60_000
+RETIRE_S: Final = 600.0
+"""Longest that a link of an earlier definition stays for the calls that run over it."""
+
 CLOSE_S: Final = 6.0
 """Longest that ending all agents may take: the kill grace, once, and the time to notice."""
 
@@ -64,15 +67,40 @@ class AgentHealth(Fact, frozen=True, kw_only=True):
     last_error: str | None = None
 
 
+class _Way:
+    """A link in use, made for one definition of its agent."""
+
+    def __init__(self, link: Link, transport: Transport) -> None:
+        self.link, self.transport = link, transport
+        self.calls = 0
+        self.retired = False
+        self.idle = anyio.Event()
+
+    def fits(self, transport: Transport) -> bool:
+        return self.link.usable and (self.transport is transport or self.transport == transport)
+
+    def leave(self) -> None:
+        self.calls -= 1
+        if self.retired and not self.calls:
+            self.idle.set()
+
+    async def retire(self) -> None:
+        """End the link once its last call is over: a new definition does not cut off what runs under the old one."""
+        self.retired = True
+        if self.calls and self.link.usable:
+            with anyio.move_on_after(RETIRE_S):
+                await self.idle.wait()
+        await self.link.aclose()
+
+
 class _Lane:
     """One agent's place in the pool: its link, its limits, its count."""
 
     def __init__(self, agent: Agent) -> None:
-        self.transport: Transport = agent.transport
         self.concurrency = agent.limits.concurrency
         self.places = anyio.Semaphore(max(1, agent.limits.concurrency))
         self.lock = anyio.Lock()
-        self.link: Link | None = None
+        self.way: _Way | None = None
         self.next_start = 0.0
         self.calls = self.failures = 0
         self.last_error: str | None = None
@@ -122,8 +150,8 @@ class AgentPool:
             with anyio.move_on_after(CLOSE_S):
                 async with anyio.create_task_group() as closing:
                     for lane in self._lanes.values():
-                        if lane.link is not None:
-                            closing.start_soon(lane.link.aclose)
+                        if lane.way is not None:
+                            closing.start_soon(lane.way.link.aclose)
             tasks.cancel_scope.cancel()
             await anyio.to_thread.run_sync(self._lifeline.close)
         # Without the block's own error, which would come out wrapped in a group.
@@ -143,19 +171,18 @@ class AgentPool:
         if agent is None:
             raise AgentCallError("unreachable", f"no agent {agent_name} is registered any more")
         lane = self._lane(agent)
-        await self._place(lane, agent, call.timeout_ms / 1000)
+        places = await self._place(lane, agent, call.timeout_ms / 1000)
         started = time.perf_counter()
         lane.calls += 1
         try:
-            link = await self._link(lane, agent)
-            reply = await link.call(bind, arguments, call)
+            reply = await self._exchange(lane, agent, bind, arguments, call)
             value = self._value(reply, bind, call, agent)
         except AgentCallError as error:
             lane.failures += 1
             lane.last_error = f"{error.code}: {self.secrets.mask_text(error.message)[:200]}"
             raise
         finally:
-            lane.places.release()
+            places.release()
         lane.last_error = None
         return Answer(value=value, ms=int((time.perf_counter() - started) * 1000), stderr=reply.stderr)
 
@@ -182,12 +209,13 @@ class AgentPool:
         lane = self._lanes.get(agent.name)
         if lane is None:
             return AgentHealth(agent=agent.name, kind=kind, state="idle")
-        up = lane.link is not None and lane.link.usable
+        link = lane.way.link if lane.way is not None else None
+        up = link is not None and link.usable
         return AgentHealth(
             agent=agent.name,
             kind=kind,
             state="down" if lane.last_error is not None else "up" if up else "idle",
-            pid=lane.link.pid if lane.link is not None else None,
+            pid=link.pid if link is not None else None,
             calls=lane.calls,
             failures=lane.failures,
             last_error=lane.last_error,
@@ -203,7 +231,23 @@ class AgentPool:
             lane.places = anyio.Semaphore(max(1, agent.limits.concurrency))
         return lane
 
-    async def _place(self, lane: _Lane, agent: Agent, timeout_s: float) -> None:
+    async def _exchange(
+        self, lane: _Lane, agent: Agent, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall
+    ) -> Reply:
+        """One call over the agent's link. The call boundary of an agent: what no link foresaw is a failure as well."""
+        way = await self._way(lane, agent)
+        way.calls += 1
+        try:
+            return await way.link.call(bind, arguments, call)
+        except AgentCallError:
+            raise
+        except Exception as error:
+            message = f"the call failed in an unforeseen way: {type(error).__name__}"
+            raise AgentCallError("undeclared_error", message, blame=Blame.US) from error
+        finally:
+            way.leave()
+
+    async def _place(self, lane: _Lane, agent: Agent, timeout_s: float) -> anyio.Semaphore:
         """Wait for a free place and the agent's pace. Nothing was sent where none comes free in time."""
         places = lane.places
         with anyio.move_on_after(timeout_s) as scope:
@@ -216,6 +260,7 @@ class AgentPool:
                     raise
         if scope.cancelled_caught:
             raise AgentCallError("unreachable", f"{agent.name} had no free place within {timeout_s:g} s")
+        return places
 
     async def _pace(self, lane: _Lane, per_s: float) -> None:
         now = anyio.current_time()
@@ -224,26 +269,25 @@ class AgentPool:
         if at > now:
             await anyio.sleep(at - now)
 
-    async def _link(self, lane: _Lane, agent: Agent) -> Link:
+    async def _way(self, lane: _Lane, agent: Agent) -> _Way:
         """The agent's link; a new one where it is lost or where the agent is defined otherwise now."""
-        if self._maker is None:
-            raise AgentCallError("unreachable", "the engine is stopping")
-        same = lane.transport is agent.transport or lane.transport == agent.transport
-        if lane.link is not None and lane.link.usable and same:
-            return lane.link
+        if lane.way is not None and lane.way.fits(agent.transport):
+            return lane.way
         async with lane.lock:
-            if lane.link is None or not lane.link.usable or lane.transport != agent.transport:
-                if lane.link is not None and self._tasks is not None:
-                    self._tasks.start_soon(lane.link.aclose)
-                lane.link = await self._maker.make(agent)
-                lane.transport = agent.transport
-            return lane.link
+            if self._maker is None or self._tasks is None:
+                raise AgentCallError("unreachable", "the engine is stopping")
+            if lane.way is None or not lane.way.fits(agent.transport):
+                if lane.way is not None:
+                    self._tasks.start_soon(lane.way.retire)
+                lane.way = None
+                lane.way = _Way(await self._maker.make(agent), agent.transport)
+            return lane.way
 
     async def _mcp_link(self, agent_name: str) -> McpLink:
         agent = self._registry().agent(agent_name)
         if agent is None:
             raise AgentCallError("unreachable", f"no agent {agent_name} is registered")
-        link = await self._link(self._lane(agent), agent)
+        link = (await self._way(self._lane(agent), agent)).link
         if not isinstance(link, McpLink):
             raise AgentCallError("unreachable", f"{agent_name} is no MCP agent: it has no tools to look at")
         return link

@@ -61,7 +61,7 @@ class ChildLog:
     async def pump(self, stream: anyio.abc.ByteReceiveStream) -> None:
         """Write lines until the stream ends. A line over its cap is cut where it stands."""
         rest = b""
-        with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+        with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
             while True:
                 lines = (rest + await stream.receive(STDERR_LINE_BYTES_MAX)).split(b"\n")
                 rest = lines.pop()

@@ -104,9 +104,9 @@ class LineFramer:
             first = self.dropped == len(piece)
             yield Noise(count=len(piece), begins=first, sample=_sample(piece) if first else "")
             return
-        message, first = (self._seam + piece)[begins:], self.dropped == 0
+        message, first, seam = (self._seam + piece)[begins:], self.dropped == 0, len(self._seam)
         self._dropping, self._noisy, self.dropped, self._seam = False, False, 0, b""
-        yield Noise(count=begins, begins=first, sample=_sample(piece[:begins]) if first else "")
+        yield Noise(count=max(0, begins - seam), begins=first, sample=_sample(piece[:begins]) if first else "")
         yield from self._take(message)
 
     def scan(self, line: bytes) -> Frame:

@@ -70,7 +70,7 @@ class Invoker:
         spent = Spent(
             usd_micros=price if answer.usd_micros is None else answer.usd_micros, tokens=answer.tokens, ms=answer.ms
         )
-        judged = self._judged(contract, read_stored(data), answer)
+        judged = self._judged(contract, await self._bodies.value(command.input), answer)
         if isinstance(judged, Failed):
             return self._failed(command, contract, judged, spent)
         self._bodies.keep(judged.body)

@@ -79,6 +79,7 @@ class McpLink:
         self._client: Client | None = None
         self._opened, self._over, self._ended = anyio.Event(), anyio.Event(), anyio.Event()
         self._started = False
+        self._connecting = anyio.CancelScope()
         self._failure: AgentCallError | None = None
         self.child: ChildProcess | None = None
         self.heard_at = 0.0
@@ -99,6 +100,8 @@ class McpLink:
 
     async def aclose(self) -> None:
         self._over.set()
+        if self._client is None:
+            self._connecting.cancel()
         if self._started:
             await self._ended.wait()
 
@@ -167,7 +170,7 @@ class McpLink:
             self._ended.set()
 
     async def _serve(self) -> None:
-        with anyio.CancelScope() as connecting:
+        with self._connecting as connecting:
             connecting.deadline = anyio.current_time() + CONNECT_S
             client = Client(_Transport(self._open_transport(self)), mode="auto", cache=None)
             async with client:
@@ -228,9 +231,9 @@ class McpLink:
         asked_at, client = anyio.current_time(), self._client
         if client is None or self.child is None:
             return
-        with anyio.move_on_after(KILL_GRACE_S):
-            with suppress(MCPError, ValidationError):
-                await client.session.send_request(mcp_types.PingRequest(), mcp_types.EmptyResult)
+        # The call boundary of an agent: any answer shows life, an error as well as a pong.
+        with anyio.move_on_after(KILL_GRACE_S), suppress(Exception):
+            await client.session.send_request(mcp_types.PingRequest(), mcp_types.EmptyResult)
         if self.heard_at < asked_at:
             self.lose()
 
