@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ from process_orchestrator.checking.loader import definition_from_dict, load_home
 from process_orchestrator.checking.registry import Registry
 from process_orchestrator.checking.report import check_report
 from process_orchestrator.core.errors import DefinitionError
+from process_orchestrator.core.facts.values import Assurance
 
 SOUND = Path(__file__).parent / "home"
 
@@ -243,3 +245,66 @@ def test_a_reference_to_the_network_is_refused_without_asking_the_network(home: 
         server.shutdown()
         thread.join(5)
     assert asked == []
+
+
+def test_a_type_that_is_one_call_is_told_that_it_needs_no_orchestration(home: Path) -> None:
+    file = home / "contracts/shop/order_paid.process.yaml"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if "id: pay" not in line]
+    text = "\n".join(kept).replace("receipt: $.steps.pay.output.receipt", "receipt: $.steps.read.output.number")
+    file.write_text(text, encoding="utf-8")
+    registry = load_home(home)
+    (problem,) = registry.problems
+    assert (problem.level, problem.code, problem.line, problem.pointer) == ("warning", "SIMPLER", 7, "/plan")
+    assert problem.fix == "call order.read of agent shop directly"
+    assert check_report(registry).ok
+
+
+def test_an_address_with_a_password_in_it_is_not_repeated(home: Path) -> None:
+    text = "agent: far\nsummary: Far.\ntransport: {kind: mcp_http, url: 'https://me:hunter2@x.example'}\n"
+    (home / "agents_registry/far.agent.yaml").write_text(
+        text + "serves: [{contract: order.read, bind: {tool: x}}]\n", encoding="utf-8"
+    )
+    registry = load_home(home)
+    assert {code for _, code in codes(registry)} == {"BAD_URL"}
+    assert "hunter2" not in repr(registry.problems)
+
+
+def test_a_name_that_would_move_the_cursor_is_shown_without_it(home: Path) -> None:
+    file = home / "contracts/shop/order.read.contract.yaml"
+    before = load_home(home)
+    file.write_text(file.read_text(encoding="utf-8") + '"\\e[2J\\u202Eevil": 1\n', encoding="utf-8")
+    (problem,) = load_home(home, previous=before).problems
+    assert problem.code == "UNKNOWN_KEY"
+    assert problem.message.isprintable()
+    assert problem.pointer.isprintable()
+    assert "evil" in problem.message
+
+
+def test_a_pipe_with_a_definition_s_name_is_a_problem_and_does_not_hang(home: Path) -> None:
+    os.mkfifo(home / "contracts/pipe.contract.yaml")
+    assert codes(load_home(home)) == [("contracts/pipe.contract.yaml", "FILE_UNREADABLE")]
+
+
+def test_an_unchanged_home_is_the_same_snapshot_and_plans_are_compiled_once(home: Path) -> None:
+    first = load_home(home)
+    assert load_home(home, previous=first) is first
+    process_type = first.process("order_paid")
+    assert process_type is not None
+    plan = first.plan(process_type)
+    assert plan.facts is not None
+    assert first.plan(process_type) is plan
+    strict = first.plan(process_type, server_floor=Assurance.A3)
+    assert strict.facts is not None
+    assert (plan.facts.server_floor, strict.facts.server_floor) == (Assurance.A0, Assurance.A3)
+
+
+def test_every_binding_of_a_plan_has_a_row_in_the_report(home: Path) -> None:
+    report = check_report(load_home(home))
+    assert report.ok
+    assert [(row.step, row.argument, row.verdict) for row in report.plans] == [
+        ("read", "/number", "unknown"),
+        ("pay", "/number", "unknown"),
+        ("pay", "/total", "unknown"),
+        ("output", "/receipt", "unknown"),
+    ]

@@ -24,12 +24,9 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
     def line(self, pointer: str) -> int:
         """The line of `pointer`, or of the nearest thing above it that stands in the file; 1 for the whole."""
-        while pointer:
-            found = self.lines.get(pointer)
-            if found is not None:
-                return found
+        while pointer and pointer not in self.lines:
             pointer = pointer.rpartition("/")[0]
-        return 1
+        return self.lines.get(pointer, 1)
 
     def error(self, code: str, pointer: str, message: str, fix: str) -> Problem:
         """An error at `pointer` in this file."""
@@ -46,7 +43,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
             code=code,
             file=self.file,
             line=self.line(pointer),
-            pointer=pointer,
+            pointer=printable(pointer),
             message=printable(message),
             fix=printable(fix),
         )

@@ -25,7 +25,6 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from process_orchestrator.checking.definitions import Problem
 from process_orchestrator.checking.lines import Document, step_into
 from process_orchestrator.core.errors import DefinitionError
 
@@ -63,8 +62,8 @@ def read(data: bytes, *, file: str) -> Document:
 
 
 def _refusal(file: str, code: str, line: int, pointer: str, message: str, fix: str) -> DefinitionError:
-    problem = Problem(level="error", code=code, file=file, line=line, pointer=pointer, message=message, fix=fix)
-    return DefinitionError((problem,))
+    place = Document(file=file, value=None, lines={pointer: line})
+    return DefinitionError((place.error(code, pointer, message, fix),))
 
 
 class _Open:
