@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from process_orchestrator.core.admit import admit
 from process_orchestrator.core.facts.commands import InvokeAgent
 from process_orchestrator.core.facts.events import EngineResumed
+from process_orchestrator.core.outstanding import outstanding
+from process_orchestrator.core.process import apply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +28,10 @@ class Core:
     apply: Callable[[Process | None, Event], Transition]
     admit: Callable[[Process, OutsideEvent], Refusal | None]
     outstanding: Callable[[Process], tuple[Command, ...]]
+
+
+CORE: Final = Core(apply=apply, admit=admit, outstanding=outstanding)
+"""The real core. A simulation may wrap it; nothing else stands in its place."""
 
 
 class Derived(Protocol):

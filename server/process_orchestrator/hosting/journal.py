@@ -106,18 +106,31 @@ def _named_errors(path: Path) -> Generator[None]:
         raise StorageError(f"{path} cannot be trusted or used: {error}. Do: run verify, restore a backup.") from error
 
 
-def open_view(state: Path) -> JournalView | None:
-    """A read-only view of the journal of a state folder; None where there is none yet. Raises StorageError."""
+def _open_for_reading(state: Path) -> sqlite3.Connection | None:
+    """A read-only connection to the journal of a state folder; None where there is none yet. Raises StorageError."""
     if not check_database_file(state):
         return None
     path = state / DATABASE_FILE
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA trusted_schema=OFF")
+    return connection
+
+
+@contextlib.contextmanager
+def reading(state: Path) -> Generator[JournalView | None]:
+    """A view of one moment of the journal, for a long look; None where there is no journal. Raises StorageError."""
+    path = state / DATABASE_FILE
     with _named_errors(path):
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-        )
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA trusted_schema=OFF")
-        return JournalView(connection, load_statements("journal.sql"))
+        connection = _open_for_reading(state)
+        if connection is None:
+            yield None
+            return
+        with contextlib.closing(connection):
+            connection.execute("BEGIN")
+            yield JournalView(connection, load_statements("journal.sql"))
 
 
 class _Writer:
@@ -288,17 +301,22 @@ class JournalReader:
         return empty if found is _NO_JOURNAL else found  # type: ignore[return-value]
 
     def _work(self) -> None:
+        connection: sqlite3.Connection | None = None
         view: JournalView | None = None
         path = self._state / DATABASE_FILE
         while (read := self._queue.get()) is not None:
             try:
                 with _named_errors(path):
-                    view = view or open_view(self._state)
+                    if connection is None:
+                        connection = _open_for_reading(self._state)
+                        view = JournalView(connection, load_statements("journal.sql")) if connection else None
                     result = _NO_JOURNAL if view is None else read.run(view)
             except BaseException as error:  # noqa: BLE001 - carried to who awaits the read
                 self._loop.call_soon_threadsafe(_answer, read.answer, None, error)
             else:
                 self._loop.call_soon_threadsafe(_answer, read.answer, result, None)
+        if connection is not None:
+            connection.close()
 
 
 _NO_JOURNAL: Final = object()

@@ -75,9 +75,6 @@ CREATE TABLE timer (
 -- name: last_row
 SELECT id, chain FROM journal ORDER BY id DESC LIMIT 1
 
--- name: count_rows
-SELECT count(*) FROM journal
-
 -- name: append
 INSERT INTO journal (id, process, seq, at, turn, chain) VALUES (?, ?, ?, ?, ?, ?)
 
@@ -115,9 +112,6 @@ SELECT seq, at, turn FROM journal WHERE process = ? AND seq > ? ORDER BY seq LIM
 
 -- name: rows_in_order
 SELECT id, process, seq, at, turn, chain FROM journal WHERE id > ? ORDER BY id LIMIT ?
-
--- name: has_process
-SELECT 1 FROM journal WHERE process = ? LIMIT 1
 
 -- name: version_of_process
 SELECT max(seq) FROM journal WHERE process = ?
@@ -168,20 +162,29 @@ WHERE (:status = 'all' OR status = :status)
 ORDER BY rank, due, opened_at DESC, escalation_id
 LIMIT :limit
 
--- name: all_processes
+-- name: process_row
 SELECT
     process_id, process_type, label, principal, status, why, version, steps_done, steps_total, usd_micros,
     input_sha256, created_at, updated_at, due
 FROM process
-WHERE process_id > ?
-ORDER BY process_id
-LIMIT ?
+WHERE process_id = ?
+
+-- name: listed
+SELECT process_id FROM process
+UNION SELECT process_id FROM escalation
+UNION SELECT process_id FROM timer
+
+-- name: has_artifact
+SELECT 1 FROM artifact WHERE sha256 = ?
+
+-- name: every_artifact
+SELECT sha256, bytes FROM artifact
+
+-- name: every_definition
+SELECT sha256, kind, name, version, body FROM definition
 
 -- name: escalations_of_process
 SELECT escalation_id, process_id, process_type, step, kind, role, status, opened_at, deadline_at
 FROM escalation
 WHERE process_id = ?
 ORDER BY escalation_id
-
--- name: timers_of_process
-SELECT timer, fire_at FROM timer WHERE process_id = ? ORDER BY timer

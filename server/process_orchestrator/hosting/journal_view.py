@@ -38,6 +38,8 @@ class Cursor(Protocol):
 
     def fetchall(self) -> list[Any]: ...
 
+    def __iter__(self) -> Iterator[Any]: ...
+
 
 class Connection(Protocol):
     def execute(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ..., /) -> Cursor: ...
@@ -138,18 +140,29 @@ class JournalView:
     def timers(self) -> list[TimerRow]:
         return [TimerRow(*row) for row in self._connection.execute(self._sql["timers"]).fetchall()]
 
-    def timers_of(self, process: str) -> list[tuple[str, int]]:
-        return [tuple(row) for row in self._connection.execute(self._sql["timers_of_process"], (process,)).fetchall()]
-
     def escalations_of(self, process: str) -> list[EscalationRow]:
         found = self._connection.execute(self._sql["escalations_of_process"], (process,)).fetchall()
         return [_escalation(row) for row in found]
 
-    def process_rows(self, *, after: str, limit: int = ROWS_AT_ONCE) -> list[ProcessRow]:
-        """Projections in the order of their ids."""
-        return [
-            _process(row) for row in self._connection.execute(self._sql["all_processes"], (after, limit)).fetchall()
-        ]
+    def process_row(self, process: str) -> tuple[ProcessRow, bool] | None:
+        """A process as listed, and whether an engine has something to do for it."""
+        found = self._connection.execute(self._sql["process_row"], (process,)).fetchone()
+        return None if found is None else (_process(found[:-1]), bool(found[-1]))
+
+    def listed(self) -> Iterator[str]:
+        """Every process that any projection names."""
+        return (row[0] for row in self._connection.execute(self._sql["listed"]))
+
+    def has_artifact(self, sha256: str) -> bool:
+        return self._connection.execute(self._sql["has_artifact"], (bytes.fromhex(sha256),)).fetchone() is not None
+
+    def every_artifact(self) -> Iterator[tuple[str, bytes]]:
+        for sha256, data in self._connection.execute(self._sql["every_artifact"]):
+            yield sha256.hex(), data
+
+    def every_definition(self) -> Iterator[DefinitionBody]:
+        for sha256, kind, name, version, data in self._connection.execute(self._sql["every_definition"]):
+            yield DefinitionBody(sha256=sha256, kind=kind, name=name, version=version, data=data)
 
     def processes(self, query: ProcessQuery) -> Page[ProcessRow]:
         limit = max(1, min(query.limit, PAGE_MAX))

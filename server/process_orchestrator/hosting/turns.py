@@ -47,7 +47,7 @@ DIGEST_BYTES: Final = 8
 PlanCarrier: TypeAlias = EscalationResolved | TaskClassified | PlanChecked
 
 
-class Turn(Fact, frozen=True, kw_only=True):
+class Turn(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """What stands in a row. `plans` maps the index of an event to the sha256 of the PlanFacts taken out of it."""
 
     events: tuple[Event, ...]
@@ -111,7 +111,7 @@ class PlanFolder:
         if met is not None:
             self._met.move_to_end(id(plan))
             return met[1]
-        data = _SORTED_ENCODER.encode(plan)
+        data = msgspec.json.encode(plan, order="sorted")
         body = DefinitionBody(
             sha256=hashlib.sha256(data).hexdigest(), kind=PLAN_FACTS, name=plan.sha256, version="", data=data
         )

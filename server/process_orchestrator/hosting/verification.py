@@ -1,0 +1,182 @@
+"""Verifies a journal: its chain, its order, its bodies, and that folding it gives its decisions and its listings.
+
+Read-only; works beside an engine. It names the first row that is wrong. A tail that was cut off shows only against a
+head that was published before (stderr log of the engine, `doctor`). docs/journal-format.md says what each check means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio.to_thread
+import msgspec
+
+from process_orchestrator.core.errors import StorageError
+from process_orchestrator.core.facts.values import Fact
+from process_orchestrator.hosting.chain import CHAIN_KEY_FILE, GENESIS, link, read_key
+from process_orchestrator.hosting.folding import CORE, Core
+from process_orchestrator.hosting.journal import reading
+from process_orchestrator.hosting.projection import (
+    changed_escalations,
+    escalation_row,
+    is_due,
+    must_project,
+    process_row,
+)
+from process_orchestrator.hosting.turns import decisions_of, digest_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from process_orchestrator.core.facts.commands import Command
+    from process_orchestrator.core.facts.state import Process
+    from process_orchestrator.core.ports import EscalationRow, JournalRow, ProcessRow
+    from process_orchestrator.hosting.journal_view import JournalView
+
+_REF: Final = re.compile(rb'"sha256":"([0-9a-f]{64})","bytes":')
+
+
+class BadRow(Fact, frozen=True, kw_only=True):
+    """What is wrong first. `id` is the row's place in the journal, where it is about a row."""
+
+    id: int | None = None
+    process: str | None = None
+    seq: int | None = None
+    what: str
+
+
+class VerifyReport(Fact, frozen=True, kw_only=True):
+    """What a verification found. `head` is the chain link of the last row, to be published."""
+
+    ok: bool
+    rows: int
+    head: str
+    first_bad: BadRow | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)
+
+
+class _BadError(Exception):
+    """Ends a verification at the first thing that is wrong."""
+
+    def __init__(self, bad: BadRow) -> None:
+        super().__init__(bad.what)
+        self.bad = bad
+
+
+async def verify(state: Path, *, core: Core = CORE, published: tuple[int, str] | None = None) -> VerifyReport:
+    """Verify the journal of a state folder, in a thread.
+
+    `published` is a head noted before, (rows, hex): a journal that no longer holds it was cut. Raises StorageError for
+    a database that cannot be opened at all.
+    """
+    return await anyio.to_thread.run_sync(lambda: verify_now(state, core=core, published=published))
+
+
+def verify_now(state: Path, *, core: Core = CORE, published: tuple[int, str] | None = None) -> VerifyReport:
+    """As `verify`, in the thread of the caller."""
+    with reading(state) as view:
+        if view is None:
+            return VerifyReport(ok=True, rows=0, head=GENESIS.hex())
+        checks = _Checks(view, core, published)
+        try:
+            checks.chain(state)
+            checks.bodies()
+            checks.processes()
+        except _BadError as error:
+            return VerifyReport(ok=False, rows=checks.rows, head=checks.head.hex(), first_bad=error.bad)
+        except StorageError as error:
+            return VerifyReport(ok=False, rows=checks.rows, head=checks.head.hex(), first_bad=BadRow(what=str(error)))
+        return VerifyReport(ok=True, rows=checks.rows, head=checks.head.hex())
+
+
+class _Checks:
+    """The checks, in the order in which their findings explain each other."""
+
+    def __init__(self, view: JournalView, core: Core, published: tuple[int, str] | None) -> None:
+        self._view = view
+        self._core = core
+        self._published = published
+        self._ids: dict[str, list[int]] = {}
+        self.rows = 0
+        self.head = GENESIS
+
+    def chain(self, state: Path) -> None:
+        """Every row follows the one before it, and names the bodies it came with."""
+        if self._view.last_row() is None:
+            self._check_published()
+            return
+        key = read_key(state / CHAIN_KEY_FILE)
+        while rows := self._view.rows_in_order(after_id=self.rows):
+            for row in rows:
+                if row.id != self.rows + 1:
+                    what = f"the row before it is gone: {self.rows + 1} was expected"
+                    raise _BadError(BadRow(id=row.id, process=row.process, seq=row.seq, what=what))
+                here = link(key, self.head, row_id=row.id, process=row.process, seq=row.seq, at=row.at, turn=row.turn)
+                if here != row.chain:
+                    what = "its chain is broken: it, or its place, was changed"
+                    raise _BadError(BadRow(id=row.id, process=row.process, seq=row.seq, what=what))
+                self.rows, self.head = row.id, here
+                self._ids.setdefault(row.process, []).append(row.id)
+                self._check_published()
+                for sha256 in set(_REF.findall(row.turn)):
+                    if not self._view.has_artifact(sha256.decode()):
+                        what = f"the body {sha256.decode()} that it names is missing"
+                        raise _BadError(BadRow(id=row.id, process=row.process, seq=row.seq, what=what))
+        if self._published is not None and self.rows < self._published[0]:
+            what = f"{self._published[0]} rows were published, {self.rows} are left: the tail was cut"
+            raise _BadError(BadRow(what=what))
+
+    def _check_published(self) -> None:
+        if self._published is not None and self._published[0] == self.rows and self.head.hex() != self._published[1]:
+            raise _BadError(BadRow(id=self.rows, what="it is not the row whose chain head was published"))
+
+    def bodies(self) -> None:
+        """Every body and definition is what its name says."""
+        for sha256, data in self._view.every_artifact():
+            if hashlib.sha256(data).hexdigest() != sha256:
+                raise _BadError(BadRow(what=f"the body {sha256} was changed"))
+        for body in self._view.every_definition():
+            if hashlib.sha256(body.data).hexdigest() != body.sha256:
+                raise _BadError(BadRow(what=f"the definition {body.name} ({body.kind}, {body.sha256}) was changed"))
+
+    def processes(self) -> None:
+        """Every process folds to its decisions and to its rows in the listings; nothing else is listed."""
+        for process, ids in self._ids.items():
+            self._process(process, ids)
+        listed = set(self._view.listed())
+        if unknown := sorted(listed - set(self._ids)):
+            raise _BadError(BadRow(process=unknown[0], what="it is listed, but no row of it is in the journal"))
+
+    def _process(self, process: str, ids: list[int]) -> None:
+        state: Process | None = None
+        listed: tuple[ProcessRow, bool] | None = None
+        escalations: dict[str, EscalationRow] = {}
+        for row_id, row in zip(ids, self._view.every_row(process), strict=True):
+            before = state
+            state = self._turn(BadRow(id=row_id, process=process, seq=row.seq, what=""), state, row)
+            changed = changed_escalations(before, state)
+            escalations |= {escalation.id: escalation_row(state, escalation) for escalation in changed}
+            if must_project(before, state, changed):
+                listed = process_row(state), is_due(state)
+        if state is None or self._view.process_row(process) != listed:
+            raise _BadError(BadRow(process=process, what="its row in the listing of processes is not its fold"))
+        if {row.escalation_id: row for row in self._view.escalations_of(process)} != escalations:
+            raise _BadError(BadRow(process=process, what="its rows in the listing of escalations are not its fold"))
+
+    def _turn(self, place: BadRow, state: Process | None, row: JournalRow) -> Process:
+        """Fold one row and compare: gapless seq, equal decisions."""
+        commands: list[Command] = []
+        for event in row.events:
+            transition = self._core.apply(state, event)
+            state = transition.state
+            commands.extend(transition.commands)
+        if state is None or state.seq != row.seq:
+            found = 0 if state is None else state.seq
+            raise _BadError(msgspec.structs.replace(place, what=f"its seq is {row.seq}, its events lead to {found}"))
+        if decisions_of(commands) != row.decisions or digest_of(commands) != row.digest:
+            raise _BadError(msgspec.structs.replace(place, what="its decisions are not those that its events lead to"))
+        return state
