@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import logging
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from process_orchestrator import __version__
 from process_orchestrator.assemble import Mode
 from process_orchestrator.checking.loader import load_home
 from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.doors.change_feed import ChangeFeed
 from process_orchestrator.doors.claude_desktop import config_block, config_path, merge_config
 from process_orchestrator.doors.cli.session import (
     Exit,
@@ -48,8 +50,13 @@ def serve_command(
         # Imported here because the MCP SDK costs about a second, which no other command should pay.
         from process_orchestrator.doors.mcp_server import serve_stdio  # noqa: PLC0415
 
-        async with session.orchestrator(Mode.DRIVE) as orchestrator:
-            await serve_stdio(orchestrator, state_dir=session.home.state)
+        # Before the SDK sees an unconfigured logger and installs a handler of its own.
+        logging.basicConfig(
+            stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        )
+        changes = ChangeFeed()
+        async with session.orchestrator(Mode.DRIVE, listener=changes.changed) as orchestrator:
+            await serve_stdio(orchestrator, state_dir=session.home.state, changes=changes)
 
     run(session, work)
 

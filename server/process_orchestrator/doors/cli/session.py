@@ -30,6 +30,7 @@ from process_orchestrator.views.text import clean
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from process_orchestrator.core.ports import ChangeListener
     from process_orchestrator.orchestrator import Orchestrator
 
 T = TypeVar("T")
@@ -76,10 +77,10 @@ class Session:
         return Console(highlight=False, soft_wrap=not terminal, width=None if terminal else PIPE_WIDTH)
 
     @asynccontextmanager
-    async def orchestrator(self, mode: Mode) -> AsyncIterator[Orchestrator]:
+    async def orchestrator(self, mode: Mode, *, listener: ChangeListener | None = None) -> AsyncIterator[Orchestrator]:
         """Open the orchestrator of this home; see `assemble.Mode` for what it may do."""
         settings = load_settings(self.home.path, environment=os.environ)
-        async with open_orchestrator(self.home, settings, mode=mode) as orchestrator:
+        async with open_orchestrator(self.home, settings, mode=mode, listener=listener) as orchestrator:
             yield orchestrator
 
     def show(self, view: View, text: str) -> None:
