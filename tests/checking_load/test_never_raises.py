@@ -77,7 +77,7 @@ def changed(data: st.DataObject, whole: Any) -> Any:
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_definition_changed_anywhere_loads_or_is_refused_with_a_place_and_a_fix(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(WRITTEN)))
     value = WRITTEN[name]
@@ -101,7 +101,7 @@ def test_a_definition_changed_anywhere_loads_or_is_refused_with_a_place_and_a_fi
 
 
 @given(st.text(max_size=60) | st.binary(max_size=60).map(lambda data: data.decode("latin-1")))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:
     problems: tuple[Any, ...] = ()
     try:
@@ -120,7 +120,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         max_leaves=20,
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_json_is_read_as_json_reads_it(value: Any) -> None:
     text = json.dumps(value, ensure_ascii=False)
     if (

@@ -43,6 +43,8 @@ TRANSPORT_BINDS: Final = {
 }
 """The key that a `bind` must hold, by kind of transport; none where it must be empty."""
 
+BIND_EXAMPLES: Final = {"tool": "{tool: NAME}", "method": "{method: GET, path: /x}"}
+
 
 def contract_problems(document: Document, contract: Contract) -> tuple[Problem, ...]:
     """What is wrong in a contract beyond its form; schemas first, since examples need them."""
@@ -197,25 +199,20 @@ def _binds(document: Document, agent: Agent) -> Iterator[Problem]:
     if wanted is None:  # in process: the function decides
         return
     for index, serve in enumerate(agent.serves):
-        place = f"/serves/{index}"
-        written = [key for key in serve.bind if not key.startswith("x-")]
-        if not wanted and written:
-            fix = "remove bind"
-            message = f"a {kind} agent needs no bind"
-            yield document.error("BIND_KIND", f"{place}/bind", message, fix)
-        elif wanted and not any(key in serve.bind for key in wanted):
-            example = {"tool": "{tool: NAME}", "method": "{method: GET, path: /x}", "process": "{process: NAME}"}[
-                wanted[0]
-            ]
-            message = f"a {kind} agent is bound by {' or '.join(wanted)}"
-            place = f"{place}/bind" if f"{place}/bind" in document.lines else place
-            yield document.error("BIND_KIND", place, message, f"write bind: {example}")
+        place = f"/serves/{index}/bind"
+        if not wanted:
+            if any(not key.startswith("x-") for key in serve.bind):
+                yield document.error("BIND_KIND", place, f"an agent of kind {kind} needs no bind", "remove bind")
+            continue
+        if not any(key in serve.bind for key in wanted):
+            where = place if place in document.lines else f"/serves/{index}"
+            message = f"an agent of kind {kind} is bound by {' or '.join(wanted)}"
+            yield document.error("BIND_KIND", where, message, f"write bind: {BIND_EXAMPLES[wanted[0]]}")
         for code, match in serve.bind.get("errors", {}).items():
             if "http_status" in match and kind != "http":
-                where = step_into(f"{place}/bind/errors", code)
-                yield document.error(
-                    "BIND_ERRORS", where, f"a {kind} agent answers no http_status", "write {text: ...}"
-                )
+                where = step_into(f"{place}/errors", code)
+                message = f"an agent of kind {kind} answers no http_status"
+                yield document.error("BIND_ERRORS", where, message, "write {text: ...}")
 
 
 def _words(document: Document) -> Iterator[Problem]:
