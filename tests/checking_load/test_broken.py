@@ -1,6 +1,7 @@
 """Broken definition files, each wrong in one way: refused with file, line, pointer and what to do instead.
 
-The table is written out by hand: what the loader says is compared with it, never derived from it.
+The table is a record: its rows were first taken from the loader's answers and then read against the fault planted in
+each file, so a change of any answer shows here and must be judged again.
 """
 
 from __future__ import annotations
