@@ -209,3 +209,81 @@ async def test_the_servers_own_schema_is_not_checked_in_our_event_loop(
     monkeypatch.setattr(mcp.client.session.ClientSession, "_output_schema_validator", never)
     async with open_pool(Directory(stdio("tools", "sdk_tools.py")), tmp_path) as pool:
         assert (await tool(pool, "tools", "add", a=1, b=2)).value == {"sum": 3}
+
+
+def mcp_script(answer: Any) -> Any:
+    """A legacy MCP server over HTTP whose answer to tools/call is another script."""
+
+    async def script(heard: Any, stream: Any) -> None:
+        if heard.method != "POST" or "id" not in heard.json:
+            await says(b"", status=405 if heard.method != "POST" else 202)(heard, stream)
+            return
+        method, number = heard.json["method"], heard.json["id"]
+        if method == "initialize":
+            found = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}
+            head = "Mcp-Session-Id: s1\r\n"
+            await says({"jsonrpc": "2.0", "id": number, "result": found}, headers=head)(heard, stream)
+        elif method == "tools/call":
+            await answer(heard, stream)
+        else:
+            await says({"jsonrpc": "2.0", "id": number, "error": {"code": -32601, "message": "no"}})(heard, stream)
+
+    return script
+
+
+async def half_an_event(_heard: Any, stream: Any) -> None:
+    await stream.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 500\r\n\r\ndata: {")
+
+
+async def endless_event(_heard: Any, stream: Any) -> None:
+    await stream.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: ")
+    while True:
+        await stream.send(b"x" * 65_536)
+
+
+async def half_a_body(_heard: Any, stream: Any) -> None:
+    await stream.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{")
+
+
+async def closes(_heard: Any, stream: Any) -> None:
+    await stream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (closes, "lost"),
+        (half_an_event, "lost"),
+        (half_a_body, "lost"),
+        (endless_event, "too_large"),
+        (says({"x": "y" * 6_000_000}), "too_large"),
+        (says(b"\x1f\x8b", headers="Content-Encoding: gzip\r\n"), "not_json"),
+        (says({}, status=404), "unreachable"),
+        (says({}, status=503, headers="Retry-After: 3\r\n"), "undeclared_error"),
+        (
+            says({"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": "no"}}, status=400),
+            "undeclared_error",
+        ),
+        (says({}, status=302, headers="Location: http://127.0.0.1:1/\r\n"), "undeclared_error"),
+        (says(b"hello", kind="text/html"), "not_json"),
+    ],
+)
+async def test_each_misdeed_of_an_mcp_agent_over_http_ends_as_its_code(tmp_path: Path, answer: Any, code: str) -> None:
+    async with scripted_server() as server:
+        server.scripts["/mcp"] = mcp_script(answer)
+        transport = mcp_http(server.url + "/mcp", auth={"query": {"key": "literal"}})
+        async with open_pool(Directory(agent("tools", transport)), tmp_path) as pool:
+            error = await failing(pool, "tools", "add", 5000)
+    assert error.code == code
+    assert all(heard.target == "/mcp?key=literal" for heard in server.heard)
+
+
+async def test_looking_at_an_agent_ends_at_its_deadline(tmp_path: Path) -> None:
+    async with open_pool(Directory(stdio("tools", "hostile.py")), tmp_path) as pool:
+        await tool(pool, "tools", "echo")
+        with pytest.raises(AgentCallError) as raised:
+            await pool.call_tool_raw("tools", "silent", {}, timeout_ms=200)
+        assert raised.value.code == "timeout"
+        with pytest.raises(AgentCallError) as raised:
+            await pool.tools("tools", timeout_ms=5000)
+        assert raised.value.code == "undeclared_error"

@@ -11,7 +11,8 @@ import anyio
 import psutil
 import pytest
 
-from performing.fleet import FOLDER, Directory, local_http, one_call, open_pool, stdio, tool, until
+from performing.fleet import FOLDER, Directory, agent, local_http, one_call, open_pool, stdio, tool, until
+from process_orchestrator.checking.definitions import Transport
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.performing.child_process import LOG_BYTES_MAX, ChildLog
 
@@ -94,3 +95,18 @@ async def test_an_agents_log_rotates_once_and_keeps_both_parts_bounded(tmp_path:
     assert [file.name for file in sorted((tmp_path / "logs").iterdir())] == ["talker.log", "talker.log.1"]
     assert sizes[-1] <= LOG_BYTES_MAX
     assert str(log.tail()).count("\n") == 19
+
+
+async def test_a_local_agent_without_a_ready_path_is_ready_when_its_port_opens(tmp_path: Path) -> None:
+    whole = local_http()
+    bare = Transport(kind="http", url="http://127.0.0.1:{port}", start_command=whole.transport.start_command)
+    async with open_pool(Directory(agent("local", bare)), tmp_path) as pool:
+        assert "pid" in (await pool.call("local", GET, {}, one_call())).value
+
+
+async def test_a_local_agent_whose_program_is_not_there_was_not_reached(tmp_path: Path) -> None:
+    missing = Transport(kind="http", url="http://127.0.0.1:{port}", start_command=("/nowhere/at-all",))
+    async with open_pool(Directory(agent("local", missing)), tmp_path) as pool:
+        with pytest.raises(AgentCallError) as raised:
+            await pool.call("local", GET, {}, one_call())
+    assert (raised.value.code, "does not start" in raised.value.message) == ("unreachable", True)

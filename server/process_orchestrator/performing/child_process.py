@@ -107,6 +107,8 @@ class Lifeline:
             env={},
             cwd="/",
         )
+        if self._watchman.stdin is not None:  # a full pipe must not stop the event loop; its lines are few and short
+            os.set_blocking(self._watchman.stdin.fileno(), False)
 
     def add(self, pid: int) -> None:
         self._tell(f"+{pid}\n")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.abc
@@ -58,6 +58,7 @@ THREAD_BYTES: Final = 262_144
 
 WRITES_WAITING_MAX: Final = 256
 LINEAGE_META: Final = "process-orchestrator/lineage"
+Result = TypeVar("Result")
 TransportStreams = tuple[Any, Any]
 TransportOpener = Callable[["McpLink"], AbstractAsyncContextManager[TransportStreams]]
 
@@ -112,7 +113,7 @@ class McpLink:
         meta: Any = {LINEAGE_META: list(call.lineage)} if call.lineage else None
         try:
             with anyio.fail_after(deadline - anyio.current_time()):
-                result = await self._send(client, bind["tool"], arguments, meta)
+                result = await self._asked(client.call_tool(bind["tool"], arguments, meta=meta))
         except TimeoutError:
             self._tasks.start_soon(self._end_if_mute)
             message = f"no answer within {call.timeout_ms} ms"
@@ -127,7 +128,7 @@ class McpLink:
         client = await self._connected(timeout_s)
         try:
             with anyio.fail_after(timeout_s):
-                result = await self._send(client, tool, arguments, None)
+                result = await self._asked(client.call_tool(tool, arguments))
         except TimeoutError:
             raise AgentCallError("timeout", f"no answer within {timeout_s:g} s", stderr=self._evidence()) from None
         return result.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -135,10 +136,13 @@ class McpLink:
     async def tools(self, timeout_s: float) -> list[dict[str, Any]]:
         """The tools that the agent lists, as it describes them."""
         client = await self._connected(timeout_s)
-        with anyio.move_on_after(timeout_s):
-            listed = await client.list_tools()
-            return [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed.tools]
-        raise AgentCallError("timeout", f"no list of tools within {timeout_s:.0f} s", stderr=self._evidence())
+        try:
+            with anyio.fail_after(timeout_s):
+                listed = await self._asked(client.list_tools())
+        except TimeoutError:
+            message = f"no list of tools within {timeout_s:g} s"
+            raise AgentCallError("timeout", message, stderr=self._evidence()) from None
+        return [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed.tools]
 
     # --- connection ---------------------------------------------------------------------------------------------
 
@@ -152,7 +156,7 @@ class McpLink:
         if self._client is not None and not self._over.is_set():
             return self._client
         if self._failure is not None:
-            raise self._failure
+            raise AgentCallError(self._failure.code, self._failure.message, stderr=self._failure.stderr)
         message = f"the agent is not ready after {timeout_s:g} s"
         raise AgentCallError("unreachable", message, stderr=self._evidence())
 
@@ -184,9 +188,10 @@ class McpLink:
             message = f"no MCP handshake within {CONNECT_S:g} s"
             self._failure = AgentCallError("unreachable", message, stderr=self._evidence())
 
-    async def _send(self, client: Client, tool: str, arguments: dict[str, Any], meta: Any) -> mcp_types.CallToolResult:
+    async def _asked(self, question: Awaitable[Result]) -> Result:
+        """The SDK's result, or its failure in our words."""
         try:
-            return await client.call_tool(tool, arguments, meta=meta)
+            return await question
         except MCPError as error:
             raise self._failed(error) from None
         except ValidationError as error:
