@@ -1,44 +1,19 @@
 """What an agent over stdio may do to us, and the code as which each ends."""
 
-import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 import psutil
 import pytest
 
+from measuring import peak_memory
 from performing.fleet import Directory, agent, failing, one_call, open_pool, stdio, tool, until
 from process_orchestrator.checking.definitions import Transport
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import Blame
 
 RSS_GROWTH_MAX = 30_000_000
-
-
-class Peak:
-    bytes = 0
-
-
-@contextmanager
-def peak_memory() -> Generator[Peak]:
-    """Measure how far resident memory rises while the block runs, from a thread of its own."""
-    process, peak, over = psutil.Process(), Peak(), threading.Event()
-    before = process.memory_info().rss
-
-    def watch() -> None:
-        while not over.wait(0.002):
-            peak.bytes = max(peak.bytes, process.memory_info().rss - before)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield peak
-    finally:
-        over.set()
-        watcher.join()
 
 
 @pytest.mark.behaviour("P5-bounded")

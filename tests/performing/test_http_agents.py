@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from anyio.abc import SocketStream
 
@@ -23,6 +22,7 @@ from performing.fleet import (
     says,
     scripted_server,
 )
+from performing.http_misdeeds import endless, half, resets, silent, trickles
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import FailureClass, Outcome
 from process_orchestrator.performing.agent_pool import AgentPool
@@ -170,31 +170,6 @@ async def test_retry_after_is_read_in_both_forms(tmp_path: Path, header: str, le
         error = await refused(pool, POST)
     assert error.retry_after_ms is not None
     assert least <= error.retry_after_ms <= most
-
-
-async def resets(_heard: Heard, stream: SocketStream) -> None:
-    await stream.aclose()
-
-
-async def half(_heard: Heard, stream: SocketStream) -> None:
-    await stream.send(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a": ')
-
-
-async def trickles(_heard: Heard, stream: SocketStream) -> None:
-    await stream.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n")
-    while True:
-        await stream.send(b" ")
-        await anyio.sleep(0.02)
-
-
-async def silent(_heard: Heard, _stream: SocketStream) -> None:
-    await anyio.sleep_forever()
-
-
-async def endless(_heard: Heard, stream: SocketStream) -> None:
-    await stream.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
-    while True:
-        await stream.send(b"1" * 65_536)
 
 
 @pytest.mark.behaviour("P5-bounded")
