@@ -150,7 +150,7 @@ async def test_the_same_key_and_body_meet_the_same_process(desk: Desk) -> None:
 async def test_the_same_key_with_another_body_is_refused(desk: Desk, changed: dict[str, Any]) -> None:
     await desk.settled(idempotency_key="invoice-1")
 
-    body = {"process_type": "booking", "input": {"text": "an invoice"}, **changed}
+    body: dict[str, Any] = {"process_type": "booking", "input": {"text": "an invoice"}, **changed}
     assert (await refused(desk, idempotency_key="invoice-1", **body)).code == "KEY_REUSED"
 
 

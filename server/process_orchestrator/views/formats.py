@@ -12,6 +12,8 @@ _HIDDEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
 
+_MARKUP: Final = re.compile(r"[\\`*{}\[\]<>#|~&!@]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.")
+
 
 def timestamp(at_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, from epoch milliseconds."""
@@ -41,5 +43,8 @@ def harmless(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Foreign text as one line of literal Markdown: nothing in it becomes markup, a link or an HTML tag."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~&])", r"\\\1", one_line(text))
+    """Foreign text as one line of literal Markdown, to stand inside a line of ours.
+
+    Nothing in it becomes markup, a link (bare addresses too) or an HTML tag; what is harmless stays as it is.
+    """
+    return _MARKUP.sub(r"\\\g<0>", one_line(text))
