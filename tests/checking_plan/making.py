@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from process_orchestrator.checking.definitions import Agent, Contract, ProcessType
 from process_orchestrator.checking.registry import Registry
 from process_orchestrator.checking.shape import agent_from, contract_from, process_from
+from process_orchestrator.checking.yaml_reader import read
+
+
+def value(text: str) -> Any:
+    """What YAML says, as our own reader reads it (`on` is a text)."""
+    return read(text.encode(), file="test.yaml").value
 
 
 def contract(text: str) -> Contract:
     """A contract from YAML; version, summary and effects are filled in."""
-    written = {"version": "1.0.0", "summary": "For a test.", "effects": {"kind": "read"}, **yaml.safe_load(text)}
+    written = {"version": "1.0.0", "summary": "For a test.", "effects": {"kind": "read"}, **value(text)}
     return contract_from(written, path=f"{written['contract']}.contract.yaml")
 
 
-def process(text: str) -> ProcessType:
-    """A process type from YAML; version and summary are filled in."""
-    written = {"version": "1.0.0", "summary": "For a test.", **yaml.safe_load(text)}
+def process(written: dict[str, Any]) -> ProcessType:
+    """A process type; version and summary are filled in."""
+    written = {"version": "1.0.0", "summary": "For a test.", **written}
     return process_from(written, path=f"{written['process']}.process.yaml")
 
 
@@ -147,6 +151,6 @@ output: {type: object, properties: {posting: {type: string}, total: {type: numbe
 
 def plan(steps: str, *, output: str = "{}", head: str = HEAD, more: str = "") -> ProcessType:
     """A process type whose plan has these steps (a YAML list in flow or block style)."""
-    written = yaml.safe_load(head) | yaml.safe_load(more or "{}")
-    written |= {"plan": {"steps": yaml.safe_load(steps), "output": yaml.safe_load(output)}}
-    return process(yaml.safe_dump(written, sort_keys=False))
+    written = value(head) | value(more or "{}")
+    written |= {"plan": {"steps": value(steps), "output": value(output)}}
+    return process(written)

@@ -82,7 +82,7 @@ def ours(text: str) -> tuple[str | int, ...] | None:
         return None
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(TEXTS)
 def test_a_text_is_read_as_the_other_implementation_reads_it(text: str) -> None:
     expected = oracle(text)

@@ -8,7 +8,7 @@ raises; resolving raises BindingError. Which paths exist is the plan check's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -264,7 +264,7 @@ def blame_of(value: Value) -> Blame:
     return Blame.CALLER if roots == {"input"} else Blame.PLANNER
 
 
-def part_at(value: Value, tokens: list[str]) -> Value:
+def part_at(value: Value, tokens: Iterable[str]) -> Value:
     """The part of a value that made the place at these pointer tokens, as far as it can be told."""
     for token in tokens:
         inner: Value | None = None
