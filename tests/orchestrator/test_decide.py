@@ -100,6 +100,7 @@ async def test_rejecting_and_aborting_need_no_proof_and_call_nothing(tmp_path: P
         assert "ledger" not in [name for name, _, _ in desk.fleet.calls]
 
 
+@pytest.mark.behaviour("P9")
 @pytest.mark.parametrize("proof", [ASSERTED, ELICITED])
 async def test_approving_without_enough_proof_is_needs_human_and_records_nothing(tmp_path: Path, proof: Proof) -> None:
     async with open_desk(tmp_path, fleet=waiting(reader=answering(LARGE))) as desk:
@@ -369,6 +370,7 @@ async def test_a_changed_question_is_not_answered(desk: Desk) -> None:
     assert desk.orchestrator.error_view(error).error.record is not None
 
 
+@pytest.mark.behaviour("P3")
 async def test_who_comes_late_learns_who_won_even_with_wrong_data(desk: Desk) -> None:
     question = await asked(desk, "review")
     await resolve(desk, question, "answer", proof=ASSERTED, data={"accepted": True}, note="first")
@@ -386,6 +388,7 @@ async def test_who_comes_late_learns_who_won_even_with_wrong_data(desk: Desk) ->
     )
 
 
+@pytest.mark.behaviour("P3")
 async def test_fifty_resolves_at_once_have_one_winner(desk: Desk) -> None:
     question = await asked(desk, "review")
     outcomes: list[str] = []

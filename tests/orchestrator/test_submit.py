@@ -136,6 +136,7 @@ async def test_a_lower_budget_is_taken(desk: Desk) -> None:
     assert (await desk.settled(budget_usd="0.25")).cost.budget_usd == "0.25"
 
 
+@pytest.mark.behaviour("P4-same")
 async def test_the_same_key_and_body_meet_the_same_process(desk: Desk) -> None:
     first = await desk.settled(idempotency_key="invoice-1", label="one")
     again = await desk.settled(idempotency_key="invoice-1", label="two")
@@ -144,6 +145,7 @@ async def test_the_same_key_and_body_meet_the_same_process(desk: Desk) -> None:
     assert len((await desk.orchestrator.processes()).processes) == 1
 
 
+@pytest.mark.behaviour("P4-reused")
 @pytest.mark.parametrize(
     "changed", [{"input": {"text": "other"}}, {"task": "a task"}, {"budget_usd": 0.1}, {"approval": "every_step"}]
 )
@@ -154,6 +156,7 @@ async def test_the_same_key_with_another_body_is_refused(desk: Desk, changed: di
     assert (await refused(desk, idempotency_key="invoice-1", **body)).code == "KEY_REUSED"
 
 
+@pytest.mark.behaviour("P4-same")
 async def test_fifty_submits_at_once_under_one_key_are_one_process(desk: Desk) -> None:
     found: list[str] = []
 
@@ -215,6 +218,7 @@ async def test_a_process_cannot_wait_for_itself(desk: Desk) -> None:
     assert error.code == "LINEAGE_REFUSED"
 
 
+@pytest.mark.behaviour("single-call")
 async def test_a_single_call_says_so(desk: Desk) -> None:
     view = await desk.settled("reading")
 
