@@ -42,6 +42,7 @@ PROTOCOL: Final = 1
 """Raised when an older door or engine could not follow."""
 FRAME_BYTES_MAX: Final = 64_000_000
 """Largest message, in bytes: a process with thousands of map items and its plan."""
+_NIL: Final = msgspec.Raw(b"\xc0")
 _LENGTH: Final = struct.Struct(">I")
 
 
@@ -129,7 +130,7 @@ class WireError(Fact, frozen=True, kw_only=True):
 
 class Answered(Fact, frozen=True, kw_only=True):
     number: int
-    result: msgspec.Raw = msgspec.Raw(b"")
+    result: msgspec.Raw = _NIL  # raw bytes are copied as they are: nothing at all would break the message
     error: WireError | None = None
 
 
