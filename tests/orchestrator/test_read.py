@@ -269,7 +269,17 @@ async def test_a_body_that_is_not_there_is_refused(desk: Desk) -> None:
 
     assert (await refusal(desk.orchestrator.step_body(view.process_id, "nowhere", "input"))).code == "UNKNOWN_STEP"
     assert (await refusal(desk.orchestrator.step_body(view.process_id, "ask", "output"))).code == "UNKNOWN_STEP"
+    assert (await refusal(desk.orchestrator.step_body(view.process_id, "-", "output"))).code == "UNKNOWN_STEP"
     assert await desk.orchestrator.step_body(view.process_id, "ask", "input") == {"number": "LB-1"}
+
+
+async def test_the_process_itself_has_bodies_too(desk: Desk) -> None:
+    view = await desk.settled()
+
+    assert await desk.orchestrator.step_body(view.process_id, "-", "input") == {"text": "an invoice"}
+    output = await desk.orchestrator.step_body(view.process_id, "-", "output")
+    assert output == view.output
+    assert output["vendor"]["iban"] == "[sensitive]"
 
 
 # --- why and report ------------------------------------------------------------------------------------------------

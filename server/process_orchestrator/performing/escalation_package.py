@@ -21,7 +21,7 @@ from process_orchestrator.checking.sensitivity import Sensitivity, sensitivity
 from process_orchestrator.core.assurance import required_assurance
 from process_orchestrator.core.errors import BindingError
 from process_orchestrator.core.facts.events import EscalationOpened
-from process_orchestrator.core.facts.values import Blame, Decision, EscalationKind, Ref
+from process_orchestrator.core.facts.values import Blame, Decision, EscalationKind, Phase, Ref
 from process_orchestrator.core.money import usd
 from process_orchestrator.core.ports import Body, Performed
 from process_orchestrator.performing import escalation_words as words
@@ -231,9 +231,11 @@ def _evidence(gathered: _Gathered) -> list[dict[str, Any]]:
     for step, source in list(gathered.sources.items())[:SOURCES_SHOWN_MAX]:
         if source.output is not ABSENT:
             uri = f"process://{command.process}/steps/{step}/output"
-            evidence.append(_entry(f"output of step {step}", "agent", source.output, uri=uri))
+            skipped = source.status == Phase.SKIPPED
+            label = f"default of step {step}, which was skipped" if skipped else f"output of step {step}"
+            evidence.append(_entry(label, "engine" if skipped else "agent", source.output, uri=uri))
     if gathered.process_input is not None:
-        uri = f"process://{command.process}/state"
+        uri = f"process://{command.process}/steps/-/input"
         evidence.append(_entry("input of the process", "input", gathered.process_input, uri=uri))
     if command.kind is EscalationKind.PLAN and gathered.plan is not None:
         uri = f"process://{command.process}/diagram"

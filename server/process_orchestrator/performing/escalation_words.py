@@ -36,7 +36,7 @@ def question(command: OpenEscalation, facts: Facts) -> str:
     """What is asked, in one or two sentences."""
     contract = facts.contract
     step = _place(command)
-    doing = f"{contract.name} ({contract.summary.rstrip('.')})" if contract else "its call"
+    doing = f"{contract.name} ({_deed(contract)})" if contract else "its call"
     what = _failure(command, facts)
     match command.kind:
         case EscalationKind.APPROVAL if facts.items is not None:
@@ -147,6 +147,11 @@ def warnings(command: OpenEscalation, facts: Facts) -> tuple[str, ...]:
     )
 
 
+def _deed(contract: Contract) -> str:
+    """What the contract does: the first sentence of its summary."""
+    return contract.summary.split(". ", maxsplit=1)[0].rstrip(".")
+
+
 def _place(command: OpenEscalation) -> str:
     return f"step {command.unit or command.step}" if command.unit or command.step else "the process"
 
@@ -176,7 +181,7 @@ def _approve(command: OpenEscalation, facts: Facts) -> str:
     if contract is None:
         return "Lets the process go on, exactly as shown."
     many = f"for each of the {len(facts.items)} items" if facts.items is not None else "with exactly these arguments"
-    done = f"{contract.summary.rstrip('.')}: calls {contract.name}{_where(facts)} {many}."
+    done = f"{_deed(contract)}: calls {contract.name}{_where(facts)} {many}."
     if contract.effect is Effect.IRREVERSIBLE:
         return f"{done} This cannot be taken back."
     if contract.effect is Effect.WRITE:

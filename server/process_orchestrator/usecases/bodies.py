@@ -89,6 +89,11 @@ class BodyReader:
             return None
         return mask(await self.raw(state.spec.input), (await self._marks(state)).process_input)
 
+    async def process_output(self, state: Process) -> Any:
+        if state.output is None:
+            return None
+        return mask(await self.raw(state.output), (await self._marks(state)).process_output)
+
     async def _pointers(self, state: Process, unit: str, part: Part) -> tuple[str, ...]:
         """Pointers into the body of a unit: of an item, of a whole map, of an undo, of a step."""
         facts = step_facts(state, unit)
@@ -111,10 +116,6 @@ class BodyReader:
     async def process(self, state: Process) -> ProcessBodies:
         """Task, output and the packages of open questions."""
         task = await self.raw(state.spec.task) if state.spec.task else None
-        output, size = None, 0
-        if state.output is not None:
-            output = mask(await self.raw(state.output), (await self._marks(state)).process_output)
-            size = state.output.bytes
         questions = {
             each.id: EscalationBodies(package=await self._package(each))
             for each in state.escalations.values()
@@ -123,8 +124,8 @@ class BodyReader:
         text = str(task) if task is not None else None
         return ProcessBodies(
             task=text if text is None or len(text) <= TASK_CHARACTERS_MAX else f"{text[:TASK_CHARACTERS_MAX]}…",
-            output=output,
-            output_bytes=size,
+            output=await self.process_output(state),
+            output_bytes=state.output.bytes if state.output is not None else 0,
             escalations=questions,
         )
 

@@ -39,6 +39,7 @@ LOOK_BACK: Final = 500
 """Events before a page that are read to learn which agent its calls went to."""
 
 REPORT_EVENTS_MAX: Final = 20_000
+WHOLE_PROCESS: Final = "-"
 INCLUDES: Final = ("plan", "report", "diagram")
 STATUSES: Final = tuple(status.value for status in Status)
 ASKED: Final = ("open", "resolved", "all")
@@ -227,9 +228,14 @@ class Reader:
         )
 
     async def step_body(self, process_id: str, step: str, part: Literal["input", "output"], caller: Caller) -> Any:
-        """The whole body of a step or unit, masked; of a failed call's output the answer as received."""
+        """The whole body of a step or unit, masked; of a failed call's output the answer as received.
+
+        The step `-` is the process itself: no step can be called so.
+        """
         state = await self.find(process_id, caller)
         name = read_name(step)
+        if name == WHOLE_PROCESS:
+            return await self._process_body(state, part)
         unit = state.units.get(name)
         if unit is None:
             raise _unknown_step(state, name)
@@ -241,6 +247,12 @@ class Reader:
         raise RefusedError(
             "UNKNOWN_STEP", f"step {name} has no {part} yet; it is {unit.phase.value}.", do="call get_state."
         )
+
+    async def _process_body(self, state: Process, part: Literal["input", "output"]) -> Any:
+        value = await (self._bodies.process_input(state) if part == "input" else self._bodies.process_output(state))
+        if value is None:
+            raise RefusedError("UNKNOWN_STEP", f"the process has no {part} yet.", do="call get_state.")
+        return value
 
     # --- questions ---------------------------------------------------------------------------------------------
 

@@ -311,7 +311,7 @@ def _warnings(state: Process, bodies: ProcessBodies, *, too_large: bool) -> list
         warnings.append(f"{state.unknown_calls} calls have an unknown price; the cost is a lower bound.")
     if too_large:
         warnings.append(
-            f"The output has {bodies.output_bytes} bytes and is left out here. Read it with "
-            f"`orchestrator state {state.spec.process_id} --json`, or step by step with list_trace and data=true."
+            f"The output has {bodies.output_bytes} bytes and is left out here. The whole: "
+            f"`orchestrator state {state.spec.process_id} --json`, or process://{state.spec.process_id}/steps/-/output."
         )
     return warnings

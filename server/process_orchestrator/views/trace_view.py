@@ -21,7 +21,7 @@ from process_orchestrator.views.models import CutView, TraceEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from process_orchestrator.core.facts.specs import PlanFacts
+    from process_orchestrator.core.facts.specs import Gate, PlanFacts
     from process_orchestrator.core.facts.state import Process
     from process_orchestrator.core.ports import JournalRow
 
@@ -253,7 +253,7 @@ def _call_summary(
     contract = _contract(unit_of_call(event.call), calls.plan)
     match event:
         case e.CallPrepared():
-            asks = f" A {event.gate.role} must approve it ({event.gate.min_assurance.value})." if event.gate else ""
+            asks = _asks(event.gate)
             return f"{event.call}: arguments keep {contract}, for {event.agent.name}.{asks}"
         case e.CallSucceeded():
             return f"{event.call}: answered in {event.ms} ms; the output keeps {contract}."
@@ -268,10 +268,14 @@ def _call_summary(
             return f"{event.call}: its process ended {event.status.value}."
 
 
+def _asks(gate: Gate | None) -> str:
+    return f" Needs approval by {gate.role} ({gate.min_assurance.value})." if gate else ""
+
+
 def _step_summary(event: e.MapOpened | e.StepSkipped | e.ItemsCollected) -> str:
     match event:
         case e.MapOpened():
-            asks = f" A {event.gate.role} must approve them ({event.gate.min_assurance.value})." if event.gate else ""
+            asks = _asks(event.gate)
             return f"{event.step}: {event.count} items.{asks}"
         case e.StepSkipped():
             then = "its default stands in." if event.output else "it has no output."
