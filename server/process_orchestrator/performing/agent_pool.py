@@ -7,8 +7,9 @@ the judgement of answers are not here.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -31,6 +32,9 @@ from process_orchestrator.performing.secrets import Secrets
 RAW_CALL_MS: Final = 60_000
 RETIRE_S: Final = 600.0
 """Longest that a link of an earlier definition stays for the calls that run over it."""
+OPEN_AHEAD_S: Final = 30.0
+OPENED_AHEAD: Final = frozenset({"mcp_stdio", "http"})
+"""Kinds with a program of ours to start. A remote server is not connected to before it is called."""
 
 CLOSE_S: Final = 6.0
 """Longest that ending all agents may take: the kill grace, once, and the time to notice."""
@@ -185,6 +189,21 @@ class AgentPool:
             places.release()
         lane.last_error = None
         return Answer(value=value, ms=int((time.perf_counter() - started) * 1000), stderr=reply.stderr)
+
+    def open_ahead(self, agent_names: Iterable[str]) -> None:
+        """Begin to open the ways to agents that will soon be called, beside each other.
+
+        A program takes a second to start; a plan of five agents should cost one such second, not five.
+        """
+        for name in agent_names:
+            agent = None if name in self._in_process else self._registry().agent(name)
+            if agent is not None and agent.transport.kind in OPENED_AHEAD and self._tasks is not None:
+                self._tasks.start_soon(self._open, agent)
+
+    async def _open(self, agent: Agent) -> None:
+        with contextlib.suppress(AgentCallError):
+            way = await self._way(self._lane(agent), agent)
+            await way.link.open(OPEN_AHEAD_S)
 
     async def call_tool_raw(
         self, agent_name: str, tool: str, arguments: dict[str, Any], *, timeout_ms: int = RAW_CALL_MS

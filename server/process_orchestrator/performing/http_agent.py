@@ -69,6 +69,9 @@ class HttpLink:
     def pid(self) -> int | None:
         return None
 
+    async def open(self, timeout_s: float) -> None:
+        """Nothing is opened ahead: connections are cheap, and an unused one would only go stale."""
+
     async def aclose(self) -> None:
         self._closed = True
         await self._client.aclose()

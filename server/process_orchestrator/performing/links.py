@@ -34,6 +34,10 @@ class Link(Protocol):
     @property
     def pid(self) -> int | None: ...
 
+    async def open(self, timeout_s: float) -> None:
+        """Make it ready ahead of its first call. What fails here is not told: the first call will meet it."""
+        ...
+
     async def call(self, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall) -> Reply:
         """One call, within `call.timeout_ms`. Raises AgentCallError and nothing else."""
         ...

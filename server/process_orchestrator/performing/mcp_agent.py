@@ -99,6 +99,10 @@ class McpLink:
         """The connection is gone: no further call may use it, and its owner winds it down."""
         self._over.set()
 
+    async def open(self, timeout_s: float) -> None:
+        with suppress(AgentCallError):
+            await self._connected(timeout_s)
+
     async def aclose(self) -> None:
         self._over.set()
         if self._client is None:

@@ -7,7 +7,7 @@ are the rooms `prepare`, `collect`, `invoke`, and the agent pool.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from process_orchestrator.checking.compiled import Compiler
 from process_orchestrator.core.facts.commands import (
@@ -30,9 +30,12 @@ from process_orchestrator.performing.agent_pool import AgentPool
 from process_orchestrator.performing.collect import Collector
 from process_orchestrator.performing.escalation_package import build
 from process_orchestrator.performing.invoke import Invoker
-from process_orchestrator.performing.pinned import BodyCache, Pinned
+from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 from process_orchestrator.performing.prepare import Preparer
 from process_orchestrator.performing.scopes import Scopes
+
+PLANS_OPENED_MAX: Final = 256
+"""Plans whose agents were opened ahead, as far as is remembered."""
 
 
 class PackageBuilder(Protocol):
@@ -57,8 +60,11 @@ class LocalPerformer:
     ) -> None:
         self._artifacts, self._compiler, self._clock = artifacts, compiler, clock
         self._build_package = build_package
+        self._agents = agents
+        self._opened = Recent[str](PLANS_OPENED_MAX)
         bodies = BodyCache(artifacts)
-        pinned, scopes = Pinned(artifacts, compiler), Scopes(bodies)
+        self._pinned = pinned = Pinned(artifacts, compiler)
+        scopes = Scopes(bodies)
         self._preparer = Preparer(bodies=bodies, pinned=pinned, scopes=scopes, clock=clock, knows=agents.knows)
         self._collector = Collector(bodies=bodies, pinned=pinned, scopes=scopes, preparer=self._preparer, clock=clock)
         self._invoker = Invoker(
@@ -68,6 +74,8 @@ class LocalPerformer:
     async def perform(self, command: Command, *, delivery: int, heartbeat: Callable[[], None]) -> Performed:
         """Carry out a command; `delivery` is 1 the first time. Raises StorageError where a body cannot be read."""
         if isinstance(command, PrepareCall):
+            if self._opened.get(command.context.plan) is None:
+                await self._open_agents(command.context.plan)
             return await self._preparer.prepare(command)
         if isinstance(command, InvokeAgent):
             return await self._invoker.invoke(command, delivery=delivery, heartbeat=heartbeat)
@@ -82,6 +90,11 @@ class LocalPerformer:
                 command, artifacts=self._artifacts, compiler=self._compiler, at=self._clock.now_ms()
             )
         return self._without_model(command)
+
+    async def _open_agents(self, plan: str) -> None:
+        """Open the agents that a plan met for the first time will ask, each step's first choice."""
+        steps = (await self._pinned.plan(self._opened.put(plan, plan))).steps
+        self._agents.open_ahead({step.agents[0].name: None for step in steps if step.agents})
 
     def _without_model(self, command: Command) -> Performed:
         """The answer to what needs a model: none is set up, so the stage fails and the rules go on."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
+
+import anyio
 
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.performing.answer import Reply
@@ -24,6 +27,10 @@ class SupervisedLink:
     @property
     def pid(self) -> int | None:
         return self._supervised.pid
+
+    async def open(self, timeout_s: float) -> None:
+        with contextlib.suppress(AgentCallError), anyio.move_on_after(timeout_s):
+            await self._supervised.port()
 
     async def call(self, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall) -> Reply:
         try:
