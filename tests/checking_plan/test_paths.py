@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_orchestrator.checking.paths import ABSENT, find, parse_path, write_path
+from process_orchestrator.checking.paths import ABSENT, find, finder, parse_path, write_path
 from process_orchestrator.core.errors import PathError
 
 PARTS = st.sampled_from(
@@ -97,6 +97,7 @@ def test_a_text_is_read_as_the_other_implementation_reads_it(text: str) -> None:
 def test_a_path_finds_what_the_other_implementation_finds(value: Any, segments: tuple[str | int, ...]) -> None:
     nodes = jsonpath_rfc9535.find(write_path(segments), value)
     found = find(value, segments)
+    assert finder(segments)(value) is found or finder(segments)(value) == found
     assert (found is ABSENT) == (not nodes)
     if nodes:
         assert found == nodes[0].value

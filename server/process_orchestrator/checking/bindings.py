@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from process_orchestrator.checking.explain import escape
 from process_orchestrator.checking.expressions import Expression
-from process_orchestrator.checking.paths import ABSENT, Segments, find, parse_path, write_path
+from process_orchestrator.checking.paths import ABSENT, Segments, finder, parse_path, write_path
 from process_orchestrator.core.errors import BindingError, ExpressionError, PathError
 from process_orchestrator.core.facts.values import Blame
 
@@ -313,14 +313,14 @@ def missing(value: Value, *, within: str = "") -> BindingError:
 
 
 def _bound(value: Bound) -> Resolve:
-    segments = value.segments
+    read = finder(value.segments)
     match value.root:
         case "input":
-            return lambda scope: find(scope.input, segments)
+            return lambda scope: read(scope.input)
         case "item":
-            return lambda scope: find(scope.item, segments)
+            return lambda scope: read(scope.item)
         case "output":
-            return lambda scope: find(scope.output, segments)
+            return lambda scope: read(scope.output)
         case "index":
             return lambda scope: ABSENT if scope.index is None else scope.index
         case _:
@@ -328,14 +328,14 @@ def _bound(value: Bound) -> Resolve:
 
 
 def _of_step(value: Bound) -> Resolve:
-    step, part, segments = value.step or "", value.part, value.segments
+    step, part, read = value.step or "", value.part, finder(value.segments)
 
     def resolve(scope: Scope) -> Json:
         there = scope.steps.get(step)
         if there is None:
             return ABSENT
         if part == "output":
-            return find(there.output, segments)
+            return read(there.output)
         if part == "status":
             return str(there.status)
         return ABSENT if there.code is None else there.code

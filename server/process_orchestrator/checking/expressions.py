@@ -32,6 +32,29 @@ DIGITS_MAX: Final = 15
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 
+_WORDS: Final = frozenset(
+    (
+        *(
+            "as",
+            "break",
+            "const",
+            "continue",
+            "else",
+            "for",
+            "function",
+            "if",
+            "import",
+            "in",
+            "let",
+            "loop",
+            "package",
+        ),
+        *("namespace", "return", "var", "void", "while", "true", "false", "null", "bool", "bytes", "double"),
+        *("dyn", "int", "list", "map", "null_type", "string", "type", "uint"),
+    )
+)
+"""What no variable may be named. Source: cel-spec, langdef.md, reserved words and type names."""
+
 # The library finds an implementation by the kinds of its arguments alone, so `sum(list(double))` and `sum(list(int))`
 # cannot have one each. Types are therefore checked in one environment, which has the typed forms, and the checked
 # expression is evaluated in another, which has one form for each kind.
@@ -229,6 +252,8 @@ def _check_form(text: str, variables: Mapping[str, ValueType]) -> None:
     for name in variables:
         if not _NAME.fullmatch(name):
             raise ExpressionError(f"`{name}` cannot be a variable: letters, digits and `_` only.")
+        if name in _WORDS:
+            raise ExpressionError(f"`{name}` is a word of the language.", fix=f"name the variable `the_{name}`")
 
 
 def _typed_chains(text: str, variables: Mapping[str, ValueType]) -> tuple[tuple[str, tuple[str, ...], ValueType], ...]:

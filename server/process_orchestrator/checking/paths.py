@@ -7,6 +7,7 @@ leads to one place or to none. Source: https://www.rfc-editor.org/rfc/rfc9535 se
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from process_orchestrator.core.errors import PathError
@@ -75,6 +76,27 @@ def find(value: Json, segments: Segments) -> Json:
             return ABSENT
         at = at[segment]  # pyright: ignore[reportArgumentType, reportCallIssue]  the branches above pair kinds
     return at
+
+
+def finder(segments: Segments) -> Callable[[Json], Json]:
+    """`find` for one path that is followed often."""
+    names = tuple(segment for segment in segments if isinstance(segment, str))
+    if len(names) != len(segments):
+        return lambda value: find(value, segments)
+    if len(names) == 1:
+        only = names[0]
+        return lambda value: value.get(only, ABSENT) if type(value) is dict else ABSENT
+
+    def follow(value: Json) -> Json:
+        at: Any = value
+        try:
+            for name in names:
+                at = at[name]
+        except (KeyError, TypeError):  # no such name, or no object
+            return ABSENT
+        return at
+
+    return follow
 
 
 def write_path(segments: Segments) -> str:
