@@ -133,6 +133,7 @@ def invoke_agent(standing: Standing, unit: Unit) -> InvokeAgent:
         effect=step.effect,
         idempotency=step.idempotency,
         free=step.free,
+        lineage=standing.spec.lineage,
     )
 
 
