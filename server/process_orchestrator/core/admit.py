@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from process_orchestrator.core import orders
 from process_orchestrator.core.assurance import required_assurance, sufficient
 from process_orchestrator.core.facts.events import EscalationResolved
 from process_orchestrator.core.facts.state import Escalation, Refusal
@@ -90,7 +91,5 @@ def _argument_refused(state: Process, escalation: Escalation, event: EscalationR
 
 
 def _serving(state: Process, escalation: Escalation) -> tuple[str, ...]:
-    if escalation.unit is None or state.plan is None:
-        return ()
-    step = state.plan.steps[state.units[escalation.unit].place]
-    return tuple(agent.name for agent in step.agents)
+    assert escalation.unit is not None  # only a failed unit offers another agent
+    return tuple(agent.name for agent in orders.step_of(state, state.units[escalation.unit]).agents)

@@ -54,10 +54,11 @@ def offered(kind: EscalationKind, *, unit: Unit, step: StepFacts, calls_left: bo
     if kind not in (EscalationKind.FAILED, EscalationKind.OUTCOME_UNKNOWN):
         return DECISIONS[kind]
     whole_map = step.is_map and unit.item is None
+    checkable = step.contract is not None and not whole_map  # data is checked against the contract of a call
     allowed = {
-        Decision.RETRY_WITH_INPUT: not unit.outcome_unknown and not whole_map,
-        Decision.USE_OUTPUT: step.contract is not None and not whole_map,
-        Decision.USE_AGENT: _other_agent_may(unit, step) and not whole_map,
+        Decision.RETRY_WITH_INPUT: checkable and not unit.outcome_unknown,
+        Decision.USE_OUTPUT: checkable,
+        Decision.USE_AGENT: not whole_map and _other_agent_may(unit, step),
         Decision.SKIP: _may_skip(unit, step),
     }
     return tuple(
@@ -68,10 +69,11 @@ def offered(kind: EscalationKind, *, unit: Unit, step: StepFacts, calls_left: bo
 
 
 def _other_agent_may(unit: Unit, step: StepFacts) -> bool:
-    present = unit.agent.name if unit.agent is not None else None
     if unit.outcome_unknown and not keys.repeatable(step):
         return False
-    return any(agent.name != present for agent in step.agents)
+    if unit.agent is None:  # it failed before one was chosen
+        return len(step.agents) > 1
+    return any(agent.name != unit.agent.name for agent in step.agents)
 
 
 def _may_skip(unit: Unit, step: StepFacts) -> bool:

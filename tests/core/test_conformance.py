@@ -1,0 +1,180 @@
+"""The judge of journals must find each fault that is put before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from core.journeys import (
+    ALPHA,
+    PROCESS,
+    TRANSIENT,
+    Journey,
+    broken,
+    failed,
+    plan_of,
+    ref,
+    refused,
+    resolution,
+    spec_of,
+    step,
+    writing,
+)
+from process_orchestrator import conformance
+from process_orchestrator.conformance import gaps, violations
+from process_orchestrator.core.facts import commands as c
+from process_orchestrator.core.facts import events as e
+from process_orchestrator.core.facts.state import Escalation, Process, Transition, Unit
+from process_orchestrator.core.facts.values import Decision, EscalationKind, Outcome, Phase, Status
+from process_orchestrator.core.ports import JournalRow
+from process_orchestrator.core.process import apply
+
+if TYPE_CHECKING:
+    import pytest
+
+PLAN = plan_of(writing("a", retry=replace(TRANSIENT, max_attempts=2)))
+
+
+def rules(events: list[e.Event], *, projection: Process | None = None) -> list[str]:
+    return [violation.rule for violation in violations(events, projection=projection)]
+
+
+def test_a_sound_journal_breaks_no_rule() -> None:
+    journey = Journey(PLAN).fails("a.1", broken("a.1")).decide(Decision.RETRY).done("a.2")
+    journey.tell(e.OutputBuilt(at=0, output=ref("output")))
+    assert journey.broken_rules() == ()
+    assert rules([]) == []
+
+
+def test_rows_must_be_numbered_without_gaps() -> None:
+    event = e.EngineResumed(at=0, engine=1)
+    sound = [JournalRow(seq=2, at=0, events=(event, event)), JournalRow(seq=3, at=0, events=(event,))]
+    assert gaps(sound) == ()
+    torn = [sound[0], JournalRow(seq=5, at=0, events=(event,)), JournalRow(seq=6, at=0, events=(event,))]
+    assert [(gap.seq, gap.rule) for gap in gaps(torn)] == [(5, "gapless_seq")]
+
+
+def test_an_answer_without_an_order_is_found() -> None:
+    journey = Journey(PLAN).succeeded("a.1").tell(e.CallLost(at=0, call="a.9")).tell(broken("a.8"))
+    assert rules(journey.events) == ["intent", "intent", "intent"]
+
+
+def test_a_question_that_is_answered_twice_is_found() -> None:
+    journey = Journey(PLAN).fails("a.1", refused("a.1")).decide(Decision.RETRY).decide(Decision.RETRY)
+    assert rules(journey.events) == ["resolved_once"]
+
+
+def test_a_projection_that_is_not_the_fold_is_found() -> None:
+    journey = Journey(PLAN)
+    assert rules(journey.events, projection=replace(journey.state, calls=7)) == ["projection"]
+
+
+class FaultyCore:
+    """The core, with one thing wrong in what it answers to the last event."""
+
+    def __init__(self, fault: Transition) -> None:
+        self.fault = fault
+
+    def apply(self, state: Process | None, event: e.Event) -> Transition:
+        return self.fault if isinstance(event, e.EngineResumed) else apply(state, event)
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, journey: Journey, fault: Transition) -> list[str]:
+    """What the judge says of a journal whose last event was answered wrongly."""
+    monkeypatch.setattr(conformance, "apply", FaultyCore(fault).apply)
+    return rules([*journey.events, e.EngineResumed(at=0, engine=1)])
+
+
+def next_state(journey: Journey, **changes: object) -> Process:
+    return replace(journey.state, **({"seq": journey.state.seq + 1} | changes))
+
+
+def call_again(journey: Journey, *, call: str, key: str) -> Transition:
+    order = next(order for order in journey.orders if isinstance(order, c.InvokeAgent))
+    again = replace(order, call=call, key=f"{PROCESS}/a/{key}")
+    return Transition(state=next_state(journey), commands=(again,))
+
+
+def test_a_core_that_loses_count_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN)
+    assert judged(monkeypatch, journey, Transition(state=journey.state)) == ["gapless_seq"]
+
+
+def test_a_call_without_intent_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN).fails("a.1", failed("a.1"))
+    assert judged(monkeypatch, journey, call_again(journey, call="a.2", key="g2")) == ["intent"]
+
+
+def test_a_call_that_is_ordered_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN).prepared("a.1")
+    assert judged(monkeypatch, journey, call_again(journey, call="a.1", key="g1")) == ["intent"]
+
+
+def test_an_effect_called_again_under_a_new_key_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN).fails("a.1", failed("a.1", outcome=Outcome.UNKNOWN)).timer("a.1/retry")
+    journey.events.append(e.CallPrepared(at=0, call="a.2", agent=ALPHA, input=ref("x"), digest="d"))
+    state = apply(journey.state, journey.events[-1]).state
+    journey.events[-1] = replace(journey.events[-1], call="a.2")
+    fault = call_again(journey, call="a.2", key="g2")
+    fault = replace(fault, state=replace(state, seq=state.seq + 1))
+    assert "key" in judged(monkeypatch, journey, fault)
+
+
+def test_one_try_too_many_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN).fails("a.1", failed("a.1")).timer("a.1/retry").fails("a.2", failed("a.2"))
+    journey.events.append(e.CallPrepared(at=0, call="a.3", agent=ALPHA, input=ref("x"), digest="d"))
+    fault = call_again(journey, call="a.3", key="g3")
+    fault = replace(fault, state=next_state(journey, seq=journey.state.seq + 2))
+    assert judged(monkeypatch, journey, fault) == ["attempts"]
+
+
+def test_a_call_over_the_limit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN)
+    journey.events.append(e.CallPrepared(at=0, call="a.1", agent=ALPHA, input=ref("x"), digest="d"))
+    over = replace(apply(journey.state, journey.events[-1]).state, calls=101, seq=3)
+    order = apply(journey.state, journey.events[-1]).commands[0]
+    fault = Transition(state=over, commands=(replace(order, call="a.2"),))
+    assert judged(monkeypatch, journey, fault) == ["intent", "calls"]
+
+
+def test_outputs_that_change_or_are_missing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(plan_of(step("a"), step("b"))).done("a.1")
+    a, b = journey.unit("a"), journey.unit("b")
+    other = next_state(journey, units={"a": replace(a, output=ref("other")), "b": b})
+    assert judged(monkeypatch, journey, Transition(state=other)) == ["one_output"]
+    empty = next_state(journey, units={"a": a, "b": replace(b, phase=Phase.DONE)})
+    assert judged(monkeypatch, journey, Transition(state=empty)) == ["one_output"]
+
+
+def test_a_unit_that_is_done_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(plan_of(step("a"), step("b"))).done("a.1")
+    undone = replace(journey.state, seq=4, units={"a": Unit(id="a", step="a"), "b": journey.unit("b")})
+    again = replace(journey.state, seq=5)
+    answers = iter([Transition(state=undone), Transition(state=again)])
+
+    def faulty(state: Process | None, event: e.Event) -> Transition:
+        return next(answers) if isinstance(event, e.EngineResumed) else apply(state, event)
+
+    monkeypatch.setattr(conformance, "apply", faulty)
+    resumed = e.EngineResumed(at=0, engine=1)
+    assert rules([*journey.events, resumed, resumed]) == ["one_output", "one_output"]
+
+
+def test_an_end_with_anything_live_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN).prepared("a.1")
+    question = Escalation(id=f"{PROCESS}.e1", kind=EscalationKind.FAILED)
+    ended = next_state(journey, status=Status.FAILED, live_timers=("a.1/retry",), escalations={question.id: question})
+    assert judged(monkeypatch, journey, Transition(state=ended)) == ["end", "end", "end"]
+    answered = Journey(PLAN).done("a.1")
+    still = next_state(answered, status=Status.FAILED, live_calls=("a.2",))
+    assert judged(monkeypatch, answered, Transition(state=still)) == ["end"]
+
+
+def test_a_decision_about_nothing_and_an_open_circuit_are_taken_as_they_are() -> None:
+    journey = Journey(PLAN).tell(resolution(Decision.RETRY, 9))
+    for number in (1, 2, 3):
+        circuit = failed(f"a.{number}", "circuit_open", retry_after_ms=10)
+        journey.fails(f"a.{number}", circuit).timer(f"a.{number}/retry")
+    assert journey.broken_rules() == ()
+    assert spec_of(PLAN).plan == PLAN

@@ -1,0 +1,285 @@
+"""Laws that hold for every sequence of events, sensible or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from core.journeys import (
+    ALPHA,
+    BETA,
+    GATE,
+    PROCESS,
+    TRANSIENT,
+    TYPE,
+    Journey,
+    failed,
+    mapped,
+    plan_of,
+    ref,
+    resolution,
+    step,
+)
+from process_orchestrator.core.facts import commands as c
+from process_orchestrator.core.facts import events as e
+from process_orchestrator.core.facts.specs import PlanFacts
+from process_orchestrator.core.facts.values import (
+    ApprovalMode,
+    Assurance,
+    Blame,
+    Decision,
+    Effect,
+    FailureClass,
+    Idempotency,
+    OnFailure,
+    Outcome,
+    Stage,
+    Status,
+)
+from process_orchestrator.core.limits import Limits
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.facts.state import Process
+
+AGENTS = (ALPHA, BETA)
+
+steps = st.builds(
+    lambda effect, idempotency, word, default, attempts, human: {
+        "effect": effect,
+        "idempotency": idempotency,
+        "on_failure": {"else": word, "unknown_vendor": OnFailure.SKIP},
+        "has_default": default,
+        "retry": replace(TRANSIENT, max_attempts=attempts),
+        "agents": AGENTS,
+        "human": human,
+    },
+    st.sampled_from(Effect),
+    st.sampled_from(Idempotency),
+    st.sampled_from([OnFailure.ESCALATE, OnFailure.ESCALATE, OnFailure.ESCALATE, OnFailure.SKIP, *OnFailure]),
+    st.booleans(),
+    st.integers(1, 3),
+    st.integers(0, 5).map(lambda n: n == 5),
+)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> PlanFacts:
+    """A few steps in any order of needs, one of them perhaps mapped."""
+    made: list[Any] = []
+    for number in range(draw(st.sampled_from([3, 4, 2, 1]))):
+        needs = tuple(one.id for one in made if draw(st.booleans()))
+        fields = draw(steps)
+        if draw(st.integers(0, 3)) == 3:
+            word = draw(st.sampled_from([None, OnFailure.SKIP]))
+            made.append(
+                mapped(f"s{number}", needs=needs, parallel=draw(st.integers(1, 3)), item_failure=word, **fields)
+            )
+        else:
+            made.append(step(f"s{number}", needs=needs, **fields))
+    return plan_of(*made)
+
+
+failures = st.builds(
+    lambda code, class_, blame, outcome, jitter, after: {
+        "code": code,
+        "class_": class_,
+        "blame": blame,
+        "outcome": outcome,
+        "jitter": jitter,
+        "retry_after_ms": after,
+    },
+    st.sampled_from(
+        ["busy", "unknown_vendor", "timeout", "output_mismatch", "circuit_open", "drifted", "undeclared_error"]
+    ),
+    st.sampled_from(FailureClass),
+    st.sampled_from(Blame),
+    st.sampled_from(Outcome),
+    st.integers(0, 999),
+    st.sampled_from([None, 1, 500_000]),
+)
+gates = st.sampled_from([None, None, None, GATE])
+
+
+def sensible_answer(draw: st.DrawFn, command: c.Command) -> e.Event | None:
+    """One of the answers that the table of commands names, as a true performer or host would give it."""
+    fails = draw(st.integers(0, 2)) == 2  # small numbers are drawn more often
+    match command:
+        case c.PrepareCall(default_only=True, unit=unit):
+            return e.StepSkipped(at=0, unit=unit, reason="default", output=ref("default"))
+        case c.PrepareCall(call=call, unit=unit) if fails and draw(st.booleans()):
+            return e.StepSkipped(at=0, unit=unit, reason="condition")
+        case c.PrepareCall(call=call) if fails:
+            return failed(call, **(draw(failures) | {"outcome": Outcome.NOT_DONE}))
+        case c.PrepareCall(call=call, tried=tried, only_agent=only):
+            choice = [agent for agent in AGENTS if agent.name not in tried and only in (None, agent.name)]
+            agent = draw(st.sampled_from(choice or [ALPHA]))
+            return e.CallPrepared(
+                at=0, call=call, agent=agent, input=ref("in"), digest=draw(st.sampled_from("xy")), gate=draw(gates)
+            )
+        case c.OpenMap(step=name):
+            if fails:
+                return e.StageFailed(at=0, stage=Stage.MAP, step=name, code="missing_binding", blame=Blame.PLANNER)
+            return e.MapOpened(at=0, step=name, count=draw(st.integers(0, 4)), digest="m", gate=draw(gates))
+        case c.CollectItems(step=name):
+            if fails:
+                return e.StageFailed(at=0, stage=Stage.COLLECT, step=name, code="too_large", blame=Blame.AGENT)
+            return e.ItemsCollected(at=0, step=name, output=ref("list"))
+        case c.InvokeAgent(call=call) | c.CancelCall(call=call):
+            if not fails:
+                return e.CallSucceeded(
+                    at=0, call=call, output=ref(call), usd_micros=draw(st.sampled_from([None, 3])), ms=1
+                )
+            return e.CallLost(at=0, call=call) if draw(st.booleans()) else failed(call, **draw(failures))
+        case c.StartTimer(timer=timer):
+            return e.TimerFired(at=0, timer=timer)
+        case c.OpenEscalation(escalation=escalation):
+            return e.EscalationOpened(at=0, escalation=escalation, package=ref("package"))
+        case _:
+            return stage_answer(draw, command, fails=fails)
+
+
+def stage_answer(draw: st.DrawFn, command: c.Command, *, fails: bool) -> e.Event | None:
+    match command:
+        case c.BuildOutput():
+            if fails:
+                return e.StageFailed(at=0, stage=Stage.OUTPUT, code="output_mismatch", blame=Blame.PLANNER)
+            return e.OutputBuilt(at=0, output=ref("output"))
+        case c.ClassifyTask():
+            if fails:
+                return e.StageFailed(at=0, stage=Stage.INTAKE, code="timeout", blame=Blame.TRANSPORT)
+            plan = draw(st.one_of(st.none(), plans()))
+            return e.TaskClassified(at=0, process_type=TYPE, plan=plan, input=ref("found"), by="model")
+        case c.ProposePlan(round=number):
+            if fails:
+                return e.StageFailed(at=0, stage=Stage.PLAN, code="timeout", blame=Blame.TRANSPORT)
+            return e.PlanProposed(at=0, plan=ref("plan"), round=number)
+        case c.CheckPlan():
+            return e.PlanChecked(at=0, ok=not fails, plan=draw(plans()), report=ref("report"))
+        case _:
+            return None
+
+
+def human_answer(draw: st.DrawFn, state: Process) -> e.Event | None:
+    waiting = [question for question in state.escalations.values() if question.open]
+    if not waiting:
+        return None
+    question = draw(st.sampled_from(waiting))
+    forward = [one for one in question.decisions if one not in (Decision.ABORT, Decision.REJECT)]
+    decision = draw(st.sampled_from(forward if forward and draw(st.integers(0, 9)) < 9 else question.decisions))
+    fields: dict[str, Any] = {"assurance": Assurance.A3, "fresh_key": draw(st.booleans())}
+    if decision is Decision.CHOOSE_TYPE:
+        fields |= {"process_type": TYPE, "data": ref("chosen"), "checked": TYPE.sha256, "plan": draw(plans())}
+    if decision is Decision.USE_AGENT:
+        fields["agent"] = draw(st.sampled_from(["alpha", "beta"]))
+    event = resolution(decision, **fields)
+    return replace(event, escalation=question.id, version=draw(st.sampled_from([None, question.version])))
+
+
+names = st.sampled_from(["s0", "s1", "s2", "s1[0]", "s1[1]", "s3", "nobody", ""])
+calls = st.builds(lambda unit, n: f"{unit}.{n}", names, st.integers(0, 3))
+questions = st.integers(0, 4).map(lambda n: f"{PROCESS}.e{n}")
+nonsense = st.one_of(
+    st.builds(e.CallPrepared, at=st.integers(-9, 9), call=calls, agent=st.sampled_from(AGENTS), input=st.just(ref("x")),
+              digest=st.sampled_from("xy"), gate=gates),
+    st.builds(e.CallSucceeded, at=st.just(0), call=calls, output=st.just(ref("x")), ms=st.just(1)),
+    st.builds(lambda call, fields: failed(call, **fields), calls, failures),
+    st.builds(e.CallLost, at=st.just(0), call=calls),
+    st.builds(e.StepSkipped, at=st.just(0), unit=names, reason=st.just("condition"), output=st.sampled_from([None, ref("x")])),
+    st.builds(e.MapOpened, at=st.just(0), step=names, count=st.sampled_from([0, 1, 3, 20_000]), digest=st.just("m"), gate=gates),
+    st.builds(e.ItemsCollected, at=st.just(0), step=names, output=st.just(ref("x"))),
+    st.builds(e.OutputBuilt, at=st.just(0), output=st.just(ref("x"))),
+    st.builds(e.TimerFired, at=st.just(0), timer=calls.map(lambda call: f"{call}/retry")),
+    st.builds(e.StageFailed, at=st.just(0), stage=st.sampled_from(Stage), step=st.one_of(st.none(), names), code=st.just("timeout"), blame=st.sampled_from(Blame)),
+    st.builds(e.EscalationOpened, at=st.just(0), escalation=questions, package=st.just(ref("p"))),
+    st.builds(e.BriefWritten, at=st.just(0), escalation=questions, brief=st.just(ref("b"))),
+    st.builds(
+        lambda decision, question, items, pin: replace(
+            resolution(decision, assurance=Assurance.A3, agent="beta", reject_items=items, process_type=pin),
+            escalation=question,
+        ),
+        st.sampled_from(Decision), questions, st.sampled_from([(), (0,), (0, 2)]), st.sampled_from([None, TYPE]),
+    ),
+    st.builds(e.CancelRequested, at=st.just(0), by=st.just("x"), reason=st.just("y"), request_id=st.just("z")),
+    st.builds(e.ChildFinished, at=st.just(0), call=calls, status=st.sampled_from(Status)),
+    st.builds(e.EngineResumed, at=st.just(0), engine=st.just(2)),
+    st.builds(e.TaskClassified, at=st.just(0), process_type=st.just(TYPE), input=st.just(ref("x")), by=st.just("model")),
+    st.builds(e.PlanProposed, at=st.just(0), plan=st.just(ref("x")), round=st.integers(0, 2)),
+    st.builds(e.PlanChecked, at=st.just(0), ok=st.booleans(), report=st.just(ref("x"))),
+)  # fmt: skip
+
+
+@st.composite
+def started(draw: st.DrawFn) -> Journey:
+    plan = draw(st.one_of(plans(), plans(), plans(), st.none()))
+    return Journey(
+        plan,
+        type=draw(st.sampled_from([TYPE, None])) if plan is None else TYPE,
+        approval=draw(st.sampled_from([ApprovalMode.POLICY, ApprovalMode.POLICY, *ApprovalMode])),
+        limits=Limits(open_escalations=draw(st.integers(1, 3)), calls=draw(st.sampled_from([100, 100, 4, 0]))),
+    )
+
+
+common = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+@settings(common, max_examples=150)
+@given(journey=started(), data=st.data())
+def test_no_sequence_of_events_breaks_the_laws(journey: Journey, data: st.DataObject) -> None:
+    """`Journey.tell` checks each event: never raises, survives JSON, same answer twice, outstanding = unanswered."""
+    for event in data.draw(st.lists(nonsense, max_size=25)):
+        journey.tell(event)
+
+
+@st.composite
+def roads(draw: st.DrawFn) -> Journey:
+    """A journey on which every answer is one that a true performer, host or human may give."""
+    journey = draw(started())
+    for _ in range(60):
+        if journey.state.finished:
+            break
+        due = list(journey.unanswered.due.values())
+        turn = draw(st.integers(0, 39))
+        human = human_answer(draw, journey.state) if turn % 3 == 0 or not due else None
+        if turn == 39:
+            journey.cancel()
+        elif human is not None:
+            journey.tell(human)
+        else:
+            answer = sensible_answer(draw, draw(st.sampled_from(due)))
+            assert answer is not None
+            journey.tell(answer)
+        journey.passes(draw(st.sampled_from([0, 1, 5000])))
+    return journey
+
+
+@settings(common, max_examples=150)
+@given(journey=roads())
+def test_no_road_breaks_an_invariant_or_leads_nowhere(journey: Journey) -> None:
+    assert journey.broken_rules() == ()
+    state = journey.state
+    something_is_due = bool(journey.unanswered.due) or any(one.open for one in state.escalations.values())
+    assert state.finished is not something_is_due
+    if state.status is Status.WAITING_HUMAN:
+        assert state.live_calls == ()
+        assert any(one.open for one in state.escalations.values())
+
+
+@settings(common, max_examples=50)
+@given(journey=roads())
+def test_the_books_agree_with_what_they_count(journey: Journey) -> None:
+    state = journey.state
+    units = list(state.units.values())
+    assert state.escalations_open == sum(one.open for one in state.escalations.values())
+    assert state.usd_micros >= sum(unit.usd_micros for unit in units)
+    made = [order.call for order in journey.orders if isinstance(order, c.InvokeAgent)]
+    assert len(made) == len(set(made)) == state.calls
+    called = {order.unit for order in journey.unanswered.due.values() if isinstance(order, c.InvokeAgent)}
+    assert {call.rpartition(".")[0] for call in state.live_calls} >= called
+    for unit in units:
+        items = [one for one in units if one.step == unit.id and one.item is not None]
+        if items:
+            assert unit.items_asking == sum(one.phase.value == "asking" for one in items)
+            assert unit.items_escalated == sum(one.phase.value == "escalated" for one in items)
