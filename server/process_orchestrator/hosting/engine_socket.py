@@ -54,13 +54,17 @@ _log = logging.getLogger(__name__)
 @asynccontextmanager
 async def serve_doors(state: Path, host: Host) -> AsyncGenerator[None]:
     """Answer doors for the life of this context. The caller holds the engine lock."""
+    failure: Exception | None = None
     async with listen(state) as (listener, token), anyio.create_task_group() as tasks:
         doors = _Doors(host, token)
         tasks.start_soon(listener.serve, doors.answer)
         try:
             yield
-        finally:
-            tasks.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001 - carried past the task group, which would wrap it
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 class _Doors:

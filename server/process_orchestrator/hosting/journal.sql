@@ -111,7 +111,7 @@ SELECT value FROM meta WHERE key = ?
 SELECT seq, at, turn FROM journal WHERE process = ? AND seq > ? ORDER BY seq LIMIT ?
 
 -- name: rows_in_order
-SELECT id, process, seq, at, turn, chain FROM journal WHERE id > ? ORDER BY id LIMIT ?
+SELECT id, process, seq, at, CAST(turn AS BLOB), CAST(chain AS BLOB) FROM journal WHERE id > ? ORDER BY id LIMIT ?
 
 -- name: version_of_process
 SELECT max(seq) FROM journal WHERE process = ?
@@ -178,10 +178,10 @@ UNION SELECT process_id FROM timer
 SELECT 1 FROM artifact WHERE sha256 = ?
 
 -- name: every_artifact
-SELECT sha256, bytes FROM artifact
+SELECT CAST(sha256 AS BLOB), CAST(bytes AS BLOB) FROM artifact
 
 -- name: every_definition
-SELECT sha256, kind, name, version, body FROM definition
+SELECT sha256, kind, name, version, CAST(body AS BLOB) FROM definition
 
 -- name: escalations_of_process
 SELECT escalation_id, process_id, process_type, step, kind, role, status, opened_at, deadline_at

@@ -70,7 +70,7 @@ class RemoteHost:
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._sending = asyncio.Lock()
-        self._asked: dict[int, asyncio.Future[Answered]] = {}
+        self._asked: dict[int, asyncio.Future[Answered | None]] = {}
         self._number = 0
         self.lost = asyncio.Event()
 
@@ -117,13 +117,16 @@ class RemoteHost:
             with anyio.fail_after(ANSWER_S + longer_s):
                 async with self._sending:
                     await self._stream.send(frame(Asked(number=number, request=request)))
-                return result_of(request, await answered)
+                answer = await answered
         except TimeoutError:
             raise unavailable() from None
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise DoorLostError from None
         finally:
             del self._asked[number]
+        if answer is None:
+            raise DoorLostError
+        return result_of(request, answer)
 
     async def read_answers(self, buffered: BufferedByteReceiveStream) -> None:
         """Hand answers to those who wait, until the engine leaves."""
@@ -139,7 +142,7 @@ class RemoteHost:
             self.lost.set()
             for waiting in self._asked.values():
                 if not waiting.done():
-                    waiting.set_exception(DoorLostError())
+                    waiting.set_result(None)
 
 
 def unavailable() -> EngineError:
