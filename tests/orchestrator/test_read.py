@@ -530,3 +530,69 @@ async def test_a_sensitive_value_stands_in_no_view_though_it_is_stored(tmp_path:
 
         assert CANARY.encode() in desk.host.everything_stored()
         assert [text for text in texts if CANARY in text] == []
+
+
+# --- processes that ended badly --------------------------------------------------------------------------------------
+
+
+@pytest.mark.behaviour("P8")
+async def test_a_failed_process_says_why_everywhere(tmp_path: Path) -> None:
+    closed = failing("closed", "the books are closed", class_=FailureClass.PERMANENT)
+    async with open_desk(tmp_path, fleet=Fleet(doing={"ledger": closed})) as desk:
+        question = (await desk.settled()).escalations[0].escalation_id
+        process_id = question.partition(".")[0]
+        await desk.orchestrator.resolve(ResolveRequest(escalation_id=question, decision="abort"), proof=ASSERTED)
+
+        view = await desk.orchestrator.state(process_id)
+        report = await desk.orchestrator.report(process_id)
+        last = (await desk.orchestrator.trace(process_id, limit=100)).entries[-1]
+
+    assert (view.status, view.poll_after_ms) == ("failed", 0)
+    assert view.error is not None
+    assert (view.error.code, view.error.blame) == ("aborted", "policy")
+    assert view.next_actions[0].command == f"orchestrator why {process_id}"
+    assert "Failed" in report
+    assert "`aborted`, blame policy" in report
+    assert last.event == "EscalationResolved"
+    assert f"Error {view.error.code}" in view_text(view)
+
+
+@pytest.mark.behaviour("P8")
+async def test_a_cancelled_process_says_who_and_why(desk: Desk) -> None:
+    view = await desk.settled("review", label="march")
+    cancelled = await desk.orchestrator.cancel(view.process_id, "the vendor *withdrew*")
+
+    report = await desk.orchestrator.report(view.process_id)
+    trace = await desk.orchestrator.trace(view.process_id, kind="process")
+
+    assert (cancelled.status, cancelled.error) == ("cancelled", None)
+    assert r"Cancelled: the vendor \*withdrew\*" in report
+    assert "withdrawn" in report
+    assert "- Label: march" in report
+    assert trace.entries[-1].summary == "Cancel requested by local: the vendor *withdrew*"
+    assert (await desk.orchestrator.why(view.process_id)).message == "Nothing failed; the process is cancelled."
+
+
+async def test_effects_that_stay_are_named(tmp_path: Path) -> None:
+    unsure = failing("timeout", "no answer")
+    async with open_desk(tmp_path, fleet=Fleet(doing={"ledger": unsure})) as desk:
+        view = await desk.settled()
+        await desk.orchestrator.resolve(
+            ResolveRequest(escalation_id=view.escalations[0].escalation_id, decision="abort"), proof=ASSERTED
+        )
+        ended = await desk.orchestrator.state(view.process_id)
+
+        assert ended.left == ["post"]
+        assert "Effects that stay: post." in view_text(ended)
+        assert "Effects that stay: `post`" in await desk.orchestrator.report(view.process_id)
+
+
+async def test_a_retry_or_a_fallback_stands_in_the_report(tmp_path: Path) -> None:
+    unreachable = failing("unreachable", "nobody there")
+    async with open_desk(tmp_path, fleet=Fleet(doing={"reader": unreachable})) as desk:
+        view = await desk.settled("reading")
+
+        report = await desk.orchestrator.report(view.process_id)
+
+    assert (view.status, view.steps[0].agent, view.steps[0].attempts) == ("completed", "backup", 2)
+    assert "Then: called backup." in report

@@ -33,6 +33,7 @@ Part = Literal["input", "output"]
 
 ROWS_PER_READ: Final = 200
 PLANS_KEPT: Final = 64
+OPENED_KEPT: Final = 4096
 TASK_CHARACTERS_MAX: Final = 2000
 UNDO: Final = "!undo"
 
@@ -43,6 +44,7 @@ class BodyReader:
     def __init__(self, host: Host, compiler: Compiler) -> None:
         self._host, self._compiler = host, compiler
         self._sensitivity: OrderedDict[str, Sensitivity] = OrderedDict()
+        self._opened: OrderedDict[str, int] = OrderedDict()  # seq of the opening event, by escalation
 
     # --- pinned definitions ------------------------------------------------------------------------------------
 
@@ -153,15 +155,21 @@ class BodyReader:
 
     async def _seqs(self, state: Process, escalation: Escalation) -> tuple[int | None, tuple[int, ...]]:
         """The seq of the opening event, and those of the events in the turn that the resolution began."""
-        opened = None
-        async for each in self.events(state.spec.process_id):
-            if isinstance(each.event, e.EscalationOpened) and each.event.escalation == escalation.id:
-                opened = each.seq
-                break
+        opened = self._opened.get(escalation.id) or await self._find_opened(state, escalation)
         if escalation.resolved_seq is None:
             return opened, ()
         page = await self._host.journal(state.spec.process_id, after=escalation.resolved_seq - 1, limit=1)
         return opened, tuple(each.seq for each in numbered(page.items) if each.seq > escalation.resolved_seq)
+
+    async def _find_opened(self, state: Process, escalation: Escalation) -> int | None:
+        """Look through the journal for the opening event, once: it never changes."""
+        async for each in self.events(state.spec.process_id):
+            if isinstance(each.event, e.EscalationOpened) and each.event.escalation == escalation.id:
+                self._opened[escalation.id] = each.seq
+                if len(self._opened) > OPENED_KEPT:
+                    self._opened.popitem(last=False)
+                return each.seq
+        return None
 
     async def events(self, process_id: str, *, after: int = 0) -> AsyncIterator[Numbered]:
         """The events of a process over `after`, oldest first."""
