@@ -1,13 +1,17 @@
 """Builds the object graph, once, by hand: home and settings in, an orchestrator out.
 
 The only place that knows which class stands behind which port. It decides nothing and holds no state of its own.
+
+`performing` is imported where agents are reached, not above: it brings the MCP SDK and an HTTP client, about a second
+of start-up that a command which only reads or writes the journal must not pay.
 """
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.compiled import Compiler
 from process_orchestrator.core.admit import admit
@@ -15,13 +19,12 @@ from process_orchestrator.core.outstanding import outstanding
 from process_orchestrator.core.process import apply
 from process_orchestrator.home import LiveHome
 from process_orchestrator.hosting.clock import SystemClock
+from process_orchestrator.hosting.engine_address import connect, find_address
 from process_orchestrator.hosting.folding import Core
 from process_orchestrator.hosting.open_host import open_host
 from process_orchestrator.hosting.proofs import Derived, derive
 from process_orchestrator.hosting.reviewers import Reviewers
 from process_orchestrator.orchestrator import Orchestrator, Surroundings
-from process_orchestrator.performing.agent_pool import AgentPool
-from process_orchestrator.performing.performer import LocalPerformer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -39,7 +42,13 @@ if TYPE_CHECKING:
         Proof,
     )
     from process_orchestrator.home import Home
+    from process_orchestrator.performing.agent_pool import AgentPool
     from process_orchestrator.settings import Settings
+
+    BuildPerformer = Callable[[Artifacts], AbstractAsyncContextManager[Performer]]
+
+HTTP_CALL: Final = re.compile(r"(?P<method>GET|HEAD|POST|PUT|PATCH|DELETE):(?P<path>/.*)", re.IGNORECASE)
+"""How `call_agent` is told a request of an HTTP agent: METHOD:/path."""
 
 CORE: Final = Core(apply=apply, admit=admit, outstanding=outstanding)
 
@@ -67,7 +76,7 @@ async def open_orchestrator(
     Raises EngineError where an engine holds the home and does not answer, StorageError for an untrusted database.
     """
     live = LiveHome(home)
-    state = home.make_state()
+    state = home.state if mode is Mode.READ else home.make_state()
     compiler = Compiler()
     reviewers = Reviewers(state)
     async with open_engine(
@@ -78,7 +87,7 @@ async def open_orchestrator(
             live.registry,
             compiler,
             surroundings=Surroundings(
-                server_floor=settings.assurance.floor, reviewers_exist=lambda: bool(reviewers.list())
+                server_floor=settings.assurance.floor, reviewers_exist=lambda: bool(reviewers.active())
             ),
         )
 
@@ -96,17 +105,14 @@ def open_engine(
     clock = SystemClock()
     reviewers = Reviewers(state)
 
-    @asynccontextmanager
-    async def build_performer(artifacts: Artifacts) -> AsyncGenerator[Performer]:
-        async with _agents(registry, state=state, home=home, clock=clock, in_process=in_process) as pool:
-            yield LocalPerformer(artifacts, Compiler(), pool, clock)
-
     def verify_proof(proof: Proof) -> Derived:
         return derive(proof, reviewers)
 
     return open_host(
         state,
-        build_performer=build_performer,
+        build_performer=_performing(registry, state=state, home=home, clock=clock, in_process=in_process)
+        if mode is Mode.DRIVE
+        else _drives_nothing,
         clock=clock,
         verify_proof=verify_proof,
         mode=mode.value,
@@ -115,12 +121,66 @@ def open_engine(
     )
 
 
+async def engine_answers(home: Home) -> bool:
+    """Whether an engine that drives processes runs on this home now. Creates nothing."""
+    address = find_address(home.state)
+    if address is None:
+        return False
+    try:
+        stream = await connect(address)
+    except OSError:  # the address of an engine that died
+        return False
+    await stream.aclose()
+    return True
+
+
 @asynccontextmanager
 async def open_agents(home: Home) -> AsyncGenerator[AgentPool]:
     """Reach the agents of a home directly, outside any process."""
     live = LiveHome(home)
-    async with _agents(live.registry, state=home.state, home=home.path, clock=SystemClock(), in_process=None) as pool:
+    state = home.make_state()
+    async with _agents(live.registry, state=state, home=home.path, clock=SystemClock(), in_process=None) as pool:
         yield pool
+
+
+async def call_agent(home: Home, agent: str, tool: str, arguments: dict[str, Any], *, timeout_s: float) -> Any:
+    """Call a tool of an MCP agent, or METHOD:/path of an HTTP agent, outside any process and contract.
+
+    Raises AgentCallError for a failed call.
+    """
+    from process_orchestrator.performing.links import AgentCall  # noqa: PLC0415 - see the module's docstring
+
+    timeout_ms = round(timeout_s * 1000)
+    request = HTTP_CALL.fullmatch(tool)
+    async with open_agents(home) as pool:
+        if request is None:
+            return await pool.call_tool_raw(agent, tool, arguments, timeout_ms=timeout_ms)
+        bind = {"method": request["method"].upper(), "path": request["path"]}
+        by_hand = AgentCall(process="none", call="by_hand", contract="none", key="by_hand", timeout_ms=timeout_ms)
+        return (await pool.call(agent, bind, arguments, by_hand)).value
+
+
+def _performing(
+    registry: Callable[[], Registry],
+    *,
+    state: Path,
+    home: Path,
+    clock: Clock,
+    in_process: Mapping[str, InProcessAgent] | None,
+) -> BuildPerformer:
+    """Make what an engine builds its performer with. Imports now, so that a take-over does not wait for it."""
+    from process_orchestrator.performing.performer import LocalPerformer  # noqa: PLC0415 - see the module's docstring
+
+    @asynccontextmanager
+    async def build_performer(artifacts: Artifacts) -> AsyncGenerator[Performer]:
+        async with _agents(registry, state=state, home=home, clock=clock, in_process=in_process) as pool:
+            yield LocalPerformer(artifacts, Compiler(), pool, clock)
+
+    return build_performer
+
+
+def _drives_nothing(_: Artifacts) -> AbstractAsyncContextManager[Performer]:
+    raise AssertionError("only who drives builds a performer")
 
 
 def _agents(
@@ -131,4 +191,6 @@ def _agents(
     clock: Clock,
     in_process: Mapping[str, InProcessAgent] | None,
 ) -> AgentPool:
+    from process_orchestrator.performing.agent_pool import AgentPool  # noqa: PLC0415 - see the module's docstring
+
     return AgentPool(registry, state_dir=state, home=home, clock=clock, in_process=in_process)

@@ -95,14 +95,17 @@ def seed_home(home: Home) -> tuple[Path, ...]:
 
 
 class LiveHome:
-    """The definitions of a home as its files stand now. A file that does not load leaves the last good one in force."""
+    """The definitions of a home as its files stand now. A file that does not load leaves the last good one in force.
+
+    Nothing is read before the first question: many commands never ask.
+    """
 
     def __init__(self, home: Home, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._home = home
         self._monotonic = monotonic
-        self._fingerprint = self._files()
-        self._checked_at = monotonic()
-        self._registry = load_home(home.path)
+        self._fingerprint: tuple[tuple[str, int, int], ...] = ()
+        self._checked_at = 0.0
+        self._registry: Registry | None = None
 
     @property
     def home(self) -> Home:
@@ -111,6 +114,9 @@ class LiveHome:
     def registry(self) -> Registry:
         """The definitions, read again when a file changed; files are looked at no more than once a second."""
         now = self._monotonic()
+        if self._registry is None:
+            self._checked_at, self._fingerprint = now, self._files()
+            self._registry = load_home(self._home.path)
         if now - self._checked_at >= RECHECK_S:
             self._checked_at = now
             files = self._files()

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "orchestrator.toml"
 PREFIX: Final = "ORCHESTRATOR_"
-NOT_SETTINGS: Final = frozenset({"ORCHESTRATOR_HOME", "ORCHESTRATOR_STATE"})
-"""Variables of the same prefix that say where the home is; read by `home`."""
+NOT_SETTINGS: Final = frozenset({"ORCHESTRATOR_HOME", "ORCHESTRATOR_STATE", "ORCHESTRATOR_DEBUG"})
+"""Variables of the same prefix that are no settings: where the home is (`home`), tracebacks (`doors.cli`)."""
 
 
 class Section(BaseModel):

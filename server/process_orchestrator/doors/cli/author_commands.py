@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from process_orchestrator.assemble import Mode, open_agents
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.assemble import Mode, call_agent
+from process_orchestrator.checking.loader import load_home, load_text
 from process_orchestrator.checking.report import check_report
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.run_commands import list_processes
@@ -21,19 +22,32 @@ from process_orchestrator.doors.cli.session import (
     StateOption,
     open_session,
     print_json,
-    read_json_file,
+    read_json,
     run,
 )
 from process_orchestrator.usecases.definitions import report_view
 from process_orchestrator.views import text
+from process_orchestrator.views.models import CheckReportView
+from process_orchestrator.views.text_definitions import description_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.views.models import Description
 
 contracts_app = typer.Typer(help="Contracts: what each capability takes, gives, costs and does.", no_args_is_help=True)
 processes_app = typer.Typer(help="Processes, newest first; `processes show TYPE` prints a process type.")
 agents_app = typer.Typer(help="Agents: who keeps the contracts.", no_args_is_help=True)
 
 
+# --- check -------------------------------------------------------------------------------------------------------
+
+
 def check_command(
-    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILES]")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILES]", help="Definition files or folders; without, the home.")
+    ] = None,
     home: HomeOption = None,
     state: StateOption = None,
     as_json: JsonOption = False,
@@ -42,16 +56,74 @@ def check_command(
     session = open_session(home, state, as_json=as_json)
 
     async def work() -> Exit:
-        for file in files or ():
-            if not file.exists():
-                raise RefusedError("BAD_ARGUMENT", f"{file} does not exist.", do="name a definition file or a folder.")
-        chosen = [file.absolute() for file in files] if files else None
-        report = check_report(load_home(session.home.path), files=chosen)
-        view = report_view(report)
-        session.show(view, text.view_text(view))
+        if not files:
+            session.need_definitions()
+        view = _checked(session, files or [])
+        session.show(view, lambda report: text.check_text(_seen_from_here(report, session.home.path)))
         return Exit.OK if view.ok else Exit.REFUSED
 
     run(session, work)
+
+
+def _checked(session: Session, files: Iterable[Path]) -> CheckReportView:
+    """The report of the home, or of the files named; those that lie outside it are checked beside its definitions."""
+    registry = load_home(session.home.path)
+    inside: list[str] = []
+    outside: list[Path] = []
+    named = list(files)
+    for file in named:
+        if not file.exists():
+            raise RefusedError("BAD_ARGUMENT", f"{file} does not exist.", do="name a definition file or a folder.")
+        found = _of_home(file, registry)
+        if not found and file.is_dir():
+            raise RefusedError(
+                "BAD_ARGUMENT",
+                f"{file} holds no definitions of the home {session.home.path}.",
+                do=f"run `orchestrator check --home {file}` if it is a home of its own.",
+            )
+        inside += found
+        outside += [] if found else [file]
+    if not named:
+        return report_view(check_report(registry))
+    reports = [report_view(check_report(registry, list(dict.fromkeys(inside))))] if inside else []
+    reports += [
+        report_view(load_text(_text_of(file), name=str(file.absolute()), registry=registry)) for file in outside
+    ]
+    return CheckReportView(
+        ok=all(report.ok for report in reports),
+        files=[each for report in reports for each in report.files],
+        plans=[each for report in reports for each in report.plans],
+    )
+
+
+def _of_home(file: Path, registry: Registry) -> list[str]:
+    """The names under which the registry holds a file, or all files of a folder."""
+    wanted = file.resolve()
+    return [name for name, each in registry.files.items() if Path(each.path).resolve().is_relative_to(wanted)]
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise RefusedError(
+            "BAD_ARGUMENT", f"{file} cannot be read: {error.strerror}.", do="make it readable, then run it again."
+        ) from error
+
+
+def _seen_from_here(view: CheckReportView, home: Path) -> CheckReportView:
+    """The same report with paths as the current folder sees them, so that a terminal or editor can open them."""
+    here = Path.cwd()
+
+    def seen(file: str) -> str:
+        path = home / file
+        return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
+
+    files = [each.model_copy(update={"file": seen(each.file)}) for each in view.files]
+    return view.model_copy(update={"files": files})
+
+
+# --- show --------------------------------------------------------------------------------------------------------
 
 
 def _show_definition(session: Session, definition: dict[str, Any]) -> None:
@@ -61,20 +133,34 @@ def _show_definition(session: Session, definition: dict[str, Any]) -> None:
         session.out.print_json(json.dumps(definition))
 
 
+def _show_index(session: Session, index: Description, part: str) -> None:
+    """The rows of one part of the index: process_types, contracts or agents."""
+    rows = getattr(index, part) or []
+    if session.json:
+        print_json({part: [row.payload() for row in rows]})
+        return
+    kept = {each: None for each in ("process_types", "contracts", "agents") if each != part}
+    lines = description_text(index.model_copy(update={**kept, "next_actions": [], "problems": []})).splitlines()
+    session.out.print(text.clean("\n".join(lines[1:-1])) if rows else f"none in {session.home.path}", markup=False)
+
+
 @contracts_app.command("show")
 def show_contract(
-    name: Annotated[str, typer.Argument(help="A name, or name@version.")],
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A name, or name@version.")] = None,
     home: HomeOption = None,
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a contract with all defaults filled in."""
+    """Print a contract with all defaults filled in; without a name, list the contracts."""
     session = open_session(home, state, as_json=as_json)
 
     async def work() -> None:
         async with session.orchestrator(Mode.READ) as orchestrator:
-            found = (await orchestrator.describe(contract=name)).contract
-            _show_definition(session, found.definition if found else {})
+            described = await orchestrator.describe(contract=name)
+            if described.contract is None:
+                _show_index(session, described, "contracts")
+            else:
+                _show_definition(session, described.contract.definition)
 
     run(session, work)
 
@@ -82,11 +168,16 @@ def show_contract(
 @processes_app.callback(invoke_without_command=True)
 def processes_command(
     context: typer.Context,
-    status: Annotated[str | None, typer.Option("--status")] = None,
-    process_type: Annotated[str | None, typer.Option("--type")] = None,
-    label: Annotated[str | None, typer.Option("--label")] = None,
-    limit: Annotated[int, typer.Option("--limit")] = 20,
-    cursor: Annotated[str | None, typer.Option("--cursor")] = None,
+    status: Annotated[
+        str | None, typer.Option("--status", help="queued, running, waiting_human, completed, failed or cancelled.")
+    ] = None,
+    process_type: Annotated[str | None, typer.Option("--type", help="Only those of this process type.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="Only those with this label.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only those since then: 2026-11-22T09:00:00Z.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many, up to 100.")] = 20,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Where the page before this one ended.")] = None,
     home: HomeOption = None,
     state: StateOption = None,
     as_json: JsonOption = False,
@@ -95,25 +186,32 @@ def processes_command(
     if context.invoked_subcommand is not None:
         return
     session = open_session(home, state, as_json=as_json)
-    list_processes(session, status=status, process_type=process_type, label=label, limit=limit, cursor=cursor)
+    filters = {"status": status, "process_type": process_type, "label": label, "since": since, "cursor": cursor}
+    list_processes(session, filters, limit=limit)
 
 
 @processes_app.command("show")
 def show_process_type(
-    name: Annotated[str, typer.Argument(metavar="TYPE")],
+    name: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="A name, or name@version.")] = None,
     home: HomeOption = None,
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a process type with all defaults filled in."""
+    """Print a process type with all defaults filled in; without a name, list the process types."""
     session = open_session(home, state, as_json=as_json)
 
     async def work() -> None:
         async with session.orchestrator(Mode.READ) as orchestrator:
-            found = (await orchestrator.describe(name)).process_type
-            _show_definition(session, found.definition if found else {})
+            described = await orchestrator.describe(name)
+            if described.process_type is None:
+                _show_index(session, described, "process_types")
+            else:
+                _show_definition(session, described.process_type.definition)
 
     run(session, work)
+
+
+# --- agents ------------------------------------------------------------------------------------------------------
 
 
 @agents_app.command("list")
@@ -123,22 +221,20 @@ def list_agents(home: HomeOption = None, state: StateOption = None, as_json: Jso
 
     async def work() -> None:
         async with session.orchestrator(Mode.READ) as orchestrator:
-            index = await orchestrator.describe()
-            if session.json:
-                print_json({"agents": [row.payload() for row in index.agents or []]})
-                return
-            for row in index.agents or []:
-                session.out.print(f"{row.name:22} {row.kind:10} {', '.join(row.serves)}", markup=False)
+            _show_index(session, await orchestrator.describe(), "agents")
 
     run(session, work)
 
 
 @agents_app.command("call")
-def call_agent(
-    agent: Annotated[str, typer.Argument()],
-    tool: Annotated[str, typer.Argument(help="An MCP tool, or METHOD:/path of an HTTP agent.")],
-    input_file: Annotated[str | None, typer.Option("--input", metavar="JSON|FILE")] = None,
-    timeout: Annotated[float, typer.Option("--timeout", metavar="S")] = 30,
+def call_agent_command(
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="As `agents list` names it.")],
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="An MCP tool, or METHOD:/path of an HTTP agent.")],
+    arguments: Annotated[
+        str | None,
+        typer.Option("--input", metavar="FILE|JSON", help="Arguments: a file, - for stdin, or JSON in place."),
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="S", help="Give up after so many seconds.")] = 30,
     home: HomeOption = None,
     state: StateOption = None,
     as_json: JsonOption = False,
@@ -147,11 +243,12 @@ def call_agent(
     session = open_session(home, state, as_json=as_json)
 
     async def work() -> None:
-        inline = input_file is not None and input_file.lstrip().startswith("{")
-        arguments = json.loads(input_file) if inline and input_file else read_json_file(input_file)
-        session.home.make_state()
-        async with open_agents(session.home) as pool:
-            answer = await pool.call_tool_raw(agent, tool, arguments or {}, timeout_s=timeout)
-            print_json(answer) if session.json else session.out.print_json(json.dumps(answer))
+        given = read_json(arguments)
+        if not isinstance(given, dict | None):
+            raise RefusedError("BAD_ARGUMENT", "the arguments are no JSON object.", do="give one, such as {}.")
+        async with session.orchestrator(Mode.READ) as orchestrator:
+            detail = (await orchestrator.describe(agent=agent)).agent  # UNKNOWN_AGENT with the nearest
+        name = detail.name if detail else agent
+        _show_definition(session, await call_agent(session.home, name, tool, given or {}, timeout_s=timeout))
 
     run(session, work)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
 from process_orchestrator.assemble import Mode
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.ports import Proof, ProofKind
+from process_orchestrator.doors.cli.asking import ask_choice, ask_passphrase, proof_of, question_panel
+from process_orchestrator.doors.cli.live import ENDED
 from process_orchestrator.doors.cli.session import (
     Exit,
     HomeOption,
@@ -18,54 +19,59 @@ from process_orchestrator.doors.cli.session import (
     StateOption,
     open_session,
     print_json,
-    read_json_file,
+    read_json,
     run,
 )
 from process_orchestrator.hosting.reviewers import Reviewers
 from process_orchestrator.views import text
-from process_orchestrator.views.models import ResolveRequest
+from process_orchestrator.views.models import EscalationView, ResolveRequest
 
 reviewers_app = typer.Typer(help="People whose passphrase proves a decision (assurance A2).", no_args_is_help=True)
 
+ReviewerArgument = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits, `_`, `.` and `-`.")]
+
 
 def escalations_command(
-    escalation_id: Annotated[str | None, typer.Argument(metavar="[ESCALATION_ID]")] = None,
+    escalation_id: Annotated[
+        str | None, typer.Argument(metavar="[ESCALATION_ID]", help="Show this question with its whole package.")
+    ] = None,
     status: Annotated[str, typer.Option("--status", help="open, resolved or all.")] = "open",
-    process: Annotated[str | None, typer.Option("--process", metavar="PROCESS_ID")] = None,
-    limit: Annotated[int, typer.Option("--limit")] = 20,
-    cursor: Annotated[str | None, typer.Option("--cursor")] = None,
+    process: Annotated[
+        str | None, typer.Option("--process", metavar="PROCESS_ID", help="Only those of this process.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many, up to 100.")] = 20,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Where the page before this one ended.")] = None,
     home: HomeOption = None,
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the questions that wait for a person; with an id, one question with its whole package."""
     session = open_session(home, state, as_json=as_json)
-    if status not in {"open", "resolved", "all"}:
-        raise typer.BadParameter("--status is open, resolved or all.")
 
     async def work() -> None:
         async with session.orchestrator(Mode.READ) as orchestrator:
             if escalation_id is not None:
                 view = await orchestrator.escalation(escalation_id, caller=session.caller)
-                session.show(view, text.escalation_text(view))
+                session.show(view, text.escalation_text)
                 return
             page = await orchestrator.escalations(
-                status=cast("Literal['open', 'resolved', 'all']", status),
+                status=cast("Literal['open', 'resolved', 'all']", status.lower()),
                 process_id=process,
                 limit=limit,
                 cursor=cursor,
                 caller=session.caller,
             )
-            session.show(page, text.escalations_text(page))
+            session.show(page, text.escalations_text)
 
     run(session, work)
 
 
 def resolve_command(
-    escalation_id: Annotated[str, typer.Argument(metavar="ESCALATION_ID")],
+    escalation_id: Annotated[str, typer.Argument(metavar="ESCALATION_ID", help="As `escalations` lists it.")],
     decision: Annotated[str | None, typer.Option("--decision", help="One of the question's options.")] = None,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="FILE", help="JSON for the decision; - is stdin.")
+        str | None,
+        typer.Option("--data", metavar="FILE|JSON", help="JSON for the decision: a file, - for stdin, or in place."),
     ] = None,
     note: Annotated[str | None, typer.Option("--note", help="Why, in your own words.")] = None,
     version: Annotated[int | None, typer.Option("--version", help="Refuse if the question has changed since.")] = None,
@@ -80,51 +86,65 @@ def resolve_command(
     session = open_session(home, state, as_json=as_json)
 
     async def work() -> Exit:
-        async with session.orchestrator(Mode.WRITE) as orchestrator:
-            chosen = decision
-            if chosen is None:
-                package = await orchestrator.escalation(escalation_id, caller=session.caller)
-                if not session.interactive:
-                    options = ", ".join(option.decision for option in package.options)
-                    raise RefusedError(
-                        "BAD_ARGUMENT", "no decision was given.", do=f"add --decision, one of: {options}."
-                    )
-                session.out.print(text.escalation_text(package), markup=False)
-                chosen = str(typer.prompt("Decision"))
-            request = ResolveRequest(
-                escalation_id=escalation_id, decision=chosen, data=read_json_file(data), note=note, version=version
-            )
-            result = await orchestrator.resolve(request, proof=_proof(session, reviewer), caller=session.caller)
-            session.show(result, text.resolution_text(result))
-            return {"resolved": Exit.OK, "refused": Exit.REFUSED}.get(result.status, Exit.WAITING)
+        request = ResolveRequest(
+            escalation_id=escalation_id, decision=decision, data=read_json(data), note=note, version=version
+        )
+        # Looked at and asked before anything is opened for writing: a person who thinks must not hold the home.
+        async with session.orchestrator(Mode.READ) as orchestrator:
+            package = await orchestrator.escalation(escalation_id, caller=session.caller)
+        answered = await _answered(session, package, request, reviewer)
+        if answered is None:
+            session.note("left open; nothing was recorded.")
+            return Exit.WAITING
+        request, proof = answered
+        async with session.orchestrator(session.writing) as orchestrator:
+            result = await orchestrator.resolve(request, proof=proof, caller=session.caller)
+        session.show(result, text.resolution_text)
+        if result.status == "resolved" and result.process_status not in ENDED:
+            await session.note_without_engine("recorded", result.process_id)
+        return {"resolved": Exit.OK, "refused": Exit.REFUSED}.get(result.status, Exit.WAITING)
 
     run(session, work)
 
 
-def _proof(session: Session, reviewer: str | None) -> Proof:
-    """Say how this decision reached us; the engine derives from it how strong the proof is."""
+async def _answered(
+    session: Session, package: EscalationView, request: ResolveRequest, reviewer: str | None
+) -> tuple[ResolveRequest, Proof] | None:
+    """The decision and how it reached us; None where the person leaves the question open."""
+    if request.decision is None and package.status == "open":
+        if not session.interactive:
+            options = ", ".join(option.decision for option in package.options)
+            raise RefusedError("BAD_ARGUMENT", "no decision was given.", do=f"add --decision, one of: {options}.")
+        session.out.print(question_panel(package))
+        choice = await ask_choice(session, package)
+        if choice is None:
+            return None
+        given = choice.data if request.data is None else request.data
+        chosen: dict[str, Any] = {"decision": choice.option.decision, "data": given}
+        # What was shown is what was decided on.
+        request = request.model_copy(update=chosen | {"version": request.version or package.version})
+        if reviewer is None:
+            proof = await proof_of(session, choice.option)
+            return None if proof is None else (request, proof)
     if reviewer is not None:
-        return Proof(kind=ProofKind.PASSPHRASE, reviewer=reviewer, secret=_passphrase(f"Passphrase of {reviewer}: "))
-    return Proof(kind=ProofKind.TERMINAL if session.interactive else ProofKind.ARGUMENT)
-
-
-def _passphrase(question: str) -> str:
-    """Ask for a passphrase on the terminal itself; from a pipe it would prove nobody's presence."""
-    if not sys.stdin.isatty():
-        raise RefusedError(
-            "BAD_ARGUMENT", "a passphrase is typed on a terminal, and stdin is none.", do="run it in a terminal."
-        )
-    return str(typer.prompt(question.rstrip(": "), hide_input=True, err=True))
+        secret = await ask_passphrase(session, f"Passphrase of {reviewer}:")
+        return request, Proof(kind=ProofKind.PASSPHRASE, reviewer=reviewer, secret=secret)
+    # One that is settled already is asked for all the same: the refusal names who decided.
+    settled = {} if request.decision else {"decision": "abort"}
+    kind = ProofKind.TERMINAL if session.terminal else ProofKind.ARGUMENT
+    return request.model_copy(update=settled), Proof(kind=kind)
 
 
 @reviewers_app.command("add")
-def add_reviewer(name: str, home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+def add_reviewer(
+    name: ReviewerArgument, home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False
+) -> None:
     """Add a reviewer; asks for a passphrase twice."""
     session = open_session(home, state, as_json=as_json)
 
     async def work() -> None:
-        passphrase = _passphrase(f"Passphrase of {name}")
-        if passphrase != _passphrase("Once more"):
+        passphrase = await ask_passphrase(session, f"Passphrase of {name}:")
+        if passphrase != await ask_passphrase(session, "Once more:"):
             raise RefusedError("BAD_ARGUMENT", "the two passphrases differ.", do="run it again.")
         Reviewers(session.home.make_state()).add(name, passphrase)
         _say(session, {"reviewer": name, "status": "added"}, f"{name} can now decide with --as {name} (A2-local).")
@@ -138,15 +158,17 @@ def list_reviewers(home: HomeOption = None, state: StateOption = None, as_json: 
     session = open_session(home, state, as_json=as_json)
 
     async def work() -> None:
-        names = [reviewer.name for reviewer in Reviewers(session.home.state).list()]
-        nobody = "no reviewer exists. Do: run `orchestrator reviewers add NAME` in a terminal."
+        names = [reviewer.name for reviewer in Reviewers(session.home.state).active()]
+        nobody = "No reviewer exists. Do: run `orchestrator reviewers add NAME` in a terminal."
         _say(session, {"reviewers": names}, "\n".join(names) or nobody)
 
     run(session, work)
 
 
 @reviewers_app.command("revoke")
-def revoke_reviewer(name: str, home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+def revoke_reviewer(
+    name: ReviewerArgument, home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False
+) -> None:
     """Take a reviewer's right away; decisions already recorded stay."""
     session = open_session(home, state, as_json=as_json)
 

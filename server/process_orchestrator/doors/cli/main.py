@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
 import typer
+from typer.exceptions import TyperException
 
 from process_orchestrator import __version__
 from process_orchestrator.doors.cli import author_commands, decide_commands, operate_commands, run_commands
+from process_orchestrator.doors.cli.session import INTERRUPTED, report_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RUN, DECIDE, AUTHOR, OPERATE = "Run", "Decide", "Author", "Operate"
 
@@ -15,12 +23,11 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="orchestrator",
         help="Runs multi-step, multi-agent processes by contracts, not blind calls.",
-        no_args_is_help=True,
         add_completion=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    app.callback(invoke_without_command=True)(_version)
+    app.callback(invoke_without_command=True)(_top)
     for name, command in (
         ("demo", operate_commands.demo_command),
         ("init", operate_commands.init_command),
@@ -45,14 +52,26 @@ def build_app() -> typer.Typer:
     return app
 
 
-def _version(
+def _top(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version."),
 ) -> None:
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
-def main() -> None:
-    """Run the command line; the entry point of both scripts."""
-    build_app()()
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line; the entry point of both scripts. Leaves with the command's exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = typer.main.get_command(build_app())(args=given, prog_name="orchestrator", standalone_mode=False)
+    except TyperException as error:
+        path = getattr(getattr(error, "ctx", None), "command_path", "orchestrator")
+        code = report_usage(error.format_message(), do=f"run `{path} --help`.", as_json="--json" in given)
+    except typer.Abort:
+        sys.stderr.write("\n")
+        code = INTERRUPTED
+    sys.exit(code or 0)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
+import anyio
 import typer
-from rich.prompt import Prompt
 
 from process_orchestrator.assemble import Mode
 from process_orchestrator.core.errors import RefusedError
-from process_orchestrator.core.ports import Proof, ProofKind
-from process_orchestrator.doors.cli.live import Watcher
+from process_orchestrator.doors.cli.asking import ask_and_resolve
+from process_orchestrator.doors.cli.live import ENDED, Watcher
 from process_orchestrator.doors.cli.session import (
     EXIT_OF_STATUS,
     Exit,
@@ -21,28 +20,42 @@ from process_orchestrator.doors.cli.session import (
     StateOption,
     open_session,
     print_json,
-    read_json_file,
+    read_json,
     run,
 )
+from process_orchestrator.usecases.identifiers import PROCESS_ID
 from process_orchestrator.views import text
-from process_orchestrator.views.models import ProcessView, ResolveRequest, SubmitRequest
+from process_orchestrator.views.models import ProcessView, SubmitRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from process_orchestrator.orchestrator import Orchestrator
+    from process_orchestrator.views.models import TraceEntry
+
+WRONG: Final = frozenset({"CallFailed", "CallLost", "StageFailed", "CancelRequested"})
+"""Events that `trace --failed` shows."""
 
 Approval = Literal["policy", "plan", "every_step"]
-InputOption = Annotated[str | None, typer.Option("--input", metavar="FILE", help="JSON object; - reads stdin.")]
+InputOption = Annotated[
+    str | None, typer.Option("--input", metavar="FILE|JSON", help="JSON object: a file, - for stdin, or in place.")
+]
 LabelOption = Annotated[str | None, typer.Option("--label", help="Your own word for this work, to find it again.")]
 KeyOption = Annotated[
     str | None, typer.Option("--key", help="Stable name of this piece of work: the same key meets the same process.")
 ]
 BudgetOption = Annotated[str | None, typer.Option("--budget", metavar="USD", help="Most that it may cost.")]
 ApprovalOption = Annotated[str, typer.Option("--approval", help="policy, plan or every_step.")]
-ProcessArgument = Annotated[str, typer.Argument(metavar="PROCESS_ID")]
+ProcessArgument = Annotated[str, typer.Argument(metavar="PROCESS_ID", help="As `processes` lists it.")]
 
 
 def run_command(
-    what: Annotated[str, typer.Argument(metavar="TYPE|TASK", help="A process type, or a task in plain words.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="TYPE|TASK|PROCESS_ID", help="A process type, a task in plain words, or a stored process to go on."
+        ),
+    ],
     input_file: InputOption = None,
     task: Annotated[bool, typer.Option("--task", help="Read the argument as a task even if it names a type.")] = False,
     follow_on: Annotated[
@@ -60,67 +73,69 @@ def run_command(
     session = open_session(home, state, as_json=as_json)
 
     async def work() -> Exit:
-        body = read_json_file(input_file)
+        session.need_definitions()
+        body, mode = read_json(input_file), _approval(approval)
         async with session.orchestrator(Mode.DRIVE) as orchestrator:
-            names = {row.name for row in (await orchestrator.describe()).process_types or []}
-            known = not task and (what in names or not any(character.isspace() for character in what))
-            view = await orchestrator.submit(
-                SubmitRequest(
-                    task=None if known else what,
-                    process_type=what if known else None,
-                    input=body,
-                    budget_usd=budget,
-                    approval=_approval(approval),
-                    idempotency_key=key,
-                    label=label,
-                ),
-                caller=session.caller,
+            if not task and PROCESS_ID.fullmatch(what.strip().lower()):
+                view = await orchestrator.state(what, caller=session.caller)
+                return await _watch(session, orchestrator, view, follow_on=follow_on)
+            named = not task and await _names_a_type(orchestrator, what)
+            request = SubmitRequest(
+                task=None if named else what,
+                process_type=what if named else None,
+                input=body,
+                budget_usd=budget,
+                approval=mode,
+                idempotency_key=key,
+                label=label,
             )
+            view = await orchestrator.submit(request, caller=session.caller)
             return await _watch(session, orchestrator, view, follow_on=follow_on)
 
     run(session, work)
 
 
+async def _names_a_type(orchestrator: Orchestrator, what: str) -> bool:
+    """An exact type name wins; a single word is meant as one, so that a slip is told instead of read as a task."""
+    names = {row.name for row in (await orchestrator.describe()).process_types or []}
+    return what in names or not any(character.isspace() for character in what.strip())
+
+
 async def _watch(session: Session, orchestrator: Orchestrator, view: ProcessView, *, follow_on: bool) -> Exit:
     """Show a process until it ends; at a question, ask the person at the terminal or leave with WAITING."""
-    asked: set[str] = set()
+    for warning in view.warnings:
+        session.note(f"Warning: {warning}")
+    try:
+        view = await _followed(session, orchestrator, view, follow_on=follow_on)
+    except anyio.get_cancelled_exc_class():
+        session.note(
+            f"\ninterrupted; process {view.process_id} is stored and goes on with the next engine. "
+            f"Do: `orchestrator run {view.process_id}{session.options}`."
+        )
+        raise
+    session.show(view, text.process_text)
+    if view.status == "failed" and not session.json:
+        session.show(await orchestrator.why(view.process_id, caller=session.caller), text.why_text)
+    return EXIT_OF_STATUS.get(view.status, Exit.OK)
+
+
+async def _followed(session: Session, orchestrator: Orchestrator, view: ProcessView, *, follow_on: bool) -> ProcessView:
+    left: set[str] = set()
     watcher = Watcher(session, orchestrator)
     while True:
         view = await watcher.follow(view)
         if view.status != "waiting_human":
-            break
-        question = next((row for row in view.escalations if row.escalation_id not in asked), None)
+            return view
+        asked = [row.escalation_id for row in view.escalations if row.status == "open"]
+        question = next((each for each in asked if each not in left), None)
         if session.interactive and question is not None:
-            asked.add(question.escalation_id)
-            await _ask(session, orchestrator, question.escalation_id)
-        elif not follow_on:
-            break
-        view = await orchestrator.state(view.process_id, wait_s=20, since=view.version, caller=session.caller)
-    if session.json:
-        print_json(view.payload())
-        return EXIT_OF_STATUS.get(view.status, Exit.OK)
-    session.show(view, text.process_text(view))
-    if view.status == "failed":
-        why = await orchestrator.why(view.process_id, caller=session.caller)
-        session.out.print(text.why_text(why), markup=False)
-    return EXIT_OF_STATUS.get(view.status, Exit.OK)
-
-
-async def _ask(session: Session, orchestrator: Orchestrator, escalation_id: str) -> None:
-    """Put one question to the person at the terminal; an empty answer leaves it open."""
-    package = await orchestrator.escalation(escalation_id, caller=session.caller)
-    session.out.print(text.escalation_text(package), markup=False)
-    simple = [option.decision for option in package.options if option.data_schema is None]
-    decision = Prompt.ask("Decision (Enter leaves it open)", choices=[*simple, ""], default="", console=session.out)
-    if not decision:
-        return
-    request = ResolveRequest(escalation_id=escalation_id, decision=decision, version=package.version)
-    try:
-        result = await orchestrator.resolve(request, proof=Proof(kind=ProofKind.TERMINAL), caller=session.caller)
-    except RefusedError as error:
-        sys.stderr.write(f"{error}\n")
-        return
-    session.out.print(text.resolution_text(result), markup=False)
+            if not await ask_and_resolve(session, orchestrator, question):
+                left.add(question)
+            view = await orchestrator.state(view.process_id, caller=session.caller)
+        elif follow_on:
+            view = await orchestrator.state(view.process_id, wait_s=20, since=view.version, caller=session.caller)
+        else:
+            return view
 
 
 def submit_command(
@@ -138,26 +153,22 @@ def submit_command(
     """Start a process and return at once; a running engine carries it on, else the next one does."""
     session = open_session(home, state, as_json=as_json)
 
-    async def work() -> Exit:
+    async def work() -> None:
+        session.need_definitions()
+        request = SubmitRequest(
+            task=task,
+            process_type=process_type,
+            input=read_json(input_file),
+            budget_usd=budget,
+            approval=_approval(approval),
+            idempotency_key=key,
+            label=label,
+        )
         async with session.orchestrator(Mode.WRITE) as orchestrator:
-            view = await orchestrator.submit(
-                SubmitRequest(
-                    task=task,
-                    process_type=process_type,
-                    input=read_json_file(input_file),
-                    budget_usd=budget,
-                    approval=_approval(approval),
-                    idempotency_key=key,
-                    label=label,
-                ),
-                caller=session.caller,
-            )
-            session.show(view, text.process_text(view))
-            if not orchestrator.driven:
-                sys.stderr.write(
-                    "stored; no engine is running on this home. Do: `orchestrator serve` or `orchestrator run`.\n"
-                )
-        return Exit.OK
+            view = await orchestrator.submit(request, caller=session.caller)
+        session.show(view, text.process_text)
+        if view.status not in ENDED:
+            await session.note_without_engine("stored", view.process_id)
 
     run(session, work)
 
@@ -185,7 +196,7 @@ def state_command(
             view = await orchestrator.state(
                 process_id, wait_s=wait, since=since, include=tuple(include or ()), caller=session.caller
             )
-            session.show(view, text.process_text(view))
+            session.show(view, text.process_text)
 
     run(session, work)
 
@@ -206,25 +217,34 @@ def trace_command(
     session = open_session(home, state, as_json=as_json)
 
     async def work() -> None:
-        position, left = after, limit or None
+        position, left, printed = after, limit or None, 0
         async with session.orchestrator(Mode.READ) as orchestrator:
-            while True:
+            while position is not None and left != 0:
                 page = await orchestrator.trace(
                     process_id, step=step, kind=kind, data=data, after=position, limit=100, caller=session.caller
                 )
-                entries = [e for e in page.entries if not failed or (e.verdict is not None and e.verdict != "ok")]
-                entries = entries if left is None else entries[:left]
+                entries = [entry for entry in page.entries if not failed or _went_wrong(entry)][:left]
                 for entry in entries:
-                    if session.json:
-                        print_json(entry.payload())
-                    else:
-                        session.out.print(text.trace_line(entry), markup=False)
+                    _print_entry(session, entry)
+                printed += len(entries)
                 left = None if left is None else left - len(entries)
-                if page.next_after is None or left == 0:
-                    return
                 position = page.next_after
+        if not printed:
+            what = "nothing went wrong in a call" if failed else "no such entry"
+            session.note(f"{what}. Do: `orchestrator why {process_id}{session.options}` says what it waits for.")
 
     run(session, work)
+
+
+def _went_wrong(entry: TraceEntry) -> bool:
+    return entry.event in WRONG or entry.verdict not in {None, "ok"}
+
+
+def _print_entry(session: Session, entry: TraceEntry) -> None:
+    if session.json:
+        print_json(entry.payload())
+    else:
+        session.out.print(text.clean(text.trace_line(entry)), markup=False, soft_wrap=True)
 
 
 def why_command(
@@ -236,7 +256,7 @@ def why_command(
     async def work() -> None:
         async with session.orchestrator(Mode.READ) as orchestrator:
             view = await orchestrator.why(process_id, caller=session.caller)
-            session.show(view, text.why_text(view))
+            session.show(view, text.why_text)
 
     run(session, work)
 
@@ -252,23 +272,27 @@ def cancel_command(
     session = open_session(home, state, as_json=as_json)
 
     async def work() -> None:
-        async with session.orchestrator(Mode.WRITE) as orchestrator:
+        async with session.orchestrator(session.writing) as orchestrator:
             view = await orchestrator.cancel(process_id, reason, caller=session.caller)
-            session.show(view, text.process_text(view))
+            session.show(view, text.process_text)
 
     run(session, work)
 
 
-def list_processes(
-    session: Session, *, status: str | None, process_type: str | None, label: str | None, limit: int, cursor: str | None
-) -> None:
+def list_processes(session: Session, filters: Mapping[str, str | None], *, limit: int) -> None:
     """Print one page of processes, newest first."""
 
     async def work() -> None:
         async with session.orchestrator(Mode.READ) as orchestrator:
             page = await orchestrator.processes(
-                status=status, process_type=process_type, label=label, limit=limit, cursor=cursor, caller=session.caller
+                status=filters["status"],
+                process_type=filters["process_type"],
+                label=filters["label"],
+                since=filters["since"],
+                limit=limit,
+                cursor=filters["cursor"],
+                caller=session.caller,
             )
-            session.show(page, text.processes_text(page))
+            session.show(page, text.processes_text)
 
     run(session, work)

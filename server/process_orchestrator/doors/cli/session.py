@@ -1,14 +1,16 @@
 """What every command shares: options, opening the orchestrator, printing results, exit codes.
 
 Results go to stdout and nothing else does; errors go to stderr, or with `--json` as `{"error": …}` to stdout. Every
-error ends with what to do.
+error ends with what to do. No error leaves as a traceback, unless ORCHESTRATOR_DEBUG asks for it on stderr.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,20 +22,33 @@ import anyio
 import typer
 from rich.console import Console
 
-from process_orchestrator.assemble import Mode, open_orchestrator
-from process_orchestrator.core.errors import EngineError, OrchestratorError, RefusedError, StorageError
+from process_orchestrator.assemble import Mode, engine_answers, open_orchestrator
+from process_orchestrator.checking.validate import parse_body
+from process_orchestrator.core.errors import (
+    AgentCallError,
+    BodyError,
+    EngineError,
+    OrchestratorError,
+    RefusedError,
+    StorageError,
+)
+from process_orchestrator.core.limits import BODY_BYTES_MAX, BODY_DEPTH_MAX
+from process_orchestrator.doors.cli import words
 from process_orchestrator.home import Home, find_home
+from process_orchestrator.hosting.database_file import DATABASE_FILE
 from process_orchestrator.settings import load_settings
-from process_orchestrator.views.models import Caller, View
+from process_orchestrator.views.error_view import error_view
+from process_orchestrator.views.formats import one_line
+from process_orchestrator.views.models import Caller, ErrorBody, ErrorView, View
 from process_orchestrator.views.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from process_orchestrator.core.ports import ChangeListener
     from process_orchestrator.orchestrator import Orchestrator
 
-T = TypeVar("T")
+V = TypeVar("V", bound=View)
 
 
 class Exit(IntEnum):
@@ -46,8 +61,13 @@ class Exit(IntEnum):
     ENGINE = 4  # engine or storage
 
 
+INTERRUPTED: Final = 130
+"""Ctrl-C, as shells count it."""
+
 EXIT_OF_STATUS: Final = {"failed": Exit.FAILED, "cancelled": Exit.FAILED, "waiting_human": Exit.WAITING}
 
+CODES_OF_THE_ENGINE: Final = frozenset({"STORAGE_FULL", "ENGINE_UNAVAILABLE", "ENGINE_VERSION"})
+DEBUG: Final = "ORCHESTRATOR_DEBUG"
 PIPE_WIDTH: Final = 140
 
 HomeOption = Annotated[
@@ -63,54 +83,108 @@ class Session:
 
     home: Home
     json: bool
+    options: str = ""  # those by which this home was named; commands that we suggest repeat them
     caller: Caller = field(default_factory=lambda: Caller(channel="cli"))
 
     @property
+    def terminal(self) -> bool:
+        """Whether this runs on a terminal: both ends must be one, so that a program that pipes is none."""
+        return sys.stdin.isatty() and sys.stdout.isatty()
+
+    @property
     def interactive(self) -> bool:
-        """Whether a person sits at a terminal: both ends must be one."""
-        return not self.json and sys.stdin.isatty() and sys.stdout.isatty()
+        """Whether a person can be asked."""
+        return self.terminal and not self.json
 
     @property
     def out(self) -> Console:
-        """Where results are printed. A file or pipe has no width of its own: wide enough for a table, never wrapped."""
+        """Where prose is printed; with --json nowhere. A file or pipe has no width: wide enough for a table there."""
         terminal = sys.stdout.isatty()
-        return Console(highlight=False, soft_wrap=not terminal, width=None if terminal else PIPE_WIDTH)
+        width = None if terminal else PIPE_WIDTH
+        return Console(highlight=False, soft_wrap=not terminal, width=width, quiet=self.json)
 
     @asynccontextmanager
-    async def orchestrator(self, mode: Mode, *, listener: ChangeListener | None = None) -> AsyncIterator[Orchestrator]:
+    async def orchestrator(self, mode: Mode, *, listener: ChangeListener | None = None) -> AsyncGenerator[Orchestrator]:
         """Open the orchestrator of this home; see `assemble.Mode` for what it may do."""
         settings = load_settings(self.home.path, environment=os.environ)
         async with open_orchestrator(self.home, settings, mode=mode, listener=listener) as orchestrator:
             yield orchestrator
 
-    def show(self, view: View, text: str) -> None:
+    @property
+    def has_database(self) -> bool:
+        return (self.home.state / DATABASE_FILE).exists()
+
+    @property
+    def writing(self) -> Mode:
+        """The mode of a command that acts on what exists already: where nothing does, it creates nothing either."""
+        return Mode.WRITE if self.has_database else Mode.READ
+
+    def show(self, view: V, render: Callable[[V], str]) -> None:
         """Print a result: as JSON where asked for, else as prose."""
         if self.json:
             print_json(view.payload())
         else:
-            sys.stdout.write(clean(text).rstrip() + "\n")
+            sys.stdout.write(clean(words.result_text(view, render, options=self.options)).rstrip() + "\n")
+
+    def note(self, sentence: str) -> None:
+        """Say something beside the result: on stderr, so that stdout holds results alone."""
+        sys.stderr.write(clean(sentence) + "\n")
+
+    def need_definitions(self) -> None:
+        """Refuse to run anything in a home that defines nothing. Raises RefusedError BAD_ARGUMENT."""
+        if not self.home.has_definitions:
+            raise RefusedError(
+                "BAD_ARGUMENT",
+                f"{self.home.path} holds no definitions.",
+                do=f"run `orchestrator init {shlex.quote(str(self.home.path))}` to copy the shipped ones there, "
+                "or name another home with --home.",
+            )
+
+    async def note_without_engine(self, what: str, process_id: str) -> None:
+        """Say that something is stored and nobody carries it on, where that is so."""
+        if not await engine_answers(self.home):
+            self.note(
+                f"{what}; no engine is running on this home. "
+                f"Do: `orchestrator run {process_id}{self.options}` or `orchestrator serve{self.options}`."
+            )
 
 
 def open_session(home: Path | None, state: Path | None, *, as_json: bool) -> Session:
     """Find the home of a command."""
-    return Session(home=find_home(home, state, environment=os.environ, folder=Path.cwd()), json=as_json)
+    found = find_home(home, state, environment=os.environ, folder=Path.cwd())
+    named = [("--home", home and found.path), ("--state", state and found.state)]
+    options = "".join(f" {name} {shlex.quote(str(path))}" for name, path in named if path)
+    return Session(home=found, json=as_json, options=options)
 
 
 def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
-def read_json_file(name: str | None) -> Any:
-    """Read a JSON value from a file or, for `-`, from stdin; None for no name. BAD_ARGUMENT when it is none."""
-    if name is None:
+def read_json(given: str | None) -> Any:
+    """Read a JSON value: from a file, from stdin for `-`, or given in place; None for None.
+
+    Raises RefusedError BAD_ARGUMENT where it is none.
+    """
+    if given is None:
         return None
+    in_place = given.lstrip()[:1] in {"{", "["}
+    where = "the JSON given" if in_place else "stdin" if given == "-" else given
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        return json.loads(text)
-    except (OSError, ValueError) as error:
-        where = "stdin" if name == "-" else name
+        if in_place:
+            data = given.encode()
+        else:
+            data = sys.stdin.buffer.read() if given == "-" else Path(given).expanduser().read_bytes()
+        return parse_body(data, max_bytes=BODY_BYTES_MAX, depth=BODY_DEPTH_MAX)
+    except OSError as error:
         raise RefusedError(
-            "BAD_ARGUMENT", f"{where} holds no JSON value: {error}.", do="give a file with one JSON object, or -."
+            "BAD_ARGUMENT", f"{where} cannot be read: {error.strerror}.", do="give a file with one JSON value, or -."
+        ) from error
+    except BodyError as error:
+        raise RefusedError(
+            "BAD_ARGUMENT",
+            f"{where} holds no usable JSON ({error.code}): {error.message}",
+            do="mend it, then try again.",
         ) from error
 
 
@@ -120,8 +194,12 @@ def run(session: Session, work: Callable[[], Awaitable[Exit | None]]) -> None:
         code = anyio.run(_unwrapped, work)
     except OrchestratorError as error:
         raise typer.Exit(report(session, error)) from error
-    except KeyboardInterrupt as error:
-        raise typer.Exit(130) from error
+    except (KeyboardInterrupt, typer.Abort) as error:
+        raise typer.Exit(INTERRUPTED) from error
+    except (BrokenPipeError, typer.Exit):  # the reader has seen enough: Typer leaves quietly
+        raise
+    except Exception as error:
+        raise typer.Exit(report_unexpected(session, error)) from error
     raise typer.Exit(code or Exit.OK)
 
 
@@ -136,36 +214,54 @@ async def _unwrapped(work: Callable[[], Awaitable[Exit | None]]) -> Exit | None:
         raise error from group
 
 
-def _only(group: BaseException) -> OrchestratorError | KeyboardInterrupt | None:
+def _only(group: BaseException) -> BaseException | None:
     while isinstance(group, BaseExceptionGroup) and len(group.exceptions) == 1:
         group = group.exceptions[0]
-    return group if isinstance(group, OrchestratorError | KeyboardInterrupt) else None
+    return None if isinstance(group, BaseExceptionGroup) else group
 
 
 def report(session: Session, error: OrchestratorError) -> Exit:
     """Print an error in its one form and say with which code to leave."""
-    code = Exit.ENGINE if isinstance(error, EngineError | StorageError) else Exit.REFUSED
-    if isinstance(error, RefusedError) and error.code in {"STORAGE_FULL", "ENGINE_UNAVAILABLE", "ENGINE_VERSION"}:
-        code = Exit.ENGINE
-    if session.json:
-        print_json({"error": error_body(error)})
+    _print_error(session, _view_of(error))
+    if isinstance(error, AgentCallError):
+        return Exit.FAILED
+    of_the_engine = isinstance(error, EngineError | StorageError) or error.code in CODES_OF_THE_ENGINE
+    return Exit.ENGINE if of_the_engine else Exit.REFUSED
+
+
+def _view_of(error: OrchestratorError) -> ErrorView:
+    """The structured form of an error; what to do comes from its own text where that says it."""
+    view = error_view(error)
+    message, _, do = view.error.message.removeprefix(f"{error.code}: ").partition(" Do: ")
+    return ErrorView(error=view.error.model_copy(update={"message": message, "do": do})) if do else view
+
+
+def report_unexpected(session: Session, error: Exception) -> Exit:
+    """Print what must not happen in one line; how it came to be where ORCHESTRATOR_DEBUG is set."""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    body = ErrorBody(
+        code="INTERNAL",
+        message=f"an unexpected error, {one_line(said)}.",
+        do=f"run it again with {DEBUG}=1 and report what stderr says; `orchestrator doctor` looks for what is amiss.",
+    )
+    _print_error(session, ErrorView(error=body))
+    return Exit.ENGINE
+
+
+def report_usage(message: str, *, do: str, as_json: bool) -> Exit:
+    """Print what is wrong with how a command was called."""
+    view = ErrorView(error=ErrorBody(code="BAD_ARGUMENT", message=message, do=do))
+    if as_json:
+        print_json(view.payload())
     else:
-        sys.stderr.write(clean(_sentence(error)) + "\n")
-    return code
+        sys.stderr.write(clean(words.error_text(view)).rstrip() + "\n")
+    return Exit.REFUSED
 
 
-def _sentence(error: OrchestratorError) -> str:
-    text = str(error)
-    return text if text.startswith(error.code) else f"{error.code}: {text}"
-
-
-def error_body(error: OrchestratorError) -> dict[str, Any]:
-    """Give the structured form of an error: {code, message, do, pointer?, …}."""
-    if isinstance(error, RefusedError):
-        body: dict[str, Any] = {"code": error.code, "message": error.message, "do": error.do}
-        if error.pointer is not None:
-            body["pointer"] = error.pointer
-        body.update({key: value for key, value in error.details.items() if value is not None})
-        return body
-    message, _, do = str(error).removeprefix(f"{error.code}: ").partition(" Do: ")
-    return {"code": error.code, "message": message, "do": do or "run `orchestrator doctor`."}
+def _print_error(session: Session, view: ErrorView) -> None:
+    if session.json:
+        print_json(view.payload())
+    else:
+        sys.stderr.write(clean(words.error_text(view)).rstrip() + "\n")
