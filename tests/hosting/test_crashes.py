@@ -24,6 +24,7 @@ def effects(state: Path) -> Counter[str]:
     return Counter(line.split()[0] for line in log.read_text().splitlines()) if log.exists() else Counter()
 
 
+@pytest.mark.behaviour("P1")
 @pytest.mark.anyio
 @pytest.mark.parametrize("seed", range(6))
 async def test_an_engine_killed_amid_its_work_loses_nothing_that_it_acknowledged(state: Path, seed: int) -> None:
@@ -76,6 +77,7 @@ async def interrupted(state: Path, *, effect: Effect, idempotency: Idempotency, 
         return started.spec.process_id
 
 
+@pytest.mark.behaviour("P2-once")
 @pytest.mark.anyio
 async def test_a_call_that_may_be_repeated_is_delivered_again_under_its_key(state: Path) -> None:
     process = await interrupted(state, effect=Effect.WRITE, idempotency=Idempotency.KEYED)
@@ -88,6 +90,7 @@ async def test_a_call_that_may_be_repeated_is_delivered_again_under_its_key(stat
     assert sum(isinstance(event, EngineResumed) for row in rows for event in row.events) == 1
 
 
+@pytest.mark.behaviour("P2-unsafe")
 @pytest.mark.anyio
 async def test_a_write_that_must_not_be_repeated_is_asked_about_instead(state: Path) -> None:
     process = await interrupted(state, effect=Effect.WRITE, idempotency=Idempotency.UNSAFE)

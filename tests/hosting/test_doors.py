@@ -53,6 +53,7 @@ async def test_a_door_offers_all_that_the_engine_offers(state: Path) -> None:
     assert script.calls == [("s0.1", 1)]
 
 
+@pytest.mark.behaviour("P6-takeover")
 @pytest.mark.anyio
 async def test_a_door_becomes_the_engine_when_the_engine_is_killed_and_the_process_goes_on(state: Path) -> None:
     with program(state, "serve") as engine:
@@ -94,6 +95,7 @@ async def test_ten_doors_lose_nothing_when_their_engine_is_killed(state: Path) -
     assert report.ok, report.first_bad
 
 
+@pytest.mark.behaviour("P6-one")
 @pytest.mark.anyio
 @pytest.mark.skipif(os.name != "posix", reason="a program can be stopped by a signal only on POSIX")
 async def test_a_stopped_engine_is_never_joined_by_a_second_one(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

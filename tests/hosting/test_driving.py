@@ -98,6 +98,7 @@ async def test_the_journal_is_read_in_pages(state: Path) -> None:
     assert second.next is None
 
 
+@pytest.mark.behaviour("P4-same")
 @pytest.mark.anyio
 async def test_fifty_starts_with_one_key_are_one_process(state: Path) -> None:
     script = Script()
@@ -118,6 +119,7 @@ async def test_fifty_starts_with_one_key_are_one_process(state: Path) -> None:
     assert len(script.calls) == 1
 
 
+@pytest.mark.behaviour("P4-reused")
 @pytest.mark.anyio
 async def test_a_key_used_again_with_another_body_is_refused_and_names_the_process(state: Path) -> None:
     async with opened(state) as host:
@@ -155,6 +157,7 @@ async def test_fifty_starts_at_once_share_transactions(state: Path) -> None:
     assert len(set(acknowledged)) == 50
 
 
+@pytest.mark.behaviour("P3")
 @pytest.mark.anyio
 async def test_fifty_resolutions_have_one_winner_and_all_others_get_its_record(state: Path) -> None:
     winners: list[Process] = []

@@ -148,6 +148,7 @@ def empty(file: Path) -> None:
     os.truncate(file, 0)
 
 
+@pytest.mark.behaviour("P7")
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("spoil", "why"),

@@ -95,6 +95,7 @@ class Driver:
         self._places = Places(parts.processes_running_max, self._call_up)
         self._timers = Timers(parts.clock)
         self._plans = PlanFolder()
+        self._closed = False
         self.on_change: Callable[[str, Process], None] = _nobody
 
     # -- what embedded asks for --
@@ -140,22 +141,25 @@ class Driver:
         return live
 
     def feed(self, live: Live, fed: Fed) -> None:
-        """Queue something for the process's next turn."""
+        """Queue something for the process's next turn. Raises EngineError once the engine is closing."""
+        if self._closed:
+            raise closing()
         self._idle.pop(live.process, None)
         live.inbox.append(fed)
         if not live.pumping:
             live.pumping = True
             self._tasks.create_task(self._pump(live))
 
-    def close(self, error: Exception) -> None:
-        """Tell all who still wait for a turn that is not yet on its way to the disk."""
+    def close(self) -> None:
+        """Order nothing more. Tell all who still wait for a turn that is not yet on its way to the disk."""
+        self._closed = True
         for live in self._lives.values():
             for draft in live.unwritten:
                 if draft.after is None:
-                    _settle(draft, error)
+                    _settle(draft, closing())
             for fed in live.inbox:
                 if fed.answer is not None and not fed.answer.done():
-                    fed.answer.set_exception(error)
+                    fed.answer.set_exception(closing())
 
     # -- turns --
 
@@ -334,7 +338,7 @@ class Driver:
                 self._timers.drop(live.process, timer)
             else:
                 self._timers.set(live.process, timer, fire_at)
-        if self._performer is None:
+        if self._performer is None or self._closed:
             return
         if draft.outward:
             if self._places.take(live.process):
@@ -410,7 +414,8 @@ class Driver:
     # -- going on, parking, dropping --
 
     def _call_up(self, process: str) -> None:
-        self._tasks.create_task(self._go_on(process))
+        if not self._closed:
+            self._tasks.create_task(self._go_on(process))
 
     async def _go_on(self, process: str) -> None:
         """A queued process has its place now."""
@@ -457,12 +462,16 @@ class Driver:
             if fed.answer is not None and not fed.answer.done():
                 fed.answer.set_exception(error)
         self._places.leave(live.process)
-        if revive and self._performer is not None:
+        if revive and self._performer is not None and not self._closed:
             self._tasks.create_task(self._revive(live.process))
 
     async def _revive(self, process: str) -> None:
         await self._clock.sleep_until(self._clock.now_ms() + REVIVE_MS)
         self._places.queue(process)
+
+
+def closing() -> EngineError:
+    return EngineError("ENGINE_UNAVAILABLE", "ENGINE_UNAVAILABLE: the engine is closing. Do: try again.")
 
 
 def _nothing() -> None:

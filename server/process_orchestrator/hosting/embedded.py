@@ -17,7 +17,6 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from process_orchestrator.core.errors import EngineError
 from process_orchestrator.core.facts.events import EscalationResolved, ProcessStarted
 from process_orchestrator.core.ports import Proof, ProofKind
 from process_orchestrator.hosting.driver import Driver, Parts
@@ -179,7 +178,8 @@ async def embedded_host(
                 yield host
             except Exception as error:  # noqa: BLE001 - carried past the task group, which would wrap it
                 failure = error
-            driver.close(EngineError("ENGINE_UNAVAILABLE", "ENGINE_UNAVAILABLE: the engine is closing."))
+            finally:
+                driver.close()
             raise _ClosingError  # noqa: TRY301
     except* _ClosingError:
         pass  # the way to end a task group with its tasks

@@ -396,15 +396,15 @@ class Journal:
                 self._tell(group)
         writer.close()
 
+    def _finish(self, group: Sequence[TurnWrite | MetaWrite]) -> None:
+        # Each in a callback of its own: a fault of one must not silence the others.
+        for write in group:
+            self._loop.call_soon(write.done, write.error)
+
     def _tell(self, group: list[TurnWrite | MetaWrite]) -> None:
         # The loop is gone only when its program ends in the middle of a commit; nobody waits any more then.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(_finish, group)
-
-
-def _finish(group: Sequence[TurnWrite | MetaWrite]) -> None:
-    for write in group:
-        write.done(write.error)
+            self._loop.call_soon_threadsafe(self._finish, group)
 
 
 @contextlib.asynccontextmanager
