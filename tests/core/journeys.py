@@ -280,10 +280,6 @@ class Journey:
             e.CallSucceeded(at=0, call=call, output=ref(f"{call}-out"), usd_micros=usd_micros, tokens=2, ms=3)
         )
 
-    def calling(self, call: str, *, agent: AgentPin = ALPHA) -> Journey:
-        """Bring a call to its agent."""
-        return self.prepared(call, agent=agent)
-
     def fails(self, call: str, event: e.CallFailed, *, agent: AgentPin = ALPHA) -> Journey:
         """Make a call and let it fail."""
         return self.prepared(call, agent=agent).tell(event)

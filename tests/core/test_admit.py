@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from core.journeys import (
@@ -9,7 +11,6 @@ from core.journeys import (
     BETA,
     CONTRACT,
     GATE,
-    PROCESS,
     TYPE,
     Journey,
     mapped,
@@ -44,6 +45,7 @@ def test_a_question_that_was_never_asked_is_unknown() -> None:
     assert code(escalated(), resolution(Decision.RETRY, 2)) == "UNKNOWN_ESCALATION"
 
 
+@pytest.mark.behaviour("P3")
 def test_whoever_comes_late_gets_the_record_before_anything_is_said_of_his_request() -> None:
     journey = escalated().decide(Decision.USE_OUTPUT)
     late = resolution(Decision.CHOOSE_TYPE, version=99)
@@ -100,6 +102,7 @@ def test_the_answer_to_a_task_needs_its_own_level(assurance: Assurance, expected
     assert code(journey, resolution(Decision.REJECT, assurance=A0)) is None
 
 
+@pytest.mark.behaviour("P9")
 def test_an_approval_needs_the_highest_of_gate_and_step() -> None:
     journey = Journey(plan_of(step("a", decision_level=A0))).prepared("a.1", gate=GATE)
     assert code(journey, resolution(Decision.APPROVE, assurance=A0)) == "NEEDS_HUMAN"
@@ -133,13 +136,11 @@ def test_the_approval_of_a_plan_has_no_items() -> None:
 def test_a_type_is_chosen_with_an_input_that_was_checked_against_it() -> None:
     journey = Journey(None, type=None)
     journey.tell(e.StageFailed(at=0, stage=Stage.INTAKE, code="condition_error", blame=Blame.CALLER))
-    chosen = {"data": ref("input"), "checked": TYPE.sha256, "process_type": TYPE}
+    chosen: dict[str, Any] = {"data": ref("input"), "checked": TYPE.sha256, "process_type": TYPE}
     assert code(journey, resolution(Decision.CHOOSE_TYPE, **chosen)) is None
-    assert (
-        code(journey, resolution(Decision.CHOOSE_TYPE, **(chosen | {"checked": CONTRACT.sha256}))) == "INPUT_MISMATCH"
-    )
-    assert code(journey, resolution(Decision.CHOOSE_TYPE, **(chosen | {"data": None}))) == "INPUT_MISMATCH"
-    assert code(journey, resolution(Decision.CHOOSE_TYPE, **(chosen | {"process_type": None}))) == "INPUT_MISMATCH"
+    assert code(journey, resolution(Decision.CHOOSE_TYPE, **dict(chosen, checked=CONTRACT.sha256))) == "INPUT_MISMATCH"
+    assert code(journey, resolution(Decision.CHOOSE_TYPE, **dict(chosen, data=None))) == "INPUT_MISMATCH"
+    assert code(journey, resolution(Decision.CHOOSE_TYPE, **dict(chosen, process_type=None))) == "INPUT_MISMATCH"
 
 
 def test_a_cancel_always_enters_also_in_an_ended_process() -> None:
@@ -157,4 +158,3 @@ def test_what_is_not_admitted_is_stale_when_applied() -> None:
 def test_an_answer_is_checked_against_nothing_where_nothing_is_pinned() -> None:
     journey = Journey(plan_of(step("a", human=True, contract=None))).prepared("a.1")
     assert code(journey, resolution(Decision.ANSWER, checked=None)) == "INPUT_MISMATCH"
-    assert journey.question().id == f"{PROCESS}.e1"

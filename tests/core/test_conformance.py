@@ -17,7 +17,6 @@ from core.journeys import (
     ref,
     refused,
     resolution,
-    spec_of,
     step,
     writing,
 )
@@ -177,4 +176,3 @@ def test_a_decision_about_nothing_and_an_open_circuit_are_taken_as_they_are() ->
         circuit = failed(f"a.{number}", "circuit_open", retry_after_ms=10)
         journey.fails(f"a.{number}", circuit).timer(f"a.{number}/retry")
     assert journey.broken_rules() == ()
-    assert spec_of(PLAN).plan == PLAN

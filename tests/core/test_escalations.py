@@ -71,7 +71,7 @@ def offers(journey: Journey, number: int = 1) -> str:
 # --- what is offered ---------------------------------------------------------------------------------------------
 
 TWO = (ALPHA, BETA)
-UNSAFE = {"idempotency": Idempotency.UNSAFE}
+UNSAFE: dict[str, Any] = {"idempotency": Idempotency.UNSAFE}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_no_further_call_is_offered_once_all_calls_are_made() -> None:
 def test_a_question_carries_all_that_its_evidence_is_computed_from() -> None:
     plan = plan_of(step("a"), step("b", needs=("a",), decision_level=Assurance.A2, role="clerk"), deadline_ms=5000)
     journey = Journey(plan).done("a.1").fails("b.1", refused("b.1", detail=ref("evidence")))
-    [command] = journey.last
+    [command] = journey.ordered(c.OpenEscalation)
     assert command == c.OpenEscalation(
         process=PROCESS,
         escalation=f"{PROCESS}.e1",

@@ -46,6 +46,7 @@ def test_every_call_that_surely_did_nothing_is_followed_by_a_new_key() -> None:
     assert keys_of(journey) == [f"{PROCESS}/a/g{number}" for number in (1, 2, 3)]
 
 
+@pytest.mark.behaviour("P2-once")
 def test_one_unknown_outcome_freezes_the_key_whatever_follows() -> None:
     """An agent that times out, then says busy, then books late: one key."""
     journey = Journey(plan_of(writing("a")))

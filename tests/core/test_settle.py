@@ -47,35 +47,22 @@ from process_orchestrator.core.limits import Limits
 NOT_DONE, UNKNOWN = Outcome.NOT_DONE, Outcome.UNKNOWN
 
 
-def verdict(
-    facts: StepFacts,
-    *,
-    code: str = "busy",
-    attempts: int = 1,
-    now: int = 1000,
-    retry_after_ms: int | None = None,
-    **given: Any,
-) -> str:
-    """What the table says of a failure of a unit that calls alpha."""
-    unit_fields = {name: given.pop(name) for name in tuple(given) if name in Unit.__struct_fields__}
-    failure = Failure(
-        code=code,
-        **({"class_": FailureClass.TRANSIENT, "blame": Blame.AGENT, "outcome": NOT_DONE} | given),
-    )
-    unit = Unit(
-        id="a",
-        step="a",
-        **(
-            {
-                "phase": Phase.CALLING,
-                "agent": ALPHA,
-                "attempts": attempts,
-                "outcome_unknown": failure.outcome is UNKNOWN,
-            }
-            | unit_fields
-        ),
-    )
-    return settle.decide(unit, facts, failure, settle.Trial(now=now, retry_after_ms=retry_after_ms)).value
+def verdict(facts: StepFacts, **given: Any) -> str:
+    """What the table says of a failure of a unit that calls alpha: fields of trial, failure and unit, by name."""
+    trial: dict[str, Any] = {"now": 1000}
+    failure: dict[str, Any] = {
+        "code": "busy",
+        "class_": FailureClass.TRANSIENT,
+        "blame": Blame.AGENT,
+        "outcome": NOT_DONE,
+    }
+    unit: dict[str, Any] = {"phase": Phase.CALLING, "agent": ALPHA, "attempts": 1}
+    unit["outcome_unknown"] = given.get("outcome") is UNKNOWN
+    for name, value in given.items():
+        owner = trial if name in ("now", "retry_after_ms") else unit if name in Unit.__struct_fields__ else failure
+        owner[name] = value
+    settlement = settle.decide(Unit(id="a", step="a", **unit), facts, Failure(**failure), settle.Trial(**trial))
+    return settlement.value
 
 
 def unsafe(**fields: Any) -> StepFacts:
@@ -85,6 +72,7 @@ def unsafe(**fields: Any) -> StepFacts:
 # --- line 1 ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.behaviour("P2-unsafe")
 @pytest.mark.parametrize(
     ("effect", "idempotency", "asked"),
     [
@@ -265,7 +253,7 @@ def test_no_other_agent_is_asked_to_do_what_may_be_done_already(
     effect: Effect, idempotency: Idempotency, expected: str
 ) -> None:
     facts = step("a", agents=TWO, effect=effect, idempotency=idempotency)
-    lost = {"code": "lost", "class_": FailureClass.LOST, "blame": Blame.TRANSPORT, "outcome": UNKNOWN}
+    lost: dict[str, Any] = {"code": "lost", "class_": FailureClass.LOST, "blame": Blame.TRANSPORT, "outcome": UNKNOWN}
     assert verdict(facts, attempts=3, **lost) == expected
     # an earlier call may have done it, though this one surely did not
     assert verdict(facts, attempts=3, outcome_unknown=True) == expected
@@ -337,7 +325,7 @@ def test_what_needs_a_human_goes_to_one_whatever_the_plan_says() -> None:
 
 def test_a_drifted_agent_stops_for_a_human_whatever_the_plan_says() -> None:
     facts = step("a", on_failure={"else": OnFailure.SKIP})
-    drifted = {"code": "drifted", "class_": FailureClass.PERMANENT, "blame": Blame.CONTRACT}
+    drifted: dict[str, Any] = {"code": "drifted", "class_": FailureClass.PERMANENT, "blame": Blame.CONTRACT}
     assert verdict(facts, **drifted) == "drift"
     journey = Journey(plan_of(step("a"))).tell(refused("a.1", "drifted", blame=Blame.CONTRACT))
     assert journey.question().kind == EscalationKind.DRIFT
@@ -372,7 +360,7 @@ def test_a_failure_without_a_class_is_looked_up_by_its_code() -> None:
 
 def test_items_have_their_own_word() -> None:
     facts = mapped("a", item_failure=OnFailure.SKIP, on_failure={"else": OnFailure.FAIL})
-    gone = {"code": "gone", "class_": FailureClass.PERMANENT}
+    gone: dict[str, Any] = {"code": "gone", "class_": FailureClass.PERMANENT}
     assert verdict(facts, item=3, **gone) == "skip"
     assert verdict(facts, **gone) == "fail"
     assert verdict(replace(facts, item_failure=None), item=3, **gone) == "fail"

@@ -28,7 +28,6 @@ from core.journeys import (
 from process_orchestrator.conformance import violations
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.specs import PlanFacts
 from process_orchestrator.core.facts.state import Process
 from process_orchestrator.core.facts.values import (
     Assurance,
@@ -184,4 +183,3 @@ def test_every_road_through_a_small_plan_keeps_the_invariants(name: str) -> None
                         assert violations(there.events, projection=there.state) == ()
         reached = further
     assert ends >= ENDED
-    assert isinstance(plan, PlanFacts)

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from core.journeys import ALPHA, GATE, PROCESS, Journey, failed, mapped, plan_of, ref, refused, resolution, step
+from core.journeys import ALPHA, GATE, Journey, failed, mapped, plan_of, ref, refused, resolution, step
 from process_orchestrator.core.diagram import page
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Blame, Decision, OnFailure, Phase, Stage
@@ -154,4 +154,3 @@ def test_every_kind_of_event_is_known_by_name() -> None:
             "BriefWritten",
         ]
     )
-    assert PROCESS == "p_test"
