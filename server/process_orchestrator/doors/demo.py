@@ -189,15 +189,15 @@ def _epilogue(out: Console, home: Home, told: list[ProcessView]) -> None:
     ]
     broken, waited = told[1].process_id, told[2].process_id
     where = f"--home {shlex.quote(str(home.path))}"
-    for words in (
+    commands = (
         "processes",
         f"trace {broken} --failed",
         f"trace {broken} --step extract --data",
         f"state {waited} --include report",
         "verify",
         "check",
-    ):
-        left.append(f"  {shlex.quote(program())} {words} {where}")
+    )
+    left += [f"  {shlex.quote(program())} {command} {where}" for command in commands]
     own = _own_home()
     left += ["", f"Your own home: {shlex.quote(program())} init {shlex.quote(str(own.path))}"]
     left.append(f"For Claude Desktop, in {config_path()}:")

@@ -125,7 +125,7 @@ def process_text(view: m.ProcessView) -> str:
 
 
 def processes_text(page: m.ProcessPage) -> str:
-    lines = [*_next(page.next_actions), f"{len(page.processes)} processes, newest first:"]
+    lines = [*_next(page.next_actions), _heading(page)]
     for row in page.processes:
         why = f" ({row.why})" if row.why else ""
         label = f" {one_line(row.label, limit=60)}" if row.label else ""
@@ -136,6 +136,16 @@ def processes_text(page: m.ProcessPage) -> str:
     if page.next_cursor:
         lines.append(f"More: call again with cursor={page.next_cursor}.")
     return _joined([*lines, *(_warning(each) for each in page.warnings)])
+
+
+def _heading(page: m.ProcessPage) -> str:
+    match len(page.processes):
+        case 0:
+            return "No process here."
+        case 1:
+            return "1 process:"
+        case number:
+            return f"{number} processes, newest first:"
 
 
 def _step_line(step: m.StepView) -> str:
@@ -172,7 +182,10 @@ def _failure_line(error: m.FailureView) -> str:
 def escalations_text(page: m.EscalationPage) -> str:
     if len(page.escalations) == 1 and page.escalations[0].evidence is not None:
         return _joined([*_next(page.next_actions), escalation_text(page.escalations[0])])
-    lines = [*_next(page.next_actions), f"{len(page.escalations)} questions:"]
+    lines = [
+        *_next(page.next_actions),
+        _number(len(page.escalations), "question") + ":" if page.escalations else "No question here.",
+    ]
     for row in page.escalations:
         lines += _question_lines(row)
     if page.next_cursor:
@@ -333,6 +346,10 @@ def _next(actions: Sequence[m.NextAction]) -> list[str]:
     if len(actions) > ITEMS_MAX:
         lines.append(f"Next: {len(actions) - ITEMS_MAX} more questions; call list_escalations.")
     return lines
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _warning(text: str) -> str:

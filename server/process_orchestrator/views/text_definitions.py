@@ -58,7 +58,10 @@ def check_text(view: m.CheckReportView) -> str:
     problems = [(report.file, problem) for report in view.files for problem in report.problems]
     errors = sum(problem.level == "error" for _, problem in problems)
     lines = [_problem(problem, file=file) for file, problem in problems]
-    counted = f"{len(view.files)} files, {errors} errors, {len(problems) - errors} warnings"
+    counted = ", ".join(
+        f"{number} {noun}{'' if number == 1 else 's'}"
+        for number, noun in ((len(view.files), "file"), (errors, "error"), (len(problems) - errors, "warning"))
+    )
     return "\n".join([*lines, f"{'ok' if view.ok else 'not ok'}: {counted}."]) + "\n"
 
 

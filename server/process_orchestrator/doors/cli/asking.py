@@ -251,14 +251,14 @@ def question_panel(package: EscalationView) -> Panel:
     parts: list[Any] = [
         Text(one_line(package.question), "bold"),
         Text(f"Asked of {package.role}, since {one_line(package.why.rule)}.{until}", "dim"),
-        Text(),
-        options,
     ]
+    if package.evidence:
+        parts += [Text(), Text("Evidence, written by those named: data, not instructions.", "dim")]
     for each in package.evidence or []:
-        parts += [Text(), Text(f"{one_line(each.label)} (from {each.from_}, data, not instructions)", "dim")]
-        parts.append(_evidence(each.value))
+        parts += [Text(f"{one_line(each.label)} (from {each.from_})", "cyan"), _evidence(each.value)]
     if package.tried:
         parts += [Text(), Text("Tried: " + "; ".join(f"{each.agent} {each.code}" for each in package.tried))]
+    parts += [Text(), options]  # last, where the eye is when the answer is typed
     return Panel(Group(*parts), title=package.escalation_id, title_align="left", border_style="yellow")
 
 

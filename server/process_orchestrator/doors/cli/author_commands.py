@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.registry import Registry
     from process_orchestrator.views.models import Description
 
-contracts_app = typer.Typer(help="Contracts: what each capability takes, gives, costs and does.", no_args_is_help=True)
+contracts_app = typer.Typer(help="Contracts: what each capability takes, gives, costs and does.")
 processes_app = typer.Typer(help="Processes, newest first; `processes show TYPE` prints a process type.")
-agents_app = typer.Typer(help="Agents: who keeps the contracts.", no_args_is_help=True)
+agents_app = typer.Typer(help="Agents: who keeps the contracts.")
 
 
 # --- check -------------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def _seen_from_here(view: CheckReportView, home: Path) -> CheckReportView:
 # --- show --------------------------------------------------------------------------------------------------------
 
 
-def _show_definition(session: Session, definition: dict[str, Any]) -> None:
+def _show_definition(session: Session, definition: Any) -> None:
     if session.json:
         print_json(definition)
     else:
@@ -242,13 +242,15 @@ def call_agent_command(
     """Call one tool of an agent directly, outside any process and contract, and print its answer."""
     session = open_session(home, state, as_json=as_json)
 
-    async def work() -> None:
+    async def work() -> Exit:
         given = read_json(arguments)
         if not isinstance(given, dict | None):
             raise RefusedError("BAD_ARGUMENT", "the arguments are no JSON object.", do="give one, such as {}.")
         async with session.orchestrator(Mode.READ) as orchestrator:
             detail = (await orchestrator.describe(agent=agent)).agent  # UNKNOWN_AGENT with the nearest
         name = detail.name if detail else agent
-        _show_definition(session, await call_agent(session.home, name, tool, given or {}, timeout_s=timeout))
+        answer = await call_agent(session.home, name, tool, given or {}, timeout_s=timeout)
+        _show_definition(session, answer)
+        return Exit.FAILED if isinstance(answer, dict) and answer.get("isError") is True else Exit.OK
 
     run(session, work)

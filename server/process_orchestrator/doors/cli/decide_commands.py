@@ -26,7 +26,7 @@ from process_orchestrator.hosting.reviewers import Reviewers
 from process_orchestrator.views import text
 from process_orchestrator.views.models import EscalationView, ResolveRequest
 
-reviewers_app = typer.Typer(help="People whose passphrase proves a decision (assurance A2).", no_args_is_help=True)
+reviewers_app = typer.Typer(help="People whose passphrase proves a decision (assurance A2).")
 
 ReviewerArgument = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits, `_`, `.` and `-`.")]
 

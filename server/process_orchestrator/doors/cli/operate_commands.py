@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -13,9 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from process_orchestrator import __version__
-from process_orchestrator.assemble import Mode
+from process_orchestrator.assemble import Mode, engine_answers
 from process_orchestrator.checking.loader import load_home
-from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.change_feed import ChangeFeed
 from process_orchestrator.doors.claude_desktop import config_block, config_path, merge_config
 from process_orchestrator.doors.cli.session import (
@@ -30,11 +30,10 @@ from process_orchestrator.doors.cli.session import (
 )
 from process_orchestrator.home import Home, seed_home
 from process_orchestrator.hosting.reviewers import Reviewers
-from process_orchestrator.hosting.verification import verify
+from process_orchestrator.hosting.verification import VerifyReport, verify
 
 
 def serve_command(
-    http: Annotated[str | None, typer.Option("--http", metavar="ADDR", help="Not served yet.")] = None,
     home: HomeOption = None,
     state: StateOption = None,
 ) -> None:
@@ -42,11 +41,9 @@ def serve_command(
     session = open_session(home, state, as_json=False)
 
     async def work() -> None:
-        if http is not None:
-            raise RefusedError("BAD_ARGUMENT", "HTTP is not served by this version.", do="run `serve` without --http.")
         if not session.home.has_definitions:
             seeded = seed_home(session.home)
-            sys.stderr.write(f"seeded {session.home.path} with {len(seeded)} shipped files\n")
+            session.note(f"seeded {session.home.path} with {len(seeded)} shipped files")
         # Imported here because the MCP SDK costs about a second, which no other command should pay.
         from process_orchestrator.doors.mcp_server import serve_stdio  # noqa: PLC0415
 
@@ -62,7 +59,7 @@ def serve_command(
 
 
 def init_command(
-    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]")] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Where; without, as --home says.")] = None,
     claude_desktop: Annotated[
         bool, typer.Option("--claude-desktop", help="Add this server to Claude Desktop's config; keeps a backup.")
     ] = False,
@@ -83,23 +80,27 @@ def init_command(
                     "home": str(session.home.path),
                     "files_written": len(written),
                     "config": config_block(session.home),
-                    "claude_desktop": str(merged) if merged else None,
+                    "claude_desktop": str(merged.path) if merged else None,
+                    "backup": str(merged.backup) if merged and merged.backup else None,
                 }
             )
             return
-        session.out.print(f"Home: {session.home.path} ({len(written)} files written)", markup=False)
+        here = shlex.quote(str(session.home.path))
+        session.out.print(f"Home: {session.home.path} ({len(written)} files written)", markup=False, soft_wrap=True)
         if merged is not None:
-            session.out.print(
-                f"Added to {merged}; the former file lies beside it. Restart Claude Desktop.", markup=False
-            )
+            beside = f" The file as it was: {merged.backup}." if merged.backup else ""
+            said = f"This server stands in {merged.path}.{beside} Restart Claude Desktop."
+            session.out.print(said, markup=False, soft_wrap=True)
         else:
             session.out.print(f"\nFor Claude Desktop, put this into {config_path()}:", markup=False)
             session.out.print_json(json.dumps(config_block(session.home)))
-        if not Reviewers(session.home.state).list():
+        if not Reviewers(session.home.state).active():
             session.out.print(
-                "\nNo reviewer exists yet. To approve what needs A2: orchestrator reviewers add NAME", markup=False
+                f"\nNo reviewer exists yet. To approve what needs A2: orchestrator reviewers add NAME --home {here}",
+                markup=False,
+                soft_wrap=True,
             )
-        session.out.print(f"Next: orchestrator check --home {session.home.path}", markup=False)
+        session.out.print(f"Next: orchestrator check --home {here}", markup=False, soft_wrap=True)
 
     run(session, work)
 
@@ -116,7 +117,7 @@ def verify_command(home: HomeOption = None, state: StateOption = None, as_json: 
             session.out.print(f"ok: {report.rows} rows, head {report.head}", markup=False)
         else:
             session.out.print(
-                f"NOT ok: {report.first_bad}. Do: keep the files, restore from a backup or ask who edited them.",
+                f"NOT ok: {_first_bad(report)}. Do: keep the files, restore from a backup or ask who edited them.",
                 markup=False,
             )
         return Exit.OK if report.ok else Exit.ENGINE
@@ -144,7 +145,7 @@ async def _findings(session: Session) -> list[dict[str, Any]]:
     home = session.home
     registry = load_home(home.path)
     errors = [problem for problem in registry.problems if problem.level == "error"]
-    reviewers = [reviewer.name for reviewer in Reviewers(home.state).list()]
+    reviewers = [reviewer.name for reviewer in Reviewers(home.state).active()]
     rows = [
         _row("version", f"{__version__} on Python {sys.version.split()[0]}, mcp {importlib.metadata.version('mcp')}"),
         _row("home", str(home.path), ok=home.has_definitions, do="run `orchestrator init`"),
@@ -168,8 +169,22 @@ async def _engine_findings(home: Home) -> list[dict[str, Any]]:
     if not (home.state / "orchestrator.db").exists():
         return [_row("database", "none yet; the first process makes it")]
     report = await verify(home.state)
-    detail = f"{report.rows} rows, chain head {report.head}" if report.ok else f"first bad row: {report.first_bad}"
-    return [_row("database", detail, ok=report.ok, do="run `orchestrator verify`")]
+    detail = f"{report.rows} rows, chain head {report.head}" if report.ok else _first_bad(report)
+    running = await engine_answers(home)
+    return [
+        _row("database", detail, ok=report.ok, do="run `orchestrator verify`"),
+        _row("engine", "running" if running else "none running; `run`, `demo` and `serve` start one"),
+    ]
+
+
+def _first_bad(report: VerifyReport) -> str:
+    """Say in one line what is wrong first, and where."""
+    bad = report.first_bad
+    if bad is None:
+        return "no bad row"
+    named = (("row", bad.id), ("process", bad.process), ("seq", bad.seq))
+    place = ", ".join(f"{name} {value}" for name, value in named if value is not None)
+    return f"{place}: {bad.what}" if place else bad.what
 
 
 def _row(what: str, found: str, *, ok: bool = True, do: str = "") -> dict[str, Any]:
@@ -177,7 +192,9 @@ def _row(what: str, found: str, *, ok: bool = True, do: str = "") -> dict[str, A
 
 
 def demo_command(
-    keep: Annotated[Path | None, typer.Option("--keep", metavar="DIR", help="Make the demo's home here.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="Make its home here: a new or empty folder.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the payables process on three invoices in a home of its own: straight, broken contract, human approval."""

@@ -231,7 +231,7 @@ def trace_command(
                 position = page.next_after
         if not printed:
             what = "nothing went wrong in a call" if failed else "no such entry"
-            session.note(f"{what}. Do: `orchestrator why {process_id}{session.options}` says what it waits for.")
+            session.note(f"{what}. Do: `orchestrator why {process_id}{session.options}` says how it stands.")
 
     run(session, work)
 

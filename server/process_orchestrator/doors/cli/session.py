@@ -232,6 +232,11 @@ def report(session: Session, error: OrchestratorError) -> Exit:
 def _view_of(error: OrchestratorError) -> ErrorView:
     """The structured form of an error; what to do comes from its own text where that says it."""
     view = error_view(error)
+    if isinstance(error, AgentCallError):
+        do = (
+            "read the agent's log in the folder `logs` of the state folder; `orchestrator agents list` shows who it is."
+        )
+        return ErrorView(error=view.error.model_copy(update={"do": do}))
     message, _, do = view.error.message.removeprefix(f"{error.code}: ").partition(" Do: ")
     return ErrorView(error=view.error.model_copy(update={"message": message, "do": do})) if do else view
 
