@@ -79,6 +79,24 @@ def trust(proof: Proof) -> Known:
     return Known(by=proof.principal, channel=proof.kind.value, assurance=Assurance.A2)
 
 
+class HurriedClock:
+    """Wall time that runs `factor` times as fast."""
+
+    def __init__(self, factor: int) -> None:
+        self._factor = factor
+        self._began = CLOCK.now_ms()
+
+    def now_ms(self) -> int:
+        return self._began + (CLOCK.now_ms() - self._began) * self._factor
+
+    def jitter(self) -> int:
+        return 0
+
+    async def sleep_until(self, at_ms: int) -> None:
+        while (left_ms := at_ms - self.now_ms()) > 0:
+            await anyio.sleep(left_ms / 1000 / self._factor)
+
+
 def body(text: str) -> Body:
     data = text.encode()
     return Body(ref=Ref(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)), data=data)
@@ -91,6 +109,7 @@ def chain(
     idempotency: Idempotency = Idempotency.UNSAFE,
     gated: bool = False,
     retry: RetryFacts | None = None,
+    free: bool = False,
 ) -> PlanFacts:
     """A plan of `count` steps, each after the one before it."""
     names = [f"s{number}" for number in range(count)]
@@ -109,6 +128,7 @@ def chain(
                 on_failure={"else": OnFailure.ESCALATE},
                 retry=retry or RetryFacts(),
                 decision_level=Assurance.A0,
+                free=free,
             )
             for place, name in enumerate(names)
         ),
@@ -155,6 +175,7 @@ class Script:
 
     work: Work = succeed
     gate: Gate | None = None
+    breaks_at: str | None = None  # the call whose preparation is a fault of the performer
     calls: list[tuple[str, int]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
 
@@ -178,6 +199,8 @@ class ScriptedPerformer:
         now = CLOCK.now_ms()
         match command:
             case PrepareCall(call=call):
+                if call == self._script.breaks_at:
+                    raise ZeroDivisionError
                 made = body(f'{{"process":"{command.process}","call":"{call}"}}')
                 prepared = CallPrepared(
                     at=now,

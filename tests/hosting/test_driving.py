@@ -7,7 +7,9 @@ import anyio.lowlevel
 import pytest
 
 from hosting.scripted import (
+    HurriedClock,
     Script,
+    body,
     chain,
     failure,
     finished,
@@ -17,7 +19,7 @@ from hosting.scripted import (
     spec,
     until,
 )
-from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.core.errors import EngineError, RefusedError, StorageError
 from process_orchestrator.core.facts.commands import InvokeAgent
 from process_orchestrator.core.facts.events import (
     CallFailed,
@@ -29,8 +31,8 @@ from process_orchestrator.core.facts.events import (
 )
 from process_orchestrator.core.facts.specs import Gate, RetryFacts
 from process_orchestrator.core.facts.state import Process
-from process_orchestrator.core.facts.values import Assurance, Decision, Effect, Outcome, Status, Why
-from process_orchestrator.core.ports import Bodies, EscalationQuery, Host, ProcessQuery
+from process_orchestrator.core.facts.values import Assurance, Decision, Effect, Outcome, Ref, Status, Why
+from process_orchestrator.core.ports import Bodies, DefinitionBody, EscalationQuery, Host, ProcessQuery
 from process_orchestrator.hosting.verification import verify
 
 ASKS_FIRST = Gate(role="approver", min_assurance=Assurance.A0)
@@ -379,6 +381,80 @@ async def test_a_performer_that_breaks_in_a_call_leaves_the_call_lost(state: Pat
     assert waiting.units["s0"].failure is not None
     assert waiting.units["s0"].failure.outcome is Outcome.UNKNOWN
     assert len(healthy.items) == 1
+
+
+@pytest.mark.anyio
+async def test_a_fault_of_the_performer_sets_one_process_aside_and_no_other(state: Path) -> None:
+    async with opened(state, Script(breaks_at="s0.1")) as host:
+        with pytest.raises(EngineError, match="is set aside"):
+            await host.start(spec(chain(1)), Bodies())
+        assert not (await host.processes(ProcessQuery())).items
+    async with opened(state, Script(breaks_at="s2.1")) as host:
+        broken = await host.start(spec(chain(3)), Bodies())
+        assert (await run(host, chain(2))).status is Status.COMPLETED
+        process = broken.spec.process_id
+        stuck = await until(host, process, lambda seen: seen.steps_done == 1)
+    async with opened(state) as host:
+        assert (await finished(host, process)).status is Status.COMPLETED
+    assert stuck.units["s1"].output is None
+    assert (await verify(state)).ok
+
+
+@pytest.mark.anyio
+async def test_a_call_that_is_free_and_harmless_leaves_the_same_journal_in_the_same_order(state: Path) -> None:
+    script = Script()
+    async with opened(state, script) as host:
+        done = await run(host, chain(5, free=True))
+        rows = (await host.journal(done.spec.process_id, after=0, limit=100)).items
+    assert [call for call, _ in script.calls] == [f"s{number}.1" for number in range(5)]
+    assert [row.seq for row in rows] == [2, 4, 6, 8, 10, 12]
+    assert (await verify(state)).ok
+
+
+@pytest.mark.anyio
+async def test_a_call_that_does_not_end_when_it_is_cancelled_is_lost_after_the_kill_grace(state: Path) -> None:
+    began, release = anyio.Event(), anyio.Event()
+
+    async def work(call: InvokeAgent, delivery: int) -> Event | None:
+        began.set()
+        with anyio.CancelScope(shield=True):
+            await release.wait()
+        return None
+
+    async with opened(state, Script(work=work), clock=HurriedClock(100)) as host:
+        started = await host.start(spec(chain(2)), Bodies())
+        process = started.spec.process_id
+        await began.wait()
+        cancel = CancelRequested(at=0, by="me", reason="changed my mind", request_id="c1")
+        await host.deliver(process, cancel, Bodies(), request_id="c1", proof=None)
+        done = await finished(host, process)
+        release.set()
+        late = await host.wait(process, since=done.seq, timeout_s=30)
+    assert done.status is late.status is Status.CANCELLED
+    assert late.seq == done.seq + 1, "the late answer is journaled, and stale"
+    assert (await verify(state)).ok
+
+
+@pytest.mark.anyio
+async def test_a_body_that_is_not_there_is_named(state: Path) -> None:
+    async with opened(state) as host:
+        await run(host, chain(1))
+        with pytest.raises(StorageError, match="f" * 64):
+            await host.body(Ref(sha256="f" * 64, bytes=1))
+        with pytest.raises(StorageError, match="f" * 64):
+            await host.definition("f" * 64)
+
+
+@pytest.mark.anyio
+async def test_bodies_and_definitions_are_read_by_the_next_engine(state: Path) -> None:
+    pinned = DefinitionBody(sha256="9" * 64, kind="contract", name="work.do", version="1.0.0", data=b"{}")
+    given = body("[1,2,3]")
+    async with opened(state) as host:
+        await host.start(spec(chain(1)), Bodies(artifacts=(given,), definitions=(pinned,)))
+        assert await host.body(given.ref) == b"[1,2,3]"
+    async with opened(state) as host:
+        assert await host.body(given.ref) == b"[1,2,3]"
+        assert await host.definition("9" * 64) == pinned
 
 
 @pytest.mark.anyio
