@@ -7,7 +7,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from harness import SCHEMA_IN, SCHEMA_OUT, SUMMARY, Peer, log_end, log_start, main, stamp
-from process_orchestrator.assemble import Mode, open_engine
+from process_orchestrator.assemble import Fleet, Mode, open_engine
 from process_orchestrator.checking.loader import definition_from_dict
 from process_orchestrator.checking.registry import Registry
 from process_orchestrator.checking.validate import encode_body, ref_of
@@ -112,13 +112,8 @@ class Ours(Peer):
         self.delay_s, self.known, self.parked_ids = 0.0, {}, {}
         self.registry = registry_of([])
         self.stack = AsyncExitStack()
-        engine = open_engine(
-            self.dir,
-            registry=lambda: self.registry,
-            home=self.dir,
-            mode=Mode.DRIVE,
-            in_process={"worker": self.work},
-        )
+        fleet = Fleet(lambda: self.registry, home=self.dir, in_process={"worker": self.work})
+        engine = open_engine(self.dir, fleet, mode=Mode.DRIVE)
         self.host = await self.stack.enter_async_context(engine)
 
     async def stop(self):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.compiled import Compiler
 from process_orchestrator.core.admit import admit
+from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX
 from process_orchestrator.core.outstanding import outstanding
 from process_orchestrator.core.process import apply
 from process_orchestrator.home import LiveHome
@@ -25,6 +26,7 @@ from process_orchestrator.hosting.open_host import open_host
 from process_orchestrator.hosting.proofs import Derived, derive
 from process_orchestrator.hosting.reviewers import Reviewers
 from process_orchestrator.orchestrator import Orchestrator, Surroundings
+from process_orchestrator.views.describe_view import AgentHealth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -77,29 +79,62 @@ async def open_orchestrator(
     """
     live = LiveHome(home)
     state = home.state if mode is Mode.READ else home.make_state()
-    compiler = Compiler()
-    reviewers = Reviewers(state)
-    async with open_engine(
-        state, registry=live.registry, home=home.path, mode=mode, in_process=in_process, listener=listener
-    ) as host:
+    reviewers, fleet = Reviewers(state), Fleet(live.registry, home=home.path, in_process=in_process)
+    engine = open_engine(
+        state, fleet, mode=mode, listener=listener, processes_running_max=settings.engine.processes_running
+    )
+    async with engine as host:
         yield Orchestrator(
             host,
             live.registry,
-            compiler,
+            Compiler(),
             surroundings=Surroundings(
-                server_floor=settings.assurance.floor, reviewers_exist=lambda: bool(reviewers.active())
+                server_floor=settings.assurance.floor,
+                reviewers_exist=lambda: bool(reviewers.active()),
+                agents_health=fleet.health,
             ),
         )
 
 
+class Fleet:
+    """The agents that an engine may call: the registry's, and those in process. Knows the pool once one is open."""
+
+    def __init__(
+        self,
+        registry: Callable[[], Registry],
+        *,
+        home: Path,
+        in_process: Mapping[str, InProcessAgent] | None = None,
+    ) -> None:
+        self._registry, self._home, self._in_process = registry, home, in_process
+        self._pool: AgentPool | None = None
+
+    @asynccontextmanager
+    async def open(self, state: Path, clock: Clock) -> AsyncGenerator[AgentPool]:
+        """Be able to call them for the life of this context."""
+        from process_orchestrator.performing.agent_pool import AgentPool  # noqa: PLC0415 - see the module's docstring
+
+        pool = AgentPool(self._registry, state_dir=state, home=self._home, clock=clock, in_process=self._in_process)
+        async with pool:
+            self._pool = pool
+            try:
+                yield pool
+            finally:
+                self._pool = None
+
+    def health(self) -> dict[str, AgentHealth]:
+        """How each agent stands, as far as calls of this engine have shown. A door to another engine knows nothing."""
+        rows = self._pool.health() if self._pool is not None else ()
+        return {row.agent: AgentHealth(health=row.state, last_error=row.last_error) for row in rows}
+
+
 def open_engine(
     state: Path,
+    fleet: Fleet,
     *,
-    registry: Callable[[], Registry],
-    home: Path,
     mode: Mode = Mode.DRIVE,
-    in_process: Mapping[str, InProcessAgent] | None = None,
     listener: ChangeListener | None = None,
+    processes_running_max: int = PROCESSES_RUNNING_MAX,
 ) -> AbstractAsyncContextManager[Host]:
     """Open the host of a state folder with real parts behind every port."""
     clock = SystemClock()
@@ -110,14 +145,13 @@ def open_engine(
 
     return open_host(
         state,
-        build_performer=_performing(registry, state=state, home=home, clock=clock, in_process=in_process)
-        if mode is Mode.DRIVE
-        else _drives_nothing,
+        build_performer=_performing(fleet, state=state, clock=clock) if mode is Mode.DRIVE else _drives_nothing,
         clock=clock,
         verify_proof=verify_proof,
         mode=mode.value,
         listener=listener,
         core=CORE,
+        processes_running_max=processes_running_max,
     )
 
 
@@ -138,8 +172,7 @@ async def engine_answers(home: Home) -> bool:
 async def open_agents(home: Home) -> AsyncGenerator[AgentPool]:
     """Reach the agents of a home directly, outside any process."""
     live = LiveHome(home)
-    state = home.make_state()
-    async with _agents(live.registry, state=state, home=home.path, clock=SystemClock(), in_process=None) as pool:
+    async with Fleet(live.registry, home=home.path).open(home.make_state(), SystemClock()) as pool:
         yield pool
 
 
@@ -160,20 +193,13 @@ async def call_agent(home: Home, agent: str, tool: str, arguments: dict[str, Any
         return (await pool.call(agent, bind, arguments, by_hand)).value
 
 
-def _performing(
-    registry: Callable[[], Registry],
-    *,
-    state: Path,
-    home: Path,
-    clock: Clock,
-    in_process: Mapping[str, InProcessAgent] | None,
-) -> BuildPerformer:
+def _performing(fleet: Fleet, *, state: Path, clock: Clock) -> BuildPerformer:
     """Make what an engine builds its performer with. Imports now, so that a take-over does not wait for it."""
     from process_orchestrator.performing.performer import LocalPerformer  # noqa: PLC0415 - see the module's docstring
 
     @asynccontextmanager
     async def build_performer(artifacts: Artifacts) -> AsyncGenerator[Performer]:
-        async with _agents(registry, state=state, home=home, clock=clock, in_process=in_process) as pool:
+        async with fleet.open(state, clock) as pool:
             yield LocalPerformer(artifacts, Compiler(), pool, clock)
 
     return build_performer
@@ -181,16 +207,3 @@ def _performing(
 
 def _drives_nothing(_: Artifacts) -> AbstractAsyncContextManager[Performer]:
     raise AssertionError("only who drives builds a performer")
-
-
-def _agents(
-    registry: Callable[[], Registry],
-    *,
-    state: Path,
-    home: Path,
-    clock: Clock,
-    in_process: Mapping[str, InProcessAgent] | None,
-) -> AgentPool:
-    from process_orchestrator.performing.agent_pool import AgentPool  # noqa: PLC0415 - see the module's docstring
-
-    return AgentPool(registry, state_dir=state, home=home, clock=clock, in_process=in_process)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX
 from process_orchestrator.core.ports import Artifacts, ChangeListener, Clock, Host, Performer, Proof
 from process_orchestrator.hosting.chain import HOME_KEY_FILE, make_key
 from process_orchestrator.hosting.driver import Parts
@@ -38,6 +39,7 @@ class HostParts:
     verify_proof: Callable[[Proof], Derived]
     core: Core
     listener: ChangeListener | None = None
+    processes_running_max: int = PROCESSES_RUNNING_MAX
 
 
 @asynccontextmanager
@@ -50,6 +52,7 @@ async def open_host(
     mode: Mode = "drive",
     listener: ChangeListener | None = None,
     core: Core = CORE,
+    processes_running_max: int = PROCESSES_RUNNING_MAX,
 ) -> AsyncGenerator[Host]:
     """The host of a state folder for the life of this context.
 
@@ -64,6 +67,7 @@ async def open_host(
         verify_proof=verify_proof,
         core=core,
         listener=listener,
+        processes_running_max=processes_running_max,
     )
     if mode == "read":
         async with JournalReader(parts.state) as reader:
@@ -95,6 +99,7 @@ async def engine(parts: HostParts, lock: EngineLock, *, drives: bool) -> AsyncGe
             core=parts.core,
             clock=parts.clock,
             listener=parts.listener,
+            processes_running_max=parts.processes_running_max,
         )
         host = await stack.enter_async_context(
             embedded_host(driven, home_key=home_key, verify_proof=parts.verify_proof)
