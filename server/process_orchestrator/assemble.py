@@ -14,15 +14,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.compiled import Compiler
-from process_orchestrator.core.admit import admit
 from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX
-from process_orchestrator.core.outstanding import outstanding
-from process_orchestrator.core.process import apply
 from process_orchestrator.home import LiveHome
 from process_orchestrator.hosting.clock import SystemClock
 from process_orchestrator.hosting.engine_address import connect, find_address
-from process_orchestrator.hosting.folding import Core
-from process_orchestrator.hosting.open_host import open_host
+from process_orchestrator.hosting.open_host import HostParts, open_host
 from process_orchestrator.hosting.proofs import Derived, derive
 from process_orchestrator.hosting.reviewers import Reviewers
 from process_orchestrator.orchestrator import Orchestrator, Surroundings
@@ -51,8 +47,6 @@ if TYPE_CHECKING:
 
 HTTP_CALL: Final = re.compile(r"(?P<method>GET|HEAD|POST|PUT|PATCH|DELETE):(?P<path>/.*)", re.IGNORECASE)
 """How `call_agent` is told a request of an HTTP agent: METHOD:/path."""
-
-CORE: Final = Core(apply=apply, admit=admit, outstanding=outstanding)
 
 
 class Mode(StrEnum):
@@ -143,16 +137,15 @@ def open_engine(
     def verify_proof(proof: Proof) -> Derived:
         return derive(proof, reviewers)
 
-    return open_host(
-        state,
+    parts = HostParts(
+        state=state,
         build_performer=_performing(fleet, state=state, clock=clock) if mode is Mode.DRIVE else _drives_nothing,
         clock=clock,
         verify_proof=verify_proof,
-        mode=mode.value,
         listener=listener,
-        core=CORE,
         processes_running_max=processes_running_max,
     )
+    return open_host(parts, mode=mode.value)
 
 
 async def engine_answers(home: Home) -> bool:

@@ -54,7 +54,7 @@ from process_orchestrator.core.ports import (
     Proof,
 )
 from process_orchestrator.hosting.clock import SystemClock
-from process_orchestrator.hosting.open_host import Mode, open_host
+from process_orchestrator.hosting.open_host import HostParts, Mode, open_host
 
 AGENT = AgentPin(name="worker", sha256="a" * 64)
 CONTRACT = ContractPin(name="work.do", version="1.0.0", sha256="c" * 64)
@@ -242,14 +242,14 @@ async def opened(
     listener: ChangeListener | None = None,
     clock: Clock = CLOCK,
 ) -> AsyncGenerator[Host]:
-    async with open_host(
-        state,
+    parts = HostParts(
+        state=state,
         build_performer=(script or Script()).build,
         clock=clock,
         verify_proof=trust,
-        mode=mode,
         listener=listener,
-    ) as host:
+    )
+    async with open_host(parts, mode=mode) as host:
         yield host
 
 

@@ -37,49 +37,30 @@ class HostParts:
     build_performer: BuildPerformer
     clock: Clock
     verify_proof: Callable[[Proof], Derived]
-    core: Core
+    core: Core = CORE
     listener: ChangeListener | None = None
     processes_running_max: int = PROCESSES_RUNNING_MAX
 
 
 @asynccontextmanager
-async def open_host(
-    state: Path,
-    *,
-    build_performer: BuildPerformer,
-    clock: Clock,
-    verify_proof: Callable[[Proof], Derived],
-    mode: Mode = "drive",
-    listener: ChangeListener | None = None,
-    core: Core = CORE,
-    processes_running_max: int = PROCESSES_RUNNING_MAX,
-) -> AsyncGenerator[Host]:
+async def open_host(parts: HostParts, *, mode: Mode = "drive") -> AsyncGenerator[Host]:
     """The host of a state folder for the life of this context.
 
     drive: become the engine, or a door that takes over when the engine ends. write: a door where an engine lives,
     else take the lock, commit and leave, driving nothing. read: open the database for reading. Raises StorageError
     for a database that cannot be trusted, EngineError where the engine does not answer or speaks another version.
     """
-    parts = HostParts(
-        state=state,
-        build_performer=build_performer,
-        clock=clock,
-        verify_proof=verify_proof,
-        core=core,
-        listener=listener,
-        processes_running_max=processes_running_max,
-    )
     if mode == "read":
         async with JournalReader(parts.state) as reader:
             yield ReadOnlyHost(reader, StoredArtifacts(reader), parts.core)
         return
     drives = mode == "drive"
-    lock = try_lock(state)
+    lock = try_lock(parts.state)
     if lock is not None:
         async with engine(parts, lock, drives=drives) as host:
             yield host
         return
-    async with switching_host(state, partial(engine, parts, drives=drives)) as host:
+    async with switching_host(parts.state, partial(engine, parts, drives=drives)) as host:
         yield host
 
 
