@@ -60,6 +60,13 @@ class HomeBuilder:
     def http_agent(self, name: str, url: str, *, serves: dict[str, Json], **rest: Any) -> None:
         self._agent(name, {"kind": "http", "base_url": url, "allow_loopback": True}, serves, rest)
 
+    def human_agent(self, name: str, *, role: str, serves: list[str]) -> None:
+        """A person, who is asked instead of called."""
+        bound = [{"contract": contract} for contract in serves]
+        transport = {"kind": "human", "role": role}
+        definition = {"agent": name, "summary": f"{name}, for a test.", "transport": transport, "serves": bound}
+        self._write(f"agents_registry/{name}.agent.yaml", definition)
+
     def process(self, name: str, *steps: Json, given: Json, **rest: Any) -> None:
         """A process type that anybody may decide about, unless `rest` says otherwise."""
         definition = {
