@@ -81,6 +81,7 @@ EVENTS: list[tuple[Any, str, str, str | None]] = [
         None,
     ),
     (e.StepSkipped(at=1, unit="post", reason="condition"), "call", "post: skipped, its condition is false; it has no output.", None),
+    (e.StepSkipped(at=1, unit="post", reason="default", output=REF), "call", "post: skipped; its default stands in.", None),
     (e.CallSucceeded(at=1, call="post.1", output=REF, ms=7, usd_micros=1500), "call", "post.1: answered in 7 ms; the output keeps None.", "ok"),
     (
         e.CallFailed(
@@ -128,7 +129,8 @@ def test_every_event_is_in_the_table() -> None:
 
 
 def test_figures_stand_where_the_event_has_them() -> None:
-    prepared = trace_entry(Numbered(seq=1, event=EVENTS[15][0]), Calls(agents={"post.1": "ledger"}))
+    succeeded = next(event for event, *_ in EVENTS if isinstance(event, e.CallSucceeded))
+    prepared = trace_entry(Numbered(seq=1, event=succeeded), Calls(agents={"post.1": "ledger"}))
 
     assert (prepared.ms, prepared.cost_usd, prepared.tokens, prepared.agent) == (7, "0.0015", None, "ledger")
     assert (prepared.step, prepared.call) == ("post", "post.1")

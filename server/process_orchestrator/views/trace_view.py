@@ -279,7 +279,8 @@ def _step_summary(event: e.MapOpened | e.StepSkipped | e.ItemsCollected) -> str:
             return f"{event.step}: {event.count} items.{asks}"
         case e.StepSkipped():
             then = "its default stands in." if event.output else "it has no output."
-            return f"{event.unit}: skipped, its condition is false; {then}"
+            because = ", its condition is false" if event.reason == "condition" else ""
+            return f"{event.unit}: skipped{because}; {then}"
         case e.ItemsCollected():
             return f"{event.step}: all items are settled."
 
