@@ -19,7 +19,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+import aiosqlite
 import anyio
+import anyio.to_thread
 import msgspec
 
 from process_orchestrator.core.errors import StorageError, StorageFullError
@@ -106,13 +108,13 @@ def _named_errors(path: Path) -> Generator[None]:
         raise StorageError(f"{path} cannot be trusted or used: {error}. Do: run verify, restore a backup.") from error
 
 
-def _open_for_reading(state: Path) -> sqlite3.Connection | None:
-    """A read-only connection to the journal of a state folder; None where there is none yet. Raises StorageError."""
-    if not check_database_file(state):
-        return None
-    path = state / DATABASE_FILE
+def _reading_connection(state: Path) -> sqlite3.Connection:
+    """A read-only connection to the journal of a state folder, which is there. Any one thread at a time may use it."""
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        f"{(state / DATABASE_FILE).absolute().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
     )
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA trusted_schema=OFF")
@@ -124,11 +126,10 @@ def reading(state: Path) -> Generator[JournalView | None]:
     """A view of one moment of the journal, for a long look; None where there is no journal. Raises StorageError."""
     path = state / DATABASE_FILE
     with _named_errors(path):
-        connection = _open_for_reading(state)
-        if connection is None:
+        if not check_database_file(state):
             yield None
             return
-        with contextlib.closing(connection):
+        with contextlib.closing(_reading_connection(state)) as connection:
             connection.execute("BEGIN")
             yield JournalView(connection, load_statements("journal.sql"))
 
@@ -267,12 +268,14 @@ def _fail(group: Sequence[TurnWrite | MetaWrite], error: StorageError) -> None:
         write.error = write.lane.broken = error
 
 
-@dataclass(slots=True, eq=False)
-class _Read:
-    """One read to be made in the reader's thread."""
+class _Connection(aiosqlite.Connection):
+    """aiosqlite's connection, which also runs a closure in its thread.
 
-    run: Callable[[JournalView], object]
-    answer: asyncio.Future[object]
+    A read is several statements: as one closure it costs one hop between threads instead of one for each.
+    """
+
+    async def run(self, work: Callable[[], T]) -> T:
+        return await self._execute(work)
 
 
 class JournalReader:
@@ -280,46 +283,34 @@ class JournalReader:
 
     def __init__(self, state: Path) -> None:
         self._state = state
-        self._queue: SimpleQueue[_Read | None] = SimpleQueue()
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._work, name="journal-reader", daemon=True)
+        self._opening = anyio.Lock()
+        self._opened: tuple[_Connection, JournalView] | None = None
 
     async def __aenter__(self) -> Self:
-        self._thread.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._queue.put(None)
-        with anyio.CancelScope(shield=True):
-            await self._loop.run_in_executor(None, self._thread.join)
+        if self._opened is not None:
+            with anyio.CancelScope(shield=True):
+                await self._opened[0].close()
 
     async def read(self, run: Callable[[JournalView], T], *, empty: T) -> T:
         """The result of `run` over the journal, or `empty` where there is no journal yet. Raises StorageError."""
-        answer: asyncio.Future[object] = self._loop.create_future()
-        self._queue.put(_Read(run, answer))
-        found = await answer
-        return empty if found is _NO_JOURNAL else found  # type: ignore[return-value]
+        with _named_errors(self._state / DATABASE_FILE):
+            opened = self._opened or await self._open()
+            if opened is None:
+                return empty
+            connection, view = opened
+            return await connection.run(lambda: run(view))
 
-    def _work(self) -> None:
-        connection: sqlite3.Connection | None = None
-        view: JournalView | None = None
-        path = self._state / DATABASE_FILE
-        while (read := self._queue.get()) is not None:
-            try:
-                with _named_errors(path):
-                    if connection is None:
-                        connection = _open_for_reading(self._state)
-                        view = JournalView(connection, load_statements("journal.sql")) if connection else None
-                    result = _NO_JOURNAL if view is None else read.run(view)
-            except BaseException as error:  # noqa: BLE001 - carried to who awaits the read
-                self._loop.call_soon_threadsafe(_answer, read.answer, None, error)
-            else:
-                self._loop.call_soon_threadsafe(_answer, read.answer, result, None)
-        if connection is not None:
-            connection.close()
-
-
-_NO_JOURNAL: Final = object()
+    async def _open(self) -> tuple[_Connection, JournalView] | None:
+        async with self._opening:
+            if self._opened is None and await anyio.to_thread.run_sync(check_database_file, self._state):
+                direct = await anyio.to_thread.run_sync(_reading_connection, self._state)
+                connection = _Connection(lambda: direct, iter_chunk_size=1)
+                await connection  # starts its thread
+                self._opened = connection, JournalView(direct, load_statements("journal.sql"))
+            return self._opened
 
 
 def _answer(answer: asyncio.Future[object], result: object, error: BaseException | None) -> None:
