@@ -14,7 +14,7 @@ import anyio
 import msgspec
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from process_orchestrator.core.errors import OrchestratorError
+from process_orchestrator.core.errors import EngineError, OrchestratorError
 from process_orchestrator.hosting.engine_address import listen
 from process_orchestrator.hosting.wire import (
     PROTOCOL,
@@ -47,6 +47,10 @@ HELLO_S: Final = 5.0
 """How long a door may take to say who it is, in seconds."""
 REQUESTS_MAX: Final = 256
 """Requests of one door that are answered at once; further ones are read later."""
+
+FAULT: Final = (
+    "ENGINE_UNAVAILABLE: the engine met a fault of its own. Do: try once more; what it says on stderr names the fault."
+)
 
 _log = logging.getLogger(__name__)
 
@@ -108,13 +112,19 @@ class _Door:
                     await self._places.acquire()
                     tasks.start_soon(self._answer, asked)
             except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
-                tasks.cancel_scope.cancel()
+                pass  # the door left
+            except (ValueError, msgspec.DecodeError) as error:
+                _log.warning("a door spoke no known language: %s", error)
+            tasks.cancel_scope.cancel()
 
     async def _answer(self, asked: Asked) -> None:
         try:
             data = answer(asked.number, await self._perform(asked.request))
         except OrchestratorError as error:
             data = refuse(asked.number, error)
+        except Exception:  # noqa: BLE001 - the top of a door: a fault of one request must not end the engine of all
+            _log.exception("%s failed", type(asked.request).__name__)
+            data = refuse(asked.number, EngineError("ENGINE_UNAVAILABLE", FAULT))
         finally:
             self._places.release()
         try:

@@ -69,7 +69,8 @@ class RemoteHost:
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
-        self._sending = asyncio.Lock()
+        self._unsent: dict[int, bytes] = {}
+        self._turns: asyncio.Queue[int] = asyncio.Queue()
         self._asked: dict[int, asyncio.Future[Answered | None]] = {}
         self._number = 0
         self.lost = asyncio.Event()
@@ -112,21 +113,35 @@ class RemoteHost:
             raise DoorLostError
         self._number += 1
         number = self._number
+        self._unsent[number] = frame(Asked(number=number, request=request))
         answered = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
+            self._turns.put_nowait(number)
             with anyio.fail_after(ANSWER_S + longer_s):
-                async with self._sending:
-                    await self._stream.send(frame(Asked(number=number, request=request)))
                 answer = await answered
         except TimeoutError:
             raise unavailable() from None
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            raise DoorLostError from None
         finally:
             del self._asked[number]
+            self._unsent.pop(number, None)
         if answer is None:
             raise DoorLostError
         return result_of(request, answer)
+
+    async def send_requests(self) -> None:
+        """Send what is asked until the engine leaves, each request whole or not at all.
+
+        Not the caller's own task: one that gave up in the middle of a frame would make nonsense of all that follow.
+        """
+        try:
+            while True:
+                data = self._unsent.pop(await self._turns.get(), None)
+                if data is not None:  # else its caller gave up before it was begun
+                    await self._stream.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            pass
+        finally:
+            self._end()
 
     async def read_answers(self, buffered: BufferedByteReceiveStream) -> None:
         """Hand answers to those who wait, until the engine leaves."""
@@ -139,10 +154,14 @@ class RemoteHost:
         except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
         finally:
-            self.lost.set()
-            for waiting in self._asked.values():
-                if not waiting.done():
-                    waiting.set_result(None)
+            self._end()
+
+    def _end(self) -> None:
+        """The engine has left: all who wait learn it."""
+        self.lost.set()
+        for waiting in self._asked.values():
+            if not waiting.done():
+                waiting.set_result(None)
 
 
 def unavailable() -> EngineError:
@@ -171,13 +190,14 @@ async def remote_host(state: Path) -> AsyncGenerator[RemoteHost]:
         await _greet(stream, buffered, token=address.token)
         host = RemoteHost(stream)
         # No task group: it would wrap what the caller's body raises. Joined below, whatever happens.
-        reading = asyncio.create_task(host.read_answers(buffered), name="door")
+        both_ways = [asyncio.create_task(work) for work in (host.send_requests(), host.read_answers(buffered))]
         try:
             yield host
         finally:
-            reading.cancel()
+            for way in both_ways:
+                way.cancel()
             with anyio.CancelScope(shield=True):
-                await asyncio.wait([reading])
+                await asyncio.wait(both_ways)
 
 
 async def _greet(stream: ByteStream, buffered: BufferedByteReceiveStream, *, token: str) -> None:

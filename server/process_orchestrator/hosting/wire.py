@@ -148,8 +148,14 @@ _RESULTS: Final[dict[type[Request], Any]] = {
 
 
 def frame(message: Fact) -> bytes:
-    """A message with its length before it."""
+    """A message with its length before it. Raises RefusedError TOO_LARGE."""
     data = msgspec.msgpack.encode(message)
+    if len(data) > FRAME_BYTES_MAX:
+        raise RefusedError(
+            "TOO_LARGE",
+            f"a message of {len(data):,} bytes is over the {FRAME_BYTES_MAX:,} that door and engine exchange.",
+            do="send less at once.",
+        )
     return _LENGTH.pack(len(data)) + data
 
 

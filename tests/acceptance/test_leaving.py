@@ -1,0 +1,145 @@
+"""Clients that leave or give up in the middle of a call, and servers that are told to end."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final, Literal
+
+import anyio
+import psutil
+import pytest
+
+from acceptance.driving import PROGRAM, Connect, call, document, environment, run_cli, until_settled
+from acceptance.engines import engine_of, gone, no_agents
+from process_orchestrator.home import Home
+
+pytestmark = pytest.mark.anyio
+
+END_S: Final = 3.0
+STRAIGHT: Final = {"process_type": "invoice_approval", "input": {"document": document("straight.xml")}}
+
+
+class Wire:
+    """A client of lines: it can do what no well-behaved client does."""
+
+    def __init__(self, server: subprocess.Popen[bytes]) -> None:
+        self.server = server
+        self._number = 0
+
+    def tell(self, method: str, **params: Any) -> None:
+        self._send({"method": method, "params": params})
+
+    def ask(self, method: str, **params: Any) -> int:
+        self._number += 1
+        self._send({"id": self._number, "method": method, "params": params})
+        return self._number
+
+    def call(self, tool: str, **arguments: Any) -> Any:
+        number = self.ask("tools/call", name=tool, arguments=arguments)
+        return self.answer(number)["structuredContent"]
+
+    def answer(self, number: int) -> Any:
+        assert self.server.stdout is not None
+        for line in self.server.stdout:
+            message = json.loads(line)
+            if message.get("id") == number:
+                return message["result"]
+        raise AssertionError("the server ended")
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self.server.stdin is not None
+        self.server.stdin.write(json.dumps({"jsonrpc": "2.0"} | message).encode() + b"\n")
+        self.server.stdin.flush()
+
+
+@contextmanager
+def wired(home: Home) -> Generator[Wire]:
+    """A running server, greeted; killed at the latest when this context ends."""
+    with subprocess.Popen(
+        [str(PROGRAM), "serve", "--home", str(home.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+    ) as server:
+        try:
+            wire = Wire(server)
+            greeting = {"capabilities": {}, "clientInfo": {"name": "wire", "version": "1"}}
+            wire.answer(wire.ask("initialize", protocolVersion="2025-06-18", **greeting))
+            wire.tell("notifications/initialized")
+            yield wire
+        finally:
+            server.kill()
+
+
+@pytest.mark.parametrize("how", ["stdin closed", "SIGTERM"])
+@pytest.mark.skipif(os.name != "posix", reason="the signals are POSIX's")
+async def test_a_server_told_to_end_ends_cleanly_and_leaves_nothing_running(home: Home, how: str) -> None:
+    with wired(home) as wire:
+        assert wire.call("submit_process", **STRAIGHT, wait_s=20)["status"] == "completed"
+        family = psutil.Process(wire.server.pid).children(recursive=True)
+        assert len(family) > 3
+        began = time.perf_counter()
+        if how == "SIGTERM":
+            wire.server.send_signal(signal.SIGTERM)
+        else:
+            assert wire.server.stdin is not None
+            wire.server.stdin.close()
+        code = await anyio.to_thread.run_sync(lambda: wire.server.wait(20))
+        took_s = time.perf_counter() - began
+        print(f"{how}: ended after {took_s:.2f} s")
+    assert code == 0
+    assert took_s < END_S
+    await gone(*family)
+    await no_agents(home)
+    assert not (home.state / "orchestrator.db-wal").exists(), "the journal was closed"
+    assert not (home.state / "engine.sock").exists()
+    assert run_cli(home, "verify")[0] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("leaving", ["submit_process", "get_state"])
+async def test_a_client_that_hangs_up_in_mid_call_leaves_it_done_or_not_done(
+    home: Home, connect: Connect, leaving: Literal["submit_process", "get_state"]
+) -> None:
+    async with connect() as client:
+        engine = await engine_of(home)
+        for number in range(3):
+            key = f"{leaving} {number}"
+            with wired(home) as wire:
+                if leaving == "submit_process":
+                    wire.ask("tools/call", name=leaving, arguments={**STRAIGHT, "idempotency_key": key})
+                else:
+                    process_id = wire.call("submit_process", **STRAIGHT, idempotency_key=key)["process_id"]
+                    wire.ask("tools/call", name=leaving, arguments={"process_id": process_id, "wait_s": 20})
+                wire.server.kill()
+            view = await call(client, "submit_process", **STRAIGHT, idempotency_key=key)
+            assert (await until_settled(client, view["process_id"]))["status"] == "completed"
+        assert await engine_of(home) == engine
+        assert len((await call(client, "list_processes"))["processes"]) == 3
+    assert run_cli(home, "verify")[0] == 0
+
+
+async def test_calls_given_up_at_any_moment_are_done_or_not_done_and_the_server_works_on(
+    home: Home, connect: Connect
+) -> None:
+    seed = 20261122
+    draw = random.Random(seed)
+    print(f"seed {seed}")
+    async with connect() as client, connect() as door:
+        for number in range(12):
+            giving_up = client if number % 2 else door
+            with anyio.move_on_after(draw.uniform(0, 0.02)):
+                await giving_up.call_tool("submit_process", {**STRAIGHT, "idempotency_key": f"{number}", "wait_s": 20})
+        views = [await call(client, "submit_process", **STRAIGHT, idempotency_key=f"{number}") for number in range(12)]
+        for view in views:
+            with anyio.move_on_after(draw.uniform(0, 0.02)):
+                await door.call_tool("get_state", {"process_id": view["process_id"], "wait_s": 20})
+        for view in views:
+            assert (await until_settled(door, view["process_id"]))["status"] == "completed"
+        assert len((await call(client, "list_processes", limit=50))["processes"]) == 12
+    assert run_cli(home, "verify")[0] == 0
