@@ -12,6 +12,7 @@ from performing.fleet import Directory, agent, failing, one_call, open_pool, std
 from process_orchestrator.checking.definitions import Transport
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import Blame
+from process_orchestrator.performing.child_process import KILL_GRACE_S
 
 RSS_GROWTH_MAX = 30_000_000
 
@@ -85,12 +86,15 @@ async def test_silence_ends_at_the_deadline_and_spares_the_agents_other_calls(tm
 
 
 @pytest.mark.behaviour("P5-deadline")
-async def test_an_agent_that_hangs_as_a_whole_is_ended_within_the_grace(tmp_path: Path) -> None:
+@pytest.mark.parametrize("misdeed", ["blocked", "deaf"])
+async def test_an_agent_that_hangs_as_a_whole_is_ended_within_a_second_and_the_grace(
+    tmp_path: Path, misdeed: str
+) -> None:
     async with open_pool(Directory(stdio("hostile", "hostile.py")), tmp_path) as pool:
         hung = psutil.Process((await tool(pool, "hostile", "environment")).value["pid"])
-        error = await failing(pool, "hostile", "blocked", timeout_ms=200)
+        error = await failing(pool, "hostile", misdeed, timeout_ms=200)
         assert error.code == "timeout"
-        await until(lambda: not hung.is_running(), within_s=6)
+        await until(lambda: not hung.is_running(), within_s=1 + KILL_GRACE_S)
         assert (await tool(pool, "hostile", "echo")).value == {}
 
 

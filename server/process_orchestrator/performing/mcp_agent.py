@@ -51,6 +51,9 @@ DROPPED_BYTES_MAX: Final = 256_000_000
 NOISE_FLOOD_BYTES: Final = 4_000_000
 """Noise without a message between, before the agent is ended: reading it on would cost its neighbours."""
 
+MUTE_GRACE_S: Final = 0.5
+"""From asking an agent to end that has not answered a ping for the whole kill grace until it is killed."""
+
 NOISE_KEPT: Final = 2000
 PIPES_AFTER_EXIT_S: Final = 1.0
 THREAD_BYTES: Final = 262_144
@@ -84,6 +87,7 @@ class McpLink:
         self._failure: AgentCallError | None = None
         self.child: ChildProcess | None = None
         self.heard_at = 0.0
+        self.stop_grace_s = KILL_GRACE_S
         self.failures = Failures()
         self.noise = ""
 
@@ -244,6 +248,7 @@ class McpLink:
         with anyio.move_on_after(KILL_GRACE_S), suppress(Exception):
             await client.session.send_request(mcp_types.PingRequest(), mcp_types.EmptyResult)
         if self.heard_at < asked_at:
+            self.stop_grace_s = MUTE_GRACE_S
             self.lose()
 
     def _evidence(self) -> str | None:
@@ -315,7 +320,7 @@ def stdio_opener(
                 try:
                     yield pipes.incoming, pipes.outgoing
                 finally:
-                    await child.stop()
+                    await child.stop(link.stop_grace_s)
                     tasks.cancel_scope.cancel()
         finally:
             pipes.close()

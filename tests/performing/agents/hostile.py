@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -57,6 +58,9 @@ def call(number: int, tool: str, arguments: dict[str, object]) -> None:  # noqa:
     elif tool == "silent":
         pass
     elif tool == "blocked":
+        time.sleep(3600)
+    elif tool == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(3600)
     elif tool == "garbage":
         for _ in range(100):
