@@ -5,6 +5,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
+from msgspec.structs import replace
 
 from hosting.scripted import (
     HurriedClock,
@@ -398,6 +399,37 @@ async def test_a_fault_of_the_performer_sets_one_process_aside_and_no_other(stat
         assert (await finished(host, process)).status is Status.COMPLETED
     assert stuck.units["s1"].output is None
     assert (await verify(state)).ok
+
+
+@pytest.mark.anyio
+async def test_a_turn_that_has_no_stored_form_sets_one_process_aside_and_no_other(state: Path) -> None:
+    async def work(call: InvokeAgent, delivery: int) -> Event | None:
+        return failure(call.call, code="half a pair: \ud800")
+
+    async with opened(state, Script(work=work)) as host:
+        broken = await host.start(spec(chain(1)), Bodies())
+        done = await host.start(spec(chain(0)), Bodies())
+        assert (await finished(host, done.spec.process_id)).status is Status.COMPLETED
+        process = broken.spec.process_id
+    async with opened(state) as host:
+        assert (await finished(host, process)).status is Status.COMPLETED
+    assert (await verify(state)).ok
+
+
+@pytest.mark.anyio
+async def test_words_that_have_no_stored_form_are_refused_and_harm_no_process(state: Path) -> None:
+    async with opened(state, Script(gate=ASKS_FIRST)) as host:
+        with pytest.raises(RefusedError) as refused:
+            await host.start(replace(spec(chain(1)), label="half a pair: \ud800"), Bodies())
+        assert refused.value.code == "BAD_ARGUMENT"
+        waiting = await asking(host)
+        process = waiting.spec.process_id
+        said = replace(resolution(first_open(waiting), Decision.REJECT), note="half a pair: \ud800")
+        with pytest.raises(RefusedError) as refused:
+            await host.deliver(process, said, Bodies(), request_id="r1", proof=None)
+        assert refused.value.code == "BAD_ARGUMENT"
+        await host.deliver(process, replace(said, note="whole"), Bodies(), request_id="r2", proof=None)
+        assert (await finished(host, process)).status is Status.FAILED
 
 
 @pytest.mark.anyio

@@ -293,7 +293,7 @@ async def test_a_second_delivery_of_what_must_not_be_repeated_is_not_sent(tmp_pa
 
 async def test_text_of_an_agent_cannot_steer_a_terminal(tmp_path: Path) -> None:
     async def loud(_arguments: dict[str, Any], _call: InProcessCall) -> Any:
-        raise AgentCallError("busy", "\x1b[31mred\x07 \u202egnp.exe\n" + "x" * 1000)
+        raise AgentCallError("busy", "\x1b[31mred\x07 \u202egnp.exe\n half a pair: \ud800" + "x" * 1000)
 
     async with open_desk(tmp_path, loud) as desk:
         event = await desk.call()

@@ -38,9 +38,7 @@ from process_orchestrator.core.ports import Bodies
 from process_orchestrator.hosting.folding import Folded, fold
 from process_orchestrator.hosting.live import Answer, Fed, Live, OutwardCommand, Running, TurnDraft, subject_of
 from process_orchestrator.hosting.places import Places
-from process_orchestrator.hosting.projection import (
-    is_due,
-)
+from process_orchestrator.hosting.projection import is_due
 from process_orchestrator.hosting.refusals import refused
 from process_orchestrator.hosting.rows import turn_write
 from process_orchestrator.hosting.timers import Timers
@@ -178,6 +176,11 @@ class Driver:
         try:
             while (live.inbox or live.locals) and not live.dead:
                 await self._turn(live)
+        except OrchestratorError as error:
+            self._drop(live, error, revive=False)
+        except Exception as error:  # noqa: BLE001 - a fault sets this one process aside, never the engine
+            _log.exception("%s is set aside", live.process)
+            self._drop(live, EngineError("ENGINE_UNAVAILABLE", f"{live.process} is set aside: {error!r}"), revive=False)
         finally:
             live.pumping = False
         self._rest(live)
@@ -196,16 +199,9 @@ class Driver:
 
     async def _perform_local(self, live: Live, draft: TurnDraft, command: Command) -> None:
         assert self._performer is not None
-        try:
-            performed = await self._performer.perform(command, delivery=1, heartbeat=_nothing)
-        except OrchestratorError as error:
-            self._drop(live, error, revive=False)
-        except Exception as error:  # noqa: BLE001 - the call boundary: a fault sets this one process aside
-            _log.exception("%s is set aside: %s failed", live.process, type(command).__name__)
-            self._drop(live, EngineError("ENGINE_UNAVAILABLE", f"{live.process} is set aside: {error!r}"), revive=False)
-        else:
-            if not live.dead:
-                self._apply(live, draft, performed.event, Bodies(artifacts=performed.bodies))
+        performed = await self._performer.perform(command, delivery=1, heartbeat=_nothing)
+        if not live.dead:
+            self._apply(live, draft, performed.event, Bodies(artifacts=performed.bodies))
 
     def _take(self, live: Live, draft: TurnDraft, fed: Fed) -> None:
         """Let one thing from the inbox into the turn."""
@@ -294,7 +290,12 @@ class Driver:
         if not draft.events or state is None:
             self._join_last(live, draft)
             return
-        self._parts.journal.append(turn_write(live, draft, self._plans, partial(self._written, live, draft)))
+        try:
+            write = turn_write(live, draft, self._plans, partial(self._written, live, draft))
+        except BaseException:
+            draft.after = None  # no row will tell it
+            raise
+        self._parts.journal.append(write)
         if draft.outward and live.process in self._places:
             free = [command for command in draft.outward if isinstance(command, InvokeAgent) and command.free]
             draft.outward = [command for command in draft.outward if command not in free]

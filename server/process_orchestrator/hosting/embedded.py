@@ -22,7 +22,7 @@ from process_orchestrator.core.ports import Proof, ProofKind
 from process_orchestrator.hosting.driver import Driver, Parts
 from process_orchestrator.hosting.journal_host import JournalHost
 from process_orchestrator.hosting.live import Fed, Live
-from process_orchestrator.hosting.refusals import key_reused, refused, unknown_process
+from process_orchestrator.hosting.refusals import key_reused, must_be_storable, refused, unknown_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -63,8 +63,9 @@ class EmbeddedHost(JournalHost):
     async def start(self, spec: ProcessSpec, bodies: Bodies) -> Process:
         """Start a process, or meet the one that this request started before. Returns once it is durable.
 
-        Raises RefusedError KEY_REUSED, StorageError, StorageFullError.
+        Raises RefusedError KEY_REUSED, BAD_ARGUMENT, StorageError, StorageFullError.
         """
+        must_be_storable(msgspec.structs.replace(spec, plan=None))
         process = self._id_of(spec)
         if spec.key is not None or spec.process_id:
             live = await self._driver.load(process)
@@ -89,8 +90,9 @@ class EmbeddedHost(JournalHost):
         """Let a resolution or a cancel enter; returns once it is durable.
 
         Who decided and how sure that is are derived here, from the proof alone. Raises RefusedError with the core's
-        code, or UNKNOWN_PROCESS.
+        code, BAD_ARGUMENT or UNKNOWN_PROCESS.
         """
+        must_be_storable(event)
         live = await self._driver.load(process_id)
         if live is None:
             raise unknown_process(process_id)

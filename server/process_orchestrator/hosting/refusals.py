@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from process_orchestrator.core.errors import RefusedError
 
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.state import Refusal
+    from process_orchestrator.core.facts.values import Fact
 
 WHAT_TO_DO: Final = {
     "ALREADY_RESOLVED": "read `record`, then get_state of its process.",
@@ -29,6 +32,16 @@ def refused(refusal: Refusal) -> RefusedError:
         record=refusal.record,
         details=details,
     )
+
+
+def must_be_storable(asked: Fact) -> None:
+    """Refuse words that have no stored form (half a surrogate pair, as from an argument that is no UTF-8)."""
+    try:
+        msgspec.json.encode(asked)
+    except UnicodeEncodeError as error:
+        raise RefusedError(
+            "BAD_ARGUMENT", f"a text in it is no Unicode text: {error.reason}.", do="send whole characters."
+        ) from error
 
 
 def unknown_process(process: str) -> RefusedError:

@@ -23,8 +23,8 @@ EVIDENCE_BYTES_MAX: Final = 65_536
 """Of a bad answer that is kept: enough to see what is wrong, not the 50 MB."""
 
 STDERR_CHARACTERS_MAX: Final = 8_000
-CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
-"""What could steer a terminal or turn text around. Agent text reaches people in messages."""
+CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
+"""What could steer a terminal, turn text around, or has no stored form. Agent text reaches people in messages."""
 
 
 class Failed(Fact, frozen=True, kw_only=True):
