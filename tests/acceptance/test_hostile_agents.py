@@ -28,8 +28,13 @@ pytestmark = pytest.mark.anyio
 RSS_GROWTH_MAX: Final = 60_000_000
 ATTEMPT_S: Final = 1
 KILL_GRACE_S: Final = 2.0
+STARTS_S: Final = 1.0
+"""For the start of the agent's program, which its first call waits for."""
+
 NEIGHBOUR_RUNS: Final = 100
 ROUNDS: Final = 4
+NOISE_S: Final = 0.3
+"""What a busy machine of two cores may add by itself."""
 
 
 class Misdeed(NamedTuple):
@@ -163,7 +168,7 @@ def built_home(path: Path, log: Path, web: ScriptedServer) -> Home:
     names = {f"stdio_{name}": {"tool": name} for name in (misdeed.name for misdeed in STDIO)}
     names |= {f"stdio_{name}": bind for name, bind in STDIO_BINDS.items()}
     web_names = {f"http_{name}": {"method": "POST", "path": f"/{name}"} for name in SCRIPTS}
-    for name in (*names, *web_names, "stdio_blocked", "http_refused"):
+    for name in (*names, *web_names, "stdio_deaf", "http_refused"):
         build.contract(
             f"desk.{name}",
             given=given,
@@ -186,7 +191,7 @@ def built_home(path: Path, log: Path, web: ScriptedServer) -> Home:
     build.process("neighbour", {"id": "note", "contract": "witness.note", "in": {"tag": "$.input.tag"}}, given=given)
     hostile = SHARED_PROGRAMS / "hostile.py"
     build.stdio_agent("hostile", hostile, serves={f"desk.{name}": bind for name, bind in names.items()})
-    build.stdio_agent("hangs", hostile, serves={"desk.stdio_blocked": {"tool": "blocked"}})
+    build.stdio_agent("hangs", hostile, serves={"desk.stdio_deaf": {"tool": "deaf"}})
     build.http_agent("web", web.url, serves={f"desk.{name}": bind for name, bind in web_names.items()})
     gone = f"http://127.0.0.1:{closed_port()}"
     build.http_agent("gone", gone, serves={"desk.http_refused": {"method": "POST", "path": "/"}})
@@ -264,22 +269,24 @@ async def test_an_agent_that_is_not_there_was_not_reached(arena: Arena) -> None:
 async def test_a_mute_agent_costs_its_deadline_and_no_more_than_a_second(arena: Arena, name: str) -> None:
     started = time.perf_counter()
     view = await meets(arena, f"meet_{name}", TIMEOUT)
-    assert ATTEMPT_S <= time.perf_counter() - started < ATTEMPT_S + 1
+    assert ATTEMPT_S <= time.perf_counter() - started < ATTEMPT_S + 1 + KILL_GRACE_S
     failed = await failure_of(arena, view)
     assert ATTEMPT_S * 1000 <= failed["ms"] < (ATTEMPT_S + 1) * 1000
 
 
+@pytest.mark.slow
 @pytest.mark.behaviour("P5-deadline")
-async def test_an_agent_that_hangs_as_a_whole_is_ended_within_the_kill_grace(arena: Arena) -> None:
+async def test_an_agent_that_hangs_as_a_whole_is_ended_within_a_second_and_the_kill_grace(arena: Arena) -> None:
     before = {child.pid for child in arena.engine.children()}
     started = time.perf_counter()
-    await meets(arena, "meet_stdio_blocked", TIMEOUT)
-    assert time.perf_counter() - started < ATTEMPT_S + 1
-    hung = [child for child in arena.engine.children() if child.pid not in before]
-    _, alive = await anyio.to_thread.run_sync(psutil.wait_procs, hung, ATTEMPT_S + 1 + 2 * KILL_GRACE_S)
+    await meets(arena, "meet_stdio_deaf", TIMEOUT)
+    (hung,) = [child for child in arena.engine.children() if child.pid not in before]
+    left_s = started + ATTEMPT_S + 1 + KILL_GRACE_S + STARTS_S - time.perf_counter()
+    _, alive = await anyio.to_thread.run_sync(psutil.wait_procs, [hung], left_s)
     assert not alive
 
 
+@pytest.mark.slow
 @pytest.mark.behaviour("P5-bounded")
 async def test_a_process_beside_hostile_agents_is_not_slowed(arena: Arena) -> None:
     """Undisturbed and beside misdeeds in turn, so that whatever else the machine does weighs on both alike."""
@@ -314,4 +321,4 @@ async def test_a_process_beside_hostile_agents_is_not_slowed(arena: Arena) -> No
         "misdeeds": met,
     }
     print(f"a process with one quick agent, p50 and p99 in ms: {figures}")
-    assert percentile(beside, 0.99) < 3 * percentile(alone, 0.99) + 0.1, figures
+    assert percentile(beside, 0.99) < 3 * percentile(alone, 0.99) + NOISE_S, figures
