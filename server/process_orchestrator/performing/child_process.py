@@ -11,6 +11,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -92,13 +93,17 @@ class Lifeline:
     def __init__(self) -> None:
         self.token = secrets.token_hex(16)
         self._watchman: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()  # agents start beside each other, each from a thread of its own
 
     def start(self) -> None:
         """Start the watchman; blocks for a fork. Windows has none: there a child ends when its stdin does."""
-        if self._watchman is not None or sys.platform == "win32":
-            return
+        with self._starting:
+            if self._watchman is None and sys.platform != "win32":
+                self._watchman = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
         program = Path(__file__).with_name("lifeline_program.py")
-        self._watchman = subprocess.Popen(  # noqa: S603 - our own program
+        watchman = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-I", "-S", str(program), TOKEN_NAME, self.token],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -107,8 +112,9 @@ class Lifeline:
             env={},
             cwd="/",
         )
-        if self._watchman.stdin is not None:  # a full pipe must not stop the event loop; its lines are few and short
-            os.set_blocking(self._watchman.stdin.fileno(), False)
+        if watchman.stdin is not None:  # a full pipe must not stop the event loop; its lines are few and short
+            os.set_blocking(watchman.stdin.fileno(), False)
+        return watchman
 
     def add(self, pid: int) -> None:
         self._tell(f"+{pid}\n")
