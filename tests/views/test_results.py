@@ -33,14 +33,48 @@ RESULTS = (
 )
 
 
+STATED = {
+    "ProcessView": {"process_type", "label", "why", "verdict", "task", "planned_by"},
+    "StepView": {"contract", "agent"},
+    "FailureView": {"step", "call", "pointer", "rule", "message"},
+    "ProcessRowView": {"process_type", "label", "why"},
+    "EscalationView": {"step", "call"},
+    "EscalationWhy": {"seq"},
+    "RecordedResolution": {"data", "note"},
+    "TraceEntry": {
+        "step", "call", "agent", "why_agent", "contract", "ms", "tokens", "cost_usd", "verdict", "blame",
+    },
+}  # fmt: skip
+"""Fields that are there in every result, null without a value. Any other optional field is absent then."""
+
+
 @pytest.mark.parametrize("result", RESULTS, ids=lambda result: result.__name__)
-def test_a_schema_is_an_object_without_a_union_and_without_null(result: type[m.View]) -> None:
+def test_a_schema_is_an_object_without_a_union_and_says_null_only_of_what_is_always_there(
+    result: type[m.View],
+) -> None:
     schema = m.output_schema(result)
 
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["type"] == "object"
     assert not {"anyOf", "oneOf", "allOf", "$ref"} & set(schema)
-    assert "null" not in str(schema)
+    for name, part in {result.__name__: schema, **schema.get("$defs", {})}.items():
+        nullable = {field for field, kept in part.get("properties", {}).items() if "null" in str(kept)}
+        assert nullable == STATED.get(name, set()) - {"data"}, name  # any JSON value may be null
+
+
+def test_a_field_without_a_mark_of_being_optional_is_always_there() -> None:
+    step = m.StepView(id="post", status="waiting", attempts=0)
+
+    assert step.payload() == {"id": "post", "contract": None, "agent": None, "status": "waiting", "attempts": 0}
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda result: result.__name__)
+def test_a_brief_schema_names_every_field_and_shows_no_more_levels_than_asked(result: type[m.View]) -> None:
+    whole, brief = m.output_schema(result), m.brief_schema(result, depth=0)
+
+    jsonschema.Draft202012Validator.check_schema(brief)
+    assert brief["properties"].keys() == whole["properties"].keys()
+    assert not any("properties" in field or "$ref" in str(field) for field in brief["properties"].values())
 
 
 async def everything(desk: Desk) -> list[m.View]:
@@ -93,7 +127,10 @@ async def test_every_rendered_result_keeps_its_own_schema(desk: Desk) -> None:
     for view in await everything(desk):
         payload = view.payload()
         jsonschema.validate(payload, m.output_schema(type(view)))
-        assert None not in payload.values(), type(view).__name__
+        for depth in (0, 1, 2):
+            jsonschema.validate(payload, m.brief_schema(type(view), depth=depth))
+        empty = {name for name, value in payload.items() if value is None}
+        assert empty <= STATED.get(type(view).__name__, set()), type(view).__name__
 
 
 async def test_every_prose_begins_with_what_to_do_and_fits(desk: Desk) -> None:

@@ -172,7 +172,9 @@ def packaged(draft: Draft, event: EscalationOpened) -> bool:
     escalation = draft.escalations.get(event.escalation)
     if escalation is None or not escalation.open or escalation.package is not None:
         return False
-    draft.put_escalation(replace(escalation, package=event.package, schema_sha256=event.schema_sha256))
+    draft.put_escalation(
+        replace(escalation, package=event.package, schema_sha256=event.schema_sha256, opened_seq=draft.before.seq + 1)
+    )
     return True
 
 

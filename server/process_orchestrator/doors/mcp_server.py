@@ -250,9 +250,7 @@ class _Desk:
             ),
         )
         tool.parameters = text.input_schema()
-        tool.fn_metadata = _WholeArguments(
-            arg_model=ArgModelBase, output_schema=published_output_schema(VIEWS[text.name])
-        )
+        tool.fn_metadata = _WholeArguments(arg_model=ArgModelBase, output_schema=published_output_schema(text.name))
         return tool
 
     def _plain_function(self, text: ToolText) -> Callable[..., Any]:

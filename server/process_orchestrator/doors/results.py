@@ -17,13 +17,14 @@ from process_orchestrator.views.models import (
     ErrorBody,
     ErrorView,
     EscalationPage,
+    EscalationView,
     ProcessPage,
     ProcessView,
     Resolution,
     TracePage,
     Validation,
     View,
-    output_schema,
+    brief_schema,
 )
 from process_orchestrator.views.text import view_text
 
@@ -40,20 +41,14 @@ VIEWS: Final[Mapping[str, type[View]]] = {
 }
 """What each tool answers with when it succeeds."""
 
+_LISTED: Final = frozenset({"get_state", "list_trace", "list_escalations", "list_processes"})
+"""Tools whose published schema shows the rows of their lists too; the others answer with what these show."""
+
 _ERROR_SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
-    "description": "There, and alone, where the call failed.",
-    "properties": {
-        "code": {"type": "string"},
-        "message": {"type": "string"},
-        "do": {"type": "string"},
-        "pointer": {"type": "string"},
-        "record": {"type": "object"},
-        "errors": {"type": "array", "items": {"type": "object"}},
-        "candidates": {"type": "array", "items": {"type": "object"}},
-        "nearest": {"type": "array", "items": {"type": "string"}},
-    },
-    "required": ["code", "message", "do"],
+    "description": "Of a failed call (isError): there, and alone.",
+    "properties": {name: {"type": "string"} for name in ("code", "message", "do")},
+    "required": ["code"],
 }
 
 
@@ -66,28 +61,26 @@ class Answer:
     is_error: bool = False
 
 
-def published_output_schema(view: type[View]) -> dict[str, Any]:
-    """The declared schema of a tool: the view's, and `error` beside its fields.
+def published_output_schema(tool: str) -> dict[str, Any]:
+    """The declared schema of a tool: its view's names and types, and `error` beside its fields.
 
     Clients of other SDKs validate errors against it too, some hosts refuse a union at the root, so the root requires
-    nothing: either the view's own required fields are there, or `error` is.
+    nothing: either the view's own fields are there, or `error` is. Every host loads it with the list of tools, so it
+    says what is where and no more; what every result keeps in full is `output_schema`.
     """
-    schema = output_schema(view)
-    schema.pop("required", None)
-    own = schema["properties"].get("error")
-    error = dict(_ERROR_SCHEMA) if own is None else _either(schema["$defs"].pop(own["$ref"].removeprefix("#/$defs/")))
-    schema["properties"] = {**schema["properties"], "error": error}
-    return {"$schema": DIALECT, **schema}
+    listed = tool in _LISTED
+    bare = frozenset[str]() if tool == "list_escalations" else frozenset({EscalationView.__name__})
+    schema = brief_schema(VIEWS[tool], depth=1 if listed else 0, bare=bare)
+    own = schema["properties"].get("error", {})
+    return {"$schema": DIALECT, **schema, "properties": {**schema["properties"], "error": _either(own)}}
 
 
 def _either(own: Mapping[str, Any]) -> dict[str, Any]:
-    """A process that failed has an `error` too, with other fields: both fit, what only one has is not required."""
-    return {
-        **_ERROR_SCHEMA,
-        "description": "Of a failed process: what failed. Of a failed call (isError): alone, with message and do.",
-        "properties": {**own["properties"], **_ERROR_SCHEMA["properties"]},
-        "required": [name for name in own["required"] if name in _ERROR_SCHEMA["required"]],
-    }
+    """A process that failed has an `error` too, with other fields and a message that may be null: both fit."""
+    if not own:
+        return dict(_ERROR_SCHEMA)
+    fields = {**_ERROR_SCHEMA["properties"], "message": {"type": ["string", "null"]}, **own.get("properties", {})}
+    return {**_ERROR_SCHEMA, "description": "Of a failed process, or alone of a failed call.", "properties": fields}
 
 
 def answer_of(view: View) -> Answer:

@@ -33,7 +33,6 @@ Part = Literal["input", "output"]
 
 ROWS_PER_READ: Final = 200
 PLANS_KEPT: Final = 64
-OPENED_KEPT: Final = 4096
 TASK_CHARACTERS_MAX: Final = 2000
 UNDO: Final = "!undo"
 
@@ -44,7 +43,6 @@ class BodyReader:
     def __init__(self, host: Host, compiler: Compiler) -> None:
         self._host, self._compiler = host, compiler
         self._sensitivity: OrderedDict[str, Sensitivity] = OrderedDict()
-        self._opened: OrderedDict[str, int] = OrderedDict()  # seq of the opening event, by escalation
 
     # --- pinned definitions ------------------------------------------------------------------------------------
 
@@ -132,13 +130,11 @@ class BodyReader:
         )
 
     async def escalation(self, state: Process, escalation: Escalation, *, whole: bool) -> EscalationBodies:
-        """The package of a question; `whole` adds when it was opened and what its resolution led to."""
-        opened, effect = await self._seqs(state, escalation) if whole else (None, ())
+        """The package of a question; `whole` adds what its resolution led to."""
         return EscalationBodies(
             package=await self._package(escalation),
             data=await self._resolution_data(state, escalation),
-            opened_seq=opened,
-            effect=effect,
+            effect=await self._effect(state, escalation) if whole else (),
         )
 
     async def _package(self, escalation: Escalation) -> dict[str, Any] | None:
@@ -153,23 +149,12 @@ class BodyReader:
         part: Part = "input" if resolution.decision is Decision.RETRY_WITH_INPUT else "output"
         return await self.of_unit(state, escalation.unit, part, resolution.data)
 
-    async def _seqs(self, state: Process, escalation: Escalation) -> tuple[int | None, tuple[int, ...]]:
-        """The seq of the opening event, and those of the events in the turn that the resolution began."""
-        opened = self._opened.get(escalation.id) or await self._find_opened(state, escalation)
+    async def _effect(self, state: Process, escalation: Escalation) -> tuple[int, ...]:
+        """The seqs of the events in the turn that the resolution began."""
         if escalation.resolved_seq is None:
-            return opened, ()
+            return ()
         page = await self._host.journal(state.spec.process_id, after=escalation.resolved_seq - 1, limit=1)
-        return opened, tuple(each.seq for each in numbered(page.items) if each.seq > escalation.resolved_seq)
-
-    async def _find_opened(self, state: Process, escalation: Escalation) -> int | None:
-        """Look through the journal for the opening event, once: it never changes."""
-        async for each in self.events(state.spec.process_id):
-            if isinstance(each.event, e.EscalationOpened) and each.event.escalation == escalation.id:
-                self._opened[escalation.id] = each.seq
-                if len(self._opened) > OPENED_KEPT:
-                    self._opened.popitem(last=False)
-                return each.seq
-        return None
+        return tuple(each.seq for each in numbered(page.items) if each.seq > escalation.resolved_seq)
 
     async def events(self, process_id: str, *, after: int = 0) -> AsyncIterator[Numbered]:
         """The events of a process over `after`, oldest first."""
@@ -193,8 +178,8 @@ class BodyReader:
                 return EntryBodies(output=await self.of_unit(state, unit, "output", event.output))
             case e.CallFailed() if event.detail is not None:
                 detail = await self.failure_detail(state, unit_of_call(event.call), event.detail)
-                rest = {name: value for name, value in detail.items() if name != "answer" and value}
-                return EntryBodies(output=detail.get("answer"), detail=rest or None)
+                rest = {name: value for name, value in detail.items() if name != "answer"}
+                return EntryBodies(output=detail.get("answer"), detail={"errors": [], **rest})
             case e.MapOpened() if event.items is not None:
                 return EntryBodies(input=await self.of_unit(state, event.step, "input", event.items))
             case e.ItemsCollected():

@@ -34,12 +34,11 @@ REJECTABLE: Final = frozenset({EscalationKind.APPROVAL, EscalationKind.TASK, Esc
 class EscalationBodies:
     """What the state only references: the package, and of a resolved one its data (masked) and what followed.
 
-    `opened_seq` is the seq of EscalationOpened; `effect` the seqs of the events that the resolution led to at once.
+    `effect` are the seqs of the events that the resolution led to at once.
     """
 
     package: dict[str, Any] | None = None
     data: Any = None
-    opened_seq: int | None = None
     effect: tuple[int, ...] = ()
 
 
@@ -77,7 +76,7 @@ def escalation_view(
         call=escalation.call,
         kind=escalation.kind.value,
         question=asked.question,
-        why=EscalationWhy(rule=asked.rule, seq=bodies.opened_seq),
+        why=EscalationWhy(rule=asked.rule, seq=escalation.opened_seq),
         goal=asked.goal,
         options=[_option(decision, escalation, asked, whole=whole) for decision in escalation.decisions],
         evidence=[EvidenceView.model_validate(entry) for entry in asked.evidence] if whole else None,

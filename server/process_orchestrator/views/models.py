@@ -1,7 +1,7 @@
 """The results and requests of every use case, as data: field names are public interface (tools, CLI, console alike).
 
-Not the rendering: that stands in the other files of this room. An optional field without a value is absent from the
-payload, never null. Times are RFC 3339 UTC with milliseconds, money is a plain decimal string in US dollars.
+Not the rendering: that stands in the other files of this room. Without a value a `Stated` field is null, any other
+optional field is absent. Times are RFC 3339 UTC with milliseconds, money is a plain decimal string in US dollars.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from process_orchestrator.views.definition_models import (
     ValueProblemView,
     VerdictView,
 )
-from process_orchestrator.views.view import Json, Request, View, output_schema
+from process_orchestrator.views.view import Json, Request, Stated, View, brief_schema, output_schema
 
 __all__ = [
     "AgentDetail",
@@ -80,6 +80,7 @@ __all__ = [
     "VerdictView",
     "View",
     "WhyView",
+    "brief_schema",
     "output_schema",
 ]
 
@@ -93,8 +94,8 @@ class Progress(View):
 
 class StepView(View):
     id: str
-    contract: str | None = None
-    agent: str | None = None
+    contract: Stated[str] = None
+    agent: Stated[str] = None
     status: str
     attempts: int
     why: str | None = None
@@ -116,11 +117,11 @@ class FailureView(View):
 
     code: str
     blame: str
-    step: str | None = None
-    call: str | None = None
-    pointer: str | None = None
-    rule: str | None = None
-    message: str | None = None
+    step: Stated[str] = None
+    call: Stated[str] = None
+    pointer: Stated[str] = None
+    rule: Stated[str] = None
+    message: Stated[str] = None
 
 
 # --- escalation --------------------------------------------------------------------------------------------------
@@ -130,7 +131,7 @@ class EscalationWhy(View):
     """The rule that asked, and the seq of the event that opened the question."""
 
     rule: str
-    seq: int | None = None
+    seq: Stated[int] = None
 
 
 class OptionView(View):
@@ -159,8 +160,8 @@ class TriedView(View):
 
 class RecordedResolution(View):
     decision: str
-    data: Json = None
-    note: str | None = None
+    data: Stated[Json] = None
+    note: Stated[str] = None
     by: str
     channel: str
     assurance: str
@@ -173,8 +174,8 @@ class EscalationView(View):
 
     escalation_id: str
     process_id: str
-    step: str | None = None
-    call: str | None = None
+    step: Stated[str] = None
+    call: Stated[str] = None
     kind: str
     question: str
     why: EscalationWhy
@@ -232,16 +233,16 @@ class ProcessView(View):
     """Where a process stands. `version` is its seq; `plan`, `report`, `diagram` only where asked for."""
 
     process_id: str
-    process_type: str | None = None
-    label: str | None = None
+    process_type: Stated[str] = None
+    label: Stated[str] = None
     status: Literal["queued", "running", "waiting_human", "completed", "failed", "cancelled"]
-    why: str | None = None
+    why: Stated[str] = None
     wait_until: str | None = None
     version: int
-    verdict: VerdictView | None = None
-    task: str | None = None
+    verdict: Stated[VerdictView] = None
+    task: Stated[str] = None
     classified_by: str
-    planned_by: str | None = None
+    planned_by: Stated[str] = None
     step: Progress
     steps: list[StepView] = []
     escalations: list[EscalationView] = []
@@ -264,10 +265,10 @@ class ProcessView(View):
 
 class ProcessRowView(View):
     process_id: str
-    process_type: str | None = None
-    label: str | None = None
+    process_type: Stated[str] = None
+    label: Stated[str] = None
     status: str
-    why: str | None = None
+    why: Stated[str] = None
     version: int
     step: Progress
     cost_usd: str
@@ -300,16 +301,16 @@ class TraceEntry(View):
     at: str
     event: str
     kind: Literal["process", "plan", "call", "escalation", "timer"]
-    step: str | None = None
-    call: str | None = None
-    agent: str | None = None
-    why_agent: str | None = None
-    contract: str | None = None
-    ms: int | None = None
-    tokens: int | None = None
-    cost_usd: str | None = None
-    verdict: str | None = None
-    blame: str | None = None
+    step: Stated[str] = None
+    call: Stated[str] = None
+    agent: Stated[str] = None
+    why_agent: Stated[str] = None
+    contract: Stated[str] = None
+    ms: Stated[int] = None
+    tokens: Stated[int] = None
+    cost_usd: Stated[str] = None
+    verdict: Stated[str] = None
+    blame: Stated[str] = None
     summary: str
     input: Json = None
     output: Json = None

@@ -95,6 +95,40 @@ async def test_every_result_is_declared_as_an_object_without_a_union_at_its_root
         assert "error" in schema["properties"]
 
 
+async def test_all_result_schemas_together_stay_short(connect: Connect) -> None:
+    async with connect() as client:
+        tools = (await client.list_tools()).tools
+    sizes = {tool.name: len(json.dumps(tool.output_schema, separators=(",", ":"))) for tool in tools}
+    assert sum(sizes.values()) <= 12_000, sizes
+
+
+async def test_the_tools_that_list_show_the_fields_of_their_rows(connect: Connect) -> None:
+    async with connect() as client:
+        schemas: dict[str, Any] = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
+    rows = {
+        "get_state": "steps",
+        "list_trace": "entries",
+        "list_escalations": "escalations",
+        "list_processes": "processes",
+    }
+    shown = {tool: set(schemas[tool]["properties"][field]["items"]["properties"]) for tool, field in rows.items()}
+    assert shown["get_state"] >= {"id", "contract", "agent", "status", "attempts", "why", "cost_usd", "items"}
+    assert shown["list_trace"] >= {
+        "seq",
+        "at",
+        "event",
+        "step",
+        "call",
+        "verdict",
+        "blame",
+        "summary",
+        "input",
+        "output",
+    }
+    assert shown["list_escalations"] >= {"escalation_id", "question", "options", "evidence", "tried", "resolution"}
+    assert shown["list_processes"] >= {"process_id", "status", "why", "version", "step", "cost_usd", "created_at"}
+
+
 async def test_the_instructions_reach_the_host_and_stand_in_a_prompt_too(connect: Connect) -> None:
     async with connect() as client:
         prompt = await client.get_prompt("how_to_use")

@@ -117,6 +117,7 @@ class Escalation(Fact, kw_only=True):
     schema_sha256: str | None = None
     brief: Ref | None = None
     opened_at: int = 0
+    opened_seq: int | None = None  # of EscalationOpened, once its package is there
     deadline_at: int | None = None
     open: bool = True
     withdrawn: bool = False
