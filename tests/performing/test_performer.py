@@ -291,6 +291,17 @@ async def test_a_second_delivery_of_what_must_not_be_repeated_is_not_sent(tmp_pa
     assert calls == ["p_x/post/g1"] * 2
 
 
+@pytest.mark.behaviour("P2-once")
+@pytest.mark.parametrize("code", ["busy", "unreachable"])
+async def test_a_refusal_at_a_second_delivery_does_not_say_that_the_first_did_nothing(
+    tmp_path: Path, code: str
+) -> None:
+    async with open_desk(tmp_path, fails(code)) as desk:
+        prepared = await desk.prepare(desk.context(PLAIN))
+        events = [await desk.invoke(prepared, delivery=delivery) for delivery in (1, 2)]
+    assert [event.outcome for event in events if isinstance(event, CallFailed)] == [Outcome.NOT_DONE, Outcome.UNKNOWN]
+
+
 async def test_text_of_an_agent_cannot_steer_a_terminal(tmp_path: Path) -> None:
     async def loud(_arguments: dict[str, Any], _call: InProcessCall) -> Any:
         raise AgentCallError("busy", "\x1b[31mred\x07 \u202egnp.exe\n half a pair: \ud800" + "x" * 1000)

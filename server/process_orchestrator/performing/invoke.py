@@ -16,7 +16,7 @@ from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.commands import InvokeAgent
 from process_orchestrator.core.facts.events import CallSucceeded
 from process_orchestrator.core.facts.specs import DeclaredError
-from process_orchestrator.core.facts.values import Effect, Fact, Idempotency
+from process_orchestrator.core.facts.values import Effect, Fact, Idempotency, Outcome
 from process_orchestrator.core.ports import Body, Clock, Performed
 from process_orchestrator.performing.agent_pool import AgentPool, Answer
 from process_orchestrator.performing.failure import Failed, Spent, body_of, call_failed
@@ -66,13 +66,13 @@ class Invoker:
                 usd_micros=0 if error.code in UNSENT else price,
                 ms=int((time.perf_counter() - started) * 1000),
             )
-            return self._failed(command, contract, Failed.of(error), spent)
+            return self._failed(command, contract, Failed.of(error), spent, delivery=delivery)
         spent = Spent(
             usd_micros=price if answer.usd_micros is None else answer.usd_micros, tokens=answer.tokens, ms=answer.ms
         )
         judged = self._judged(contract, await self._bodies.value(command.input), answer)
         if isinstance(judged, Failed):
-            return self._failed(command, contract, judged, spent)
+            return self._failed(command, contract, judged, spent, delivery=delivery)
         self._bodies.keep(judged.body)
         event = CallSucceeded(
             at=self._clock.now_ms(),
@@ -114,7 +114,10 @@ class Invoker:
             )
         return Accepted(body=body_of(data))
 
-    def _failed(self, command: InvokeAgent, contract: CompiledContract, failed: Failed, spent: Spent) -> Performed:
+    def _failed(
+        self, command: InvokeAgent, contract: CompiledContract, failed: Failed, spent: Spent, *, delivery: int
+    ) -> Performed:
+        """The event of a failed call. A refusal of a later delivery does not say what became of an earlier one."""
         definition = contract.contract
         declared: DeclaredError | None = definition.errors.get(failed.code)
         masked = self._agents.secrets
@@ -129,7 +132,7 @@ class Invoker:
             message=masked.mask_text(failed.message),
             class_=failed.class_,
             blame=failed.blame,
-            outcome=failed.outcome,
+            outcome=failed.outcome if delivery == 1 else Outcome.UNKNOWN,
             pointer=failed.pointer,
             rule=failed.rule,
             answer=masked.mask_value(failed.answer),
