@@ -180,7 +180,7 @@ async def test_the_trace_has_one_entry_per_event_in_order(desk: Desk) -> None:
     assert page.next_after is None
     read = [entry for entry in page.entries if entry.step == "read"]
     assert [(entry.event, entry.call, entry.agent, entry.contract, entry.verdict) for entry in read] == [
-        ("CallPrepared", "read.1", "reader", "doc.read@1.0.0", None),
+        ("CallPrepared", "read.1", "reader", "doc.read@1.0.0", "ok"),
         ("CallSucceeded", "read.1", "reader", "doc.read@1.0.0", "ok"),
     ]
     assert read[1].cost_usd == "0.002"

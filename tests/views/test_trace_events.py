@@ -24,7 +24,8 @@ from process_orchestrator.core.facts.values import (
     Usage,
 )
 from process_orchestrator.core.ports import JournalRow
-from process_orchestrator.views.trace_view import Calls, Numbered, kind_of, numbered, trace_entry
+from process_orchestrator.core.trace import Numbered, kind_of, numbered
+from process_orchestrator.views.trace_view import Known, trace_entry
 
 REF = Ref(sha256="0" * 64, bytes=12)
 GATE = Gate(role="approver", min_assurance=Assurance.A2)
@@ -33,18 +34,18 @@ PLAN = PlanFacts(sha256="2" * 64, steps=(StepFacts(id="post", kind=StepKind.CALL
 AGENT = AgentPin(name="ledger", sha256="3" * 64)
 USAGE = Usage(usd_micros=1500, tokens=30, ms=7)
 
-EVENTS: list[tuple[Any, str, str, str | None]] = [
+EVENTS: list[tuple[Any, str, str, str]] = [
     (
         e.ProcessStarted(at=1, spec=ProcessSpec(principal="ana", request_sha256="", type=PIN)),
         "process",
         "Started booking 1.0.0 for ana, classified by caller, budget 1.00 USD.",
-        None,
+        "ok",
     ),
     (
         e.ProcessStarted(at=1, spec=ProcessSpec(principal="ana", request_sha256="")),
         "process",
         "Started a task without a type yet for ana, classified by caller, budget 1.00 USD.",
-        None,
+        "ok",
     ),
     (
         e.EscalationResolved(
@@ -52,36 +53,36 @@ EVENTS: list[tuple[Any, str, str, str | None]] = [
         ),
         "escalation",
         "p.e1: approve by ana (passphrase, A2-local). Note: ok",
-        None,
+        "ok",
     ),
-    (e.CancelRequested(at=1, by="ana", reason="stop\nit", request_id="r"), "process", "Cancel requested by ana: stop it", None),
-    (e.TimerFired(at=1, timer="post.1/retry"), "timer", "Timer post.1/retry fired.", None),
+    (e.CancelRequested(at=1, by="ana", reason="stop\nit", request_id="r"), "process", "Cancel requested by ana: stop it", "ok"),
+    (e.TimerFired(at=1, timer="post.1/retry"), "timer", "Timer post.1/retry fired.", "ok"),
     (e.CallLost(at=1, call="post.1"), "call", "post.1: lost; no answer came, and it is unknown whether it took effect.", "lost"),
     (e.ChildFinished(at=1, call="post.1", status=Status.COMPLETED), "call", "post.1: its process ended completed.", "ok"),
     (
         e.EngineResumed(at=1, engine=3),
         "process",
         "Engine 3 took over; unanswered calls are sent again under their keys.",
-        None,
+        "ok",
     ),
     (
         e.TaskClassified(at=1, process_type=PIN, input=REF, by="model", usage=USAGE),
         "process",
         "Classified as booking 1.0.0 by model.",
-        None,
+        "ok",
     ),
-    (e.PlanProposed(at=1, plan=REF, round=2), "plan", "A model proposed a plan (round 2).", None),
+    (e.PlanProposed(at=1, plan=REF, round=2), "plan", "A model proposed a plan (round 2).", "ok"),
     (e.PlanChecked(at=1, ok=True, plan=PLAN, report=REF), "plan", "The plan of 1 steps fits its contracts.", "ok"),
     (e.PlanChecked(at=1, ok=False, report=REF), "plan", "The plan does not fit its contracts.", "refused"),
-    (e.MapOpened(at=1, step="post", count=3, digest="d", gate=GATE), "call", "post: 3 items. Needs approval by approver (A2).", None),
+    (e.MapOpened(at=1, step="post", count=3, digest="d", gate=GATE), "call", "post: 3 items. Needs approval by approver (A2).", "ok"),
     (
         e.CallPrepared(at=1, call="post.1", agent=AGENT, input=REF, digest="d"),
         "call",
         "post.1: arguments keep None, for ledger.",
-        None,
+        "ok",
     ),
-    (e.StepSkipped(at=1, unit="post", reason="condition"), "call", "post: skipped, its condition is false; it has no output.", None),
-    (e.StepSkipped(at=1, unit="post", reason="default", output=REF), "call", "post: skipped; its default stands in.", None),
+    (e.StepSkipped(at=1, unit="post", reason="condition"), "call", "post: skipped, its condition is false; it has no output.", "ok"),
+    (e.StepSkipped(at=1, unit="post", reason="default", output=REF), "call", "post: skipped; its default stands in.", "ok"),
     (e.CallSucceeded(at=1, call="post.1", output=REF, ms=7, usd_micros=1500), "call", "post.1: answered in 7 ms; the output keeps None.", "ok"),
     (
         e.CallFailed(
@@ -99,9 +100,9 @@ EVENTS: list[tuple[Any, str, str, str | None]] = [
         "post.1: output_mismatch at /total (type), blame agent. It is unknown whether it took effect. wanted number",
         "output_mismatch",
     ),
-    (e.ItemsCollected(at=1, step="post", output=REF), "call", "post: all items are settled.", None),
-    (e.OutputBuilt(at=1, output=REF), "process", "The output was built (12 bytes) and keeps the process type's schema.", None),
-    (e.EscalationOpened(at=1, escalation="p.e1", package=REF), "escalation", "p.e1: asked a person.", None),
+    (e.ItemsCollected(at=1, step="post", output=REF), "call", "post: all items are settled.", "ok"),
+    (e.OutputBuilt(at=1, output=REF), "process", "The output was built (12 bytes) and keeps the process type's schema.", "ok"),
+    (e.EscalationOpened(at=1, escalation="p.e1", package=REF), "escalation", "p.e1: asked a person.", "ok"),
     (
         e.StageFailed(at=1, stage=Stage.PLAN, code="no_model", blame=Blame.POLICY, message="none is set up", usage=USAGE),
         "plan",
@@ -111,13 +112,13 @@ EVENTS: list[tuple[Any, str, str, str | None]] = [
     (e.StageFailed(at=1, stage=Stage.MAP, code="missing_binding", blame=Blame.PLANNER, step="post"), "call", "Stage map failed: missing_binding, blame planner.", "missing_binding"),
     (e.StageFailed(at=1, stage=Stage.BRIEF, code="no_model", blame=Blame.POLICY), "escalation", "Stage brief failed: no_model, blame policy.", "no_model"),
     (e.StageFailed(at=1, stage=Stage.INTAKE, code="no_model", blame=Blame.POLICY), "process", "Stage intake failed: no_model, blame policy.", "no_model"),
-    (e.BriefWritten(at=1, escalation="p.e1", brief=REF, usage=USAGE), "escalation", "p.e1: a model added a paragraph.", None),
+    (e.BriefWritten(at=1, escalation="p.e1", brief=REF, usage=USAGE), "escalation", "p.e1: a model added a paragraph.", "ok"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("event", "kind", "summary", "verdict"), EVENTS, ids=lambda value: type(value).__name__)
-def test_an_event_reads_as_one_line(event: Any, kind: str, summary: str, verdict: str | None) -> None:
-    entry = trace_entry(Numbered(seq=4, event=event), Calls())
+def test_an_event_reads_as_one_line(event: Any, kind: str, summary: str, verdict: str) -> None:
+    entry = trace_entry(Numbered(seq=4, event=event), Known())
 
     assert (entry.seq, entry.event, entry.kind) == (4, type(event).__name__, kind)
     assert (entry.summary, entry.verdict) == (summary.replace("None", str(entry.contract)), verdict)
@@ -130,7 +131,7 @@ def test_every_event_is_in_the_table() -> None:
 
 def test_figures_stand_where_the_event_has_them() -> None:
     succeeded = next(event for event, *_ in EVENTS if isinstance(event, e.CallSucceeded))
-    prepared = trace_entry(Numbered(seq=1, event=succeeded), Calls(agents={"post.1": "ledger"}))
+    prepared = trace_entry(Numbered(seq=1, event=succeeded), Known(agents={"post.1": "ledger"}))
 
     assert (prepared.ms, prepared.cost_usd, prepared.tokens, prepared.agent) == (7, "0.0015", None, "ledger")
     assert (prepared.step, prepared.call) == ("post", "post.1")

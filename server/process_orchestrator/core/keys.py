@@ -48,6 +48,11 @@ def step_of_unit(unit: str) -> str:
     return _AFTER_STEP.split(unit, maxsplit=1)[0]
 
 
+def is_undo(unit: str) -> bool:
+    """Whether a unit undoes what a step did: `post!undo`."""
+    return unit.endswith("!undo")
+
+
 def key(process: str, unit: str, generation: int) -> str:
     """The idempotency key of a unit's calls: `p_x/lines[3]/g1`."""
     return f"{process}/{unit}/g{generation}"

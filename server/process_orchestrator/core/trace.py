@@ -1,6 +1,8 @@
 """The journal told as facts: one entry per event, with whom and what it is about, and what it cost.
 
-Pure, and without words: texts and bodies are the views'. `normalised` is what must be equal on every host.
+Pure, and without words: texts and bodies are the views'. An entry can be told from any part of a journal, given the
+state that the whole leads to: nothing that an entry needs of it is ever taken back. `normalised` is what must be equal
+on every host.
 """
 
 from __future__ import annotations
@@ -94,16 +96,34 @@ def kind_of(event: e.Event) -> EntryKind:
     return _KINDS.get(type(event), EntryKind.PROCESS)
 
 
-def entries(rows: Iterable[JournalRow]) -> Iterator[Entry]:
-    """The trace of a process, from its whole journal, oldest first: what a later event leaves unsaid stands earlier."""
-    state: Process | None = None
-    agents: dict[str, str] = {}
+class Numbered(Fact, kw_only=True):
+    """An event with its seq."""
+
+    seq: int
+    event: e.Event
+
+
+def numbered(rows: Iterable[JournalRow]) -> Iterator[Numbered]:
+    """The events of some rows, each with its seq."""
     for row in rows:
-        for event in row.events:
-            state = apply(state, event).state
-            if isinstance(event, e.CallPrepared):
-                agents[event.call] = event.agent.name
-            yield _entry(event, state=state, agents=agents)
+        first = row.seq - len(row.events) + 1
+        for offset, event in enumerate(row.events):
+            yield Numbered(seq=first + offset, event=event)
+
+
+def entries(rows: Iterable[JournalRow]) -> Iterator[Entry]:
+    """The trace of a process, from its whole journal, oldest first."""
+    events = tuple(numbered(rows))
+    state: Process | None = None
+    for each in events:
+        state = apply(state, each.event).state
+    agents = agents_of(events)
+    return (entry(each, state=state, agents=agents) for each in events)
+
+
+def agents_of(events: Iterable[Numbered]) -> dict[str, str]:
+    """The agent of each call that was prepared, by the call's id: its later events do not repeat it."""
+    return {each.event.call: each.event.agent.name for each in events if isinstance(each.event, e.CallPrepared)}
 
 
 def normalised(rows: Iterable[JournalRow]) -> tuple[Entry, ...]:
@@ -112,13 +132,13 @@ def normalised(rows: Iterable[JournalRow]) -> tuple[Entry, ...]:
     return tuple(replace(entry, seq=seq, at=0, ms=None) for seq, entry in enumerate(kept, start=1))
 
 
-def _entry(event: e.Event, *, state: Process, agents: Mapping[str, str]) -> Entry:
-    said = _said(event)
-    call = said.get("call")
-    escalation = state.escalations.get(said.get("escalation") or "")
-    unit = escalation.unit if escalation is not None else said.get("unit")
-    entry = Entry(
-        seq=state.seq,
+def entry(each: Numbered, *, state: Process | None, agents: Mapping[str, str]) -> Entry:
+    """One event told. What `state` does not know (any more, or yet) is left unsaid."""
+    event = each.event
+    said = _said(event, state)
+    unit, call = said.get("unit"), said.get("call")
+    told = Entry(
+        seq=each.seq,
         at=event.at,
         event=type(event).__name__,
         kind=kind_of(event),
@@ -126,19 +146,27 @@ def _entry(event: e.Event, *, state: Process, agents: Mapping[str, str]) -> Entr
         agent=agents.get(call) if call is not None else None,
         contract=_contract(state, unit),
     )
-    return replace(entry, **{**said, "unit": unit})
+    return replace(told, **said)
 
 
-def _contract(state: Process, unit: str | None) -> str | None:
-    known = state.units.get(unit) or state.units.get(keys.step_of_unit(unit)) if unit is not None else None
-    if known is None or state.plan is None:
+def about(event: e.Event, step: str, state: Process) -> bool:
+    """Whether an event concerns a step, or one unit of it (`lines[3]`)."""
+    unit = _said(event, state).get("unit")
+    return unit is not None and step in (unit, keys.step_of_unit(unit))
+
+
+def _contract(state: Process | None, unit: str | None) -> str | None:
+    if state is None or state.plan is None or unit is None:
         return None
-    pin = state.plan.steps[known.place].contract
+    step = next((each for each in state.plan.steps if each.id == keys.step_of_unit(unit)), None)
+    if step is None:
+        return None
+    pin = step.undo.contract if step.undo is not None and keys.is_undo(unit) else step.contract
     return f"{pin.name}@{pin.version}" if pin is not None else None
 
 
-def _said(event: e.Event) -> dict[str, Any]:
-    """The fields of an entry that its event says itself."""
+def _said(event: e.Event, state: Process | None) -> dict[str, Any]:
+    """The fields of an entry that its event says itself, and the unit that a question it names is about."""
     match event:
         case e.CallPrepared():
             return {**_of_call(event.call), "why_agent": event.why_agent or None, "input": event.input}
@@ -159,12 +187,13 @@ def _said(event: e.Event) -> dict[str, Any]:
         case e.ItemsCollected():
             return {"unit": event.step, "output": event.output}
         case e.TimerFired():
-            return _of_call(keys.owner_of_timer(event.timer))
+            owner = keys.owner_of_timer(event.timer)
+            return _of_question(owner, state) or _of_call(owner)
         case _:
-            return _said_of_process(event)
+            return _said_of_process(event, state)
 
 
-def _said_of_process(event: e.Event) -> dict[str, Any]:
+def _said_of_process(event: e.Event, state: Process | None) -> dict[str, Any]:
     match event:
         case e.ProcessStarted():
             return {"input": event.spec.input}
@@ -177,16 +206,25 @@ def _said_of_process(event: e.Event) -> dict[str, Any]:
         case e.OutputBuilt():
             return {"output": event.output}
         case e.EscalationOpened():
-            return {"escalation": event.escalation, "output": event.package}
+            return {**_of_question(event.escalation, state), "escalation": event.escalation, "output": event.package}
         case e.EscalationResolved():
-            return {"escalation": event.escalation, "decision": event.decision, "input": event.data}
+            answer = {"decision": event.decision, "input": event.data}
+            return {**_of_question(event.escalation, state), "escalation": event.escalation, **answer}
         case e.BriefWritten():
-            return {**_used(event.usage), "escalation": event.escalation, "output": event.brief}
+            brief = {"escalation": event.escalation, "output": event.brief}
+            return {**_of_question(event.escalation, state), **_used(event.usage), **brief}
         case e.StageFailed():
             failed = {"verdict": event.code, "blame": event.blame, "pointer": event.pointer, "detail": event.detail}
-            return {**_used(event.usage), **failed, "unit": event.step, "escalation": event.escalation}
+            asked = _of_question(event.escalation or "", state).get("unit")
+            about_what = {"unit": event.step or asked, "escalation": event.escalation}
+            return {**about_what, **_used(event.usage), **failed}
         case _:
             return {}
+
+
+def _of_question(escalation: str, state: Process | None) -> dict[str, Any]:
+    asked = state.escalations.get(escalation) if state is not None else None
+    return {"unit": asked.unit, "escalation": escalation} if asked is not None else {}
 
 
 def _of_call(call: str) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from process_orchestrator.checking.sensitivity import Sensitivity, sensitivity
 from process_orchestrator.checking.validate import read_stored
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Decision
-from process_orchestrator.core.keys import step_of_unit, unit_of_call
+from process_orchestrator.core.keys import is_undo, step_of_unit, unit_of_call
+from process_orchestrator.core.trace import numbered
 from process_orchestrator.views.escalation_view import EscalationBodies
 from process_orchestrator.views.process_view import ProcessBodies
-from process_orchestrator.views.trace_view import EntryBodies, numbered
+from process_orchestrator.views.trace_view import EntryBodies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,14 +28,13 @@ if TYPE_CHECKING:
     from process_orchestrator.core.facts.state import Escalation, Process
     from process_orchestrator.core.facts.values import Ref
     from process_orchestrator.core.ports import Host
-    from process_orchestrator.views.trace_view import Numbered
+    from process_orchestrator.core.trace import Numbered
 
 Part = Literal["input", "output"]
 
 ROWS_PER_READ: Final = 200
 PLANS_KEPT: Final = 64
 TASK_CHARACTERS_MAX: Final = 2000
-UNDO: Final = "!undo"
 
 
 class BodyReader:
@@ -99,7 +99,7 @@ class BodyReader:
         facts = step_facts(state, unit)
         if facts is None:
             return ()
-        if unit.endswith(UNDO):
+        if is_undo(unit):
             undo = facts.undo
             return sensitive((await self.contract(undo.contract.sha256)).contract, part) if undo else ()
         marks = await self._marks(state)

@@ -11,9 +11,9 @@ from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Status
 from process_orchestrator.core.limits import TOOL_CALL_S_MAX
 from process_orchestrator.core.ports import EscalationQuery, ProcessQuery
+from process_orchestrator.core.trace import EntryKind, Numbered, about, agents_of, kind_of
 from process_orchestrator.usecases.bodies import step_facts
 from process_orchestrator.usecases.identifiers import read_escalation_id, read_name, read_process_id, shown
-from process_orchestrator.views import trace_view as trace
 from process_orchestrator.views.diagram import diagram
 from process_orchestrator.views.escalation_view import escalation_view
 from process_orchestrator.views.formats import epoch_ms
@@ -21,6 +21,7 @@ from process_orchestrator.views.models import EscalationPage, NextAction, Proces
 from process_orchestrator.views.plan_view import plan_view
 from process_orchestrator.views.process_view import ENDED, Extras, process_row, process_view, steps_view
 from process_orchestrator.views.report import report
+from process_orchestrator.views.trace_view import Known, trace_entry
 from process_orchestrator.views.why_view import WhyBodies, culprit, why_view
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ LOOK_BACK: Final = 500
 
 REPORT_EVENTS_MAX: Final = 20_000
 WHOLE_PROCESS: Final = "-"
+KINDS: Final = tuple(kind.value for kind in EntryKind)
 INCLUDES: Final = ("plan", "report", "diagram")
 STATUSES: Final = tuple(status.value for status in Status)
 ASKED: Final = ("open", "resolved", "all")
@@ -154,25 +156,25 @@ class Reader:
         step, kind = read_name(only[0]) if only[0] else None, only[1]
         if step is not None and step_facts(state, step) is None:
             raise _unknown_step(state, step)
-        if kind is not None and kind not in trace.KINDS:
-            raise RefusedError("BAD_ARGUMENT", f"there is no kind {shown(kind)}.", do=f"use {', '.join(trace.KINDS)}.")
+        if kind is not None and kind not in KINDS:
+            raise RefusedError("BAD_ARGUMENT", f"there is no kind {shown(kind)}.", do=f"use {', '.join(KINDS)}.")
         if data and step is None:
             raise RefusedError("BAD_ARGUMENT", "data is shown of one step at a time.", do="give step too.")
         limit = max(1, min(limit, LIMIT_MAX))
         agents: dict[str, str] = {}
-        found: list[trace.Numbered] = []
+        found: list[Numbered] = []
         async for each in self._bodies.events(state.spec.process_id, after=max(0, after - LOOK_BACK)):
             if isinstance(each.event, e.CallPrepared):
                 agents[each.event.call] = each.event.agent.name
-            wanted = kind is None or trace.kind_of(each.event) == kind
-            if each.seq > after and wanted and (step is None or trace.about(each.event, step, state)):
+            wanted = kind is None or kind_of(each.event) == kind
+            if each.seq > after and wanted and (step is None or about(each.event, step, state)):
                 found.append(each)
                 if len(found) > limit:
                     break
         shown_events = found[:limit]
-        calls = trace.Calls(plan=state.plan, agents=agents, state=state)
+        known = Known(state=state, agents=agents)
         entries = [
-            trace.trace_entry(each, calls, await self._bodies.of_event(state, each.event) if data else None)
+            trace_entry(each, known, await self._bodies.of_event(state, each.event) if data else None)
             for each in shown_events
         ]
         return TracePage(
@@ -182,13 +184,13 @@ class Reader:
         )
 
     async def _all_entries(self, state: Process) -> list[TraceEntry]:
-        events: list[trace.Numbered] = []
+        events: list[Numbered] = []
         async for each in self._bodies.events(state.spec.process_id):
             events.append(each)
             if len(events) >= REPORT_EVENTS_MAX:
                 break
-        calls = trace.calls_of(state, events)
-        return [trace.trace_entry(each, calls) for each in events]
+        known = Known(state=state, agents=agents_of(events))
+        return [trace_entry(each, known) for each in events]
 
     # --- report, why, bodies -----------------------------------------------------------------------------------
 

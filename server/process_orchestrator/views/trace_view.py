@@ -1,41 +1,29 @@
-"""Renders journal rows as a trace: one entry per event, in words and figures. Pure; bodies are read by the use cases.
+"""Renders the facts of a trace in words, with the bodies that are asked for. Pure; bodies are read by the use cases.
 
-Which call an agent answered is told by the CallPrepared before it, so a page is rendered with the rows before it at
-hand. Texts of agents appear in summaries as one harmless line.
+What an entry is about, whom it names and what it cost is told by `core.trace`. Texts of agents appear in summaries as
+one harmless line.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from process_orchestrator.checking.masking import cut, encoded_bytes
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.values import Outcome, Stage
-from process_orchestrator.core.keys import step_of_unit, unit_of_call
+from process_orchestrator.core.facts.values import Outcome
 from process_orchestrator.core.money import usd
+from process_orchestrator.core.trace import entry
 from process_orchestrator.views.escalation_view import assurance_label
 from process_orchestrator.views.formats import one_line, timestamp
 from process_orchestrator.views.models import CutView, TraceEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Mapping
 
-    from process_orchestrator.core.facts.specs import Gate, PlanFacts
+    from process_orchestrator.core.facts.specs import Gate
     from process_orchestrator.core.facts.state import Process
-    from process_orchestrator.core.ports import JournalRow
-
-Kind: TypeAlias = Literal["process", "plan", "call", "escalation", "timer"]
-
-KINDS: Final = ("process", "plan", "call", "escalation", "timer")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Numbered:
-    """An event with its seq."""
-
-    seq: int
-    event: e.Event
+    from process_orchestrator.core.trace import Entry, Numbered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,172 +36,64 @@ class EntryBodies:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calls:
-    """What a call's later events do not repeat: its agent, by call id; the plan, for its contract; the questions."""
+class Known:
+    """What an event does not repeat: the state that the journal leads to, and the agent of each call by its id."""
 
-    plan: PlanFacts | None = None
-    agents: dict[str, str] = field(default_factory=dict[str, str])
     state: Process | None = None
+    agents: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def numbered(rows: Iterable[JournalRow]) -> Iterator[Numbered]:
-    """The events of some rows, each with its seq."""
-    for row in rows:
-        first = row.seq - len(row.events) + 1
-        for offset, event in enumerate(row.events):
-            yield Numbered(seq=first + offset, event=event)
-
-
-def calls_of(state: Process, events: Iterable[Numbered]) -> Calls:
-    """What is known of the calls that `events` prepared."""
-    agents = {each.event.call: each.event.agent.name for each in events if isinstance(each.event, e.CallPrepared)}
-    return Calls(plan=state.plan, agents=agents, state=state)
-
-
-def kind_of(event: e.Event) -> Kind:
-    """The part of a process's life that an event belongs to."""
-    match event:
-        case e.PlanProposed() | e.PlanChecked() | e.StageFailed(stage=Stage.PLAN):
-            return "plan"
-        case e.EscalationOpened() | e.EscalationResolved() | e.BriefWritten() | e.StageFailed(stage=Stage.BRIEF):
-            return "escalation"
-        case e.TimerFired():
-            return "timer"
-        case (
-            e.MapOpened()
-            | e.CallPrepared()
-            | e.StepSkipped()
-            | e.CallSucceeded()
-            | e.CallFailed()
-            | e.CallLost()
-            | e.ChildFinished()
-            | e.ItemsCollected()
-            | e.StageFailed(stage=Stage.MAP | Stage.COLLECT)
-        ):
-            return "call"
-        case _:
-            return "process"
-
-
-def unit_of(event: e.Event, state: Process | None = None) -> str | None:
-    """The unit that an event is about, where it is about one."""
-    match event:
-        case e.CallPrepared() | e.CallSucceeded() | e.CallFailed() | e.CallLost() | e.ChildFinished():
-            return unit_of_call(event.call)
-        case e.StepSkipped():
-            return event.unit
-        case e.MapOpened() | e.ItemsCollected() | e.StageFailed():
-            return event.step
-        case e.TimerFired():
-            return _unit_of_timer(event.timer, state)
-        case e.EscalationOpened() | e.EscalationResolved() | e.BriefWritten():
-            asked = state.escalations.get(event.escalation) if state else None
-            return asked.unit if asked else None
-        case _:
-            return None
-
-
-def _unit_of_timer(timer: str, state: Process | None) -> str | None:
-    owner = timer.rpartition("/")[0]
-    asked = state.escalations.get(owner) if state else None
-    if asked is not None:
-        return asked.unit
-    return unit_of_call(owner) or None
-
-
-def about(event: e.Event, step: str, state: Process) -> bool:
-    """Whether an event concerns a step, or one unit of it (`lines[3]`)."""
-    unit = unit_of(event, state)
-    return unit is not None and (unit == step or step_of_unit(unit) == step)
-
-
-def call_of(event: e.Event) -> str | None:
-    match event:
-        case e.CallPrepared() | e.CallSucceeded() | e.CallFailed() | e.CallLost() | e.ChildFinished():
-            return event.call
-        case _:
-            return None
-
-
-def trace_entry(each: Numbered, calls: Calls, bodies: EntryBodies | None = None) -> TraceEntry:
+def trace_entry(each: Numbered, known: Known, bodies: EntryBodies | None = None) -> TraceEntry:
     """One event as an entry; bodies are cut at 4 KB each and the rest named."""
-    event, given = each.event, bodies or EntryBodies()
-    unit, call = unit_of(event, calls.state), call_of(event)
-    place = f"process://{calls.state.spec.process_id}/steps/{unit}" if calls.state and unit else ""
+    told = entry(each, state=known.state, agents=known.agents)
+    return TraceEntry(
+        seq=told.seq,
+        at=timestamp(told.at),
+        event=told.event,
+        kind=told.kind.value,
+        step=told.step,
+        call=told.call,
+        agent=told.agent,
+        why_agent=told.why_agent,
+        contract=told.contract,
+        ms=told.ms,
+        tokens=told.tokens,
+        cost_usd=usd(told.usd_micros) if told.usd_micros is not None else None,
+        verdict=told.verdict,
+        blame=told.blame.value if told.blame is not None else None,
+        summary=summary(each.event, told, known.state),
+        **_shown(told, known.state, bodies or EntryBodies()),
+    )
+
+
+def _shown(told: Entry, state: Process | None, bodies: EntryBodies) -> dict[str, Any]:
+    """The bodies as far as they fit, and of each that was cut where the whole is read."""
+    place = f"process://{state.spec.process_id}/steps/{told.unit}" if state and told.unit else ""
     shown: dict[str, Any] = {}
     cuts: list[CutView] = []
     for part in ("input", "output", "detail"):
-        value = getattr(given, part)
+        value = getattr(bodies, part)
         if value is None:
             continue
         shown[part], was_cut = cut(value)
         if was_cut:
             uri = f"{place}/input" if part == "input" else f"{place}/output"
             cuts.append(CutView(field=part, bytes=encoded_bytes(value), uri=uri))
-    return TraceEntry(
-        seq=each.seq,
-        at=timestamp(event.at),
-        event=type(event).__name__,
-        kind=kind_of(event),
-        step=step_of_unit(unit) if unit else None,
-        call=call,
-        agent=calls.agents.get(call) if call else None,
-        why_agent=(event.why_agent or None) if isinstance(event, e.CallPrepared) else None,
-        contract=_contract(unit, calls.plan),
-        summary=summary(event, calls),
-        cut=cuts or None,
-        **_figures(event),
-        **shown,
-    )
-
-
-def _contract(unit: str | None, plan: PlanFacts | None) -> str | None:
-    step = next((each for each in plan.steps if each.id == step_of_unit(unit)), None) if plan and unit else None
-    if step is None or unit is None:
-        return None
-    pin = step.undo.contract if unit.endswith("!undo") and step.undo else step.contract
-    return f"{pin.name}@{pin.version}" if pin else None
-
-
-def _figures(event: e.Event) -> dict[str, Any]:
-    """Time, tokens, cost, verdict and blame, for the events that carry them."""
-    match event:
-        case e.CallSucceeded():
-            return {**_spent(event.usd_micros, event.tokens), "ms": event.ms, "verdict": "ok"}
-        case e.CallFailed():
-            figures = {**_spent(event.usd_micros, event.tokens), "ms": event.ms}
-            return {**figures, "verdict": event.code, "blame": event.blame.value}
-        case e.CallLost():
-            return {"verdict": "lost", "blame": "transport"}
-        case e.ChildFinished():
-            return {**_spent(event.usd_micros, None), "verdict": event.code or "ok"}
-        case e.StageFailed():
-            figures = {**_spent(event.usage.usd_micros, event.usage.tokens), "ms": event.usage.ms}
-            return {**figures, "verdict": event.code, "blame": event.blame.value}
-        case e.PlanChecked():
-            return {"verdict": "ok" if event.ok else "refused"}
-        case e.TaskClassified() | e.PlanProposed() | e.BriefWritten():
-            return {**_spent(event.usage.usd_micros, event.usage.tokens), "ms": event.usage.ms}
-        case _:
-            return {}
-
-
-def _spent(usd_micros: int | None, tokens: int | None) -> dict[str, Any]:
-    return {"cost_usd": usd(usd_micros) if usd_micros is not None else None, "tokens": tokens}
+    return {**shown, "cut": cuts or None}
 
 
 # --- summaries ---------------------------------------------------------------------------------------------------
 
 
-def summary(event: e.Event, calls: Calls) -> str:
+def summary(event: e.Event, told: Entry, state: Process | None) -> str:
     """One event in one line."""
     match event:
         case e.CallPrepared() | e.CallSucceeded() | e.CallFailed() | e.CallLost() | e.ChildFinished():
-            return _call_summary(event, calls)
+            return _call_summary(event, told)
         case e.MapOpened() | e.StepSkipped() | e.ItemsCollected():
             return _step_summary(event)
         case e.EscalationOpened() | e.EscalationResolved() | e.BriefWritten():
-            return _escalation_summary(event, calls)
+            return _escalation_summary(event, state)
         case e.StageFailed():
             return one_line(
                 f"Stage {event.stage.value} failed: {event.code}, blame {event.blame.value}. {event.message or ''}"
@@ -248,15 +128,14 @@ def _process_summary(event: e.Event) -> str:
 
 
 def _call_summary(
-    event: e.CallPrepared | e.CallSucceeded | e.CallFailed | e.CallLost | e.ChildFinished, calls: Calls
+    event: e.CallPrepared | e.CallSucceeded | e.CallFailed | e.CallLost | e.ChildFinished, told: Entry
 ) -> str:
-    contract = _contract(unit_of_call(event.call), calls.plan)
     match event:
         case e.CallPrepared():
             asks = _asks(event.gate)
-            return f"{event.call}: arguments keep {contract}, for {event.agent.name}.{asks}"
+            return f"{event.call}: arguments keep {told.contract}, for {event.agent.name}.{asks}"
         case e.CallSucceeded():
-            return f"{event.call}: answered in {event.ms} ms; the output keeps {contract}."
+            return f"{event.call}: answered in {event.ms} ms; the output keeps {told.contract}."
         case e.CallFailed():
             where = f" at {event.pointer or '/'} ({event.rule})" if event.rule else ""
             unsure = " It is unknown whether it took effect." if event.outcome is Outcome.UNKNOWN else ""
@@ -285,8 +164,10 @@ def _step_summary(event: e.MapOpened | e.StepSkipped | e.ItemsCollected) -> str:
             return f"{event.step}: all items are settled."
 
 
-def _escalation_summary(event: e.EscalationOpened | e.EscalationResolved | e.BriefWritten, calls: Calls) -> str:
-    asked = calls.state.escalations.get(event.escalation) if calls.state else None
+def _escalation_summary(
+    event: e.EscalationOpened | e.EscalationResolved | e.BriefWritten, state: Process | None
+) -> str:
+    asked = state.escalations.get(event.escalation) if state else None
     about_step = f" about {asked.unit}" if asked and asked.unit else ""
     match event:
         case e.EscalationOpened():
