@@ -242,3 +242,28 @@ def test_an_agent_is_called_by_hand_by_tool_or_by_address(fresh_home: Path) -> N
     assert missing.code == 1
     tool = call("agents", "call", "document_desk", "no_such_tool", "--home", fresh_home, "--json")
     assert (tool.code, tool.json["isError"]) == (1, True)
+
+
+# --- one call would do -------------------------------------------------------------------------------------------
+
+ONE_STEP = """\
+process: read_invoice
+version: 1.0.0
+summary: Read one invoice into fields.
+input: {type: object, required: [document], properties: {document: {type: string, maxLength: 1000000}}}
+output: {type: object, required: [number], properties: {number: {type: string}}}
+contracts: [invoice.extract@^1]
+plan:
+  steps:
+    - {id: extract, contract: invoice.extract, in: {document: $.input.document}}
+  output: {number: $.steps.extract.output.invoice_number}
+"""
+
+
+@pytest.mark.behaviour("single-call")
+def test_a_task_that_one_call_closes_is_told_so(fresh_home: Path, tmp_path: Path) -> None:
+    (fresh_home / "contracts" / "payables" / "read_invoice.process.yaml").write_text(ONE_STEP, encoding="utf-8")
+    said = call("submit", "read_invoice", "--input", invoice(tmp_path, "straight.xml"), "--home", fresh_home, "--json")
+    assert said.code == 0
+    assert said.json["verdict"]["kind"] == "single_call"
+    assert "single_call" in call("state", said.json["process_id"], "--home", fresh_home).out
