@@ -94,10 +94,21 @@ async def greeting(home: Home, **hello: Any) -> dict[str, Any]:
 
 async def gone(*processes: psutil.Process) -> None:
     """Wait until some processes have ended; whatever still runs then is a failed test, and is ended."""
-    _, alive = await anyio.to_thread.run_sync(lambda: psutil.wait_procs(processes, timeout=GONE_S))
+    with anyio.move_on_after(GONE_S):
+        while any(lives(process) for process in processes):
+            await anyio.sleep(0.02)
+    alive = [process for process in processes if lives(process)]
     for left in alive:
         left.kill()
     assert not alive
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it runs. Looks only: to wait for a child is the business of who started it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def no_agents(home: Home) -> None:
@@ -115,15 +126,17 @@ class Watch:
     server: psutil.Process
     seen: Callable[[], bool]
 
-    async def kill(self, *, timeout_s: float = 30) -> None:
-        family = await anyio.to_thread.run_sync(self._kill, timeout_s)
+    async def kill(self, *, timeout_s: float = 30) -> float:
+        """When it was killed, as `time.perf_counter` has it; returns once nothing that it started lives."""
+        killed_at, family = await anyio.to_thread.run_sync(self._kill, timeout_s)
         await gone(self.server, *family)
+        return killed_at
 
-    def _kill(self, timeout_s: float) -> list[psutil.Process]:
+    def _kill(self, timeout_s: float) -> tuple[float, list[psutil.Process]]:
         until = time.monotonic() + timeout_s
         while not self.seen():
             assert time.monotonic() < until, "the moment never came"
             time.sleep(LOOK_S)
         family = self.server.children(recursive=True)
         self.server.kill()
-        return family
+        return time.perf_counter(), family

@@ -15,7 +15,7 @@ import pytest
 from mcp import Client
 
 from acceptance.driving import PROGRAM, Connect, call, document, environment, run_cli, until_settled
-from acceptance.engines import agents, engine_of, events, no_agents, postings, servers
+from acceptance.engines import Watch, agents, engine_of, events, no_agents, postings, servers
 from process_orchestrator.home import Home
 from process_orchestrator.hosting.lock import try_lock
 
@@ -43,10 +43,7 @@ async def test_the_second_server_answers_beside_the_engine_and_takes_over_when_i
         engine = await engine_of(home)
         assert len(servers(home)) == 2
         process_id = await submit(door)
-        code, seen, _ = run_cli(home, "state", process_id)
-        assert (code, seen["status"]) == (0, "running")
-        engine.kill()
-        began = time.perf_counter()
+        began = await Watch(server=engine, seen=lambda: "CallPrepared vendor.1" in events(home, process_id)).kill()
         view = await call(door, "get_state", process_id=process_id)
         took_s = time.perf_counter() - began
         assert view["status"] == "running"
@@ -147,6 +144,7 @@ async def foreign_engine(home: Home) -> AsyncGenerator[None]:
         lock.close()
 
 
+@pytest.mark.slow
 async def test_an_engine_of_another_version_is_named_with_what_to_do(home: Home) -> None:
     input_file = home.path / "invoice.json"
     input_file.write_text(json.dumps(STRAIGHT["input"]), encoding="utf-8")
@@ -178,6 +176,7 @@ async def test_the_engine_names_itself_to_a_door_of_another_version_and_hangs_up
         assert (await call(client, "list_processes"))["processes"] == []
 
 
+@pytest.mark.slow
 async def test_what_is_submitted_without_an_engine_is_driven_by_the_next_one(home: Home, connect: Connect) -> None:
     input_file = home.path / "invoice.json"
     input_file.write_text(json.dumps(STRAIGHT["input"]), encoding="utf-8")

@@ -76,7 +76,7 @@ def wired(home: Home) -> Generator[Wire]:
             server.kill()
 
 
-@pytest.mark.parametrize("how", ["stdin closed", "SIGTERM"])
+@pytest.mark.parametrize("how", ["stdin closed", pytest.param("SIGTERM", marks=pytest.mark.slow)])
 @pytest.mark.skipif(os.name != "posix", reason="the signals are POSIX's")
 async def test_a_server_told_to_end_ends_cleanly_and_leaves_nothing_running(home: Home, how: str) -> None:
     with wired(home) as wire:
@@ -124,6 +124,7 @@ async def test_a_client_that_hangs_up_in_mid_call_leaves_it_done_or_not_done(
     assert run_cli(home, "verify")[0] == 0
 
 
+@pytest.mark.slow
 async def test_calls_given_up_at_any_moment_are_done_or_not_done_and_the_server_works_on(
     home: Home, connect: Connect
 ) -> None:
