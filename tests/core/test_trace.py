@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from core.journeys import GATE, PROCESS, TYPE, Journey, mapped, plan_of, ref, refused, step
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.values import Blame, Decision, Stage, Status, Usage
+from process_orchestrator.core.facts.specs import Undo
+from process_orchestrator.core.facts.values import Blame, ContractPin, Decision, Idempotency, Stage, Status, Usage
 from process_orchestrator.core.ports import JournalRow
-from process_orchestrator.core.trace import Entry, entries, kind_of, normalised
+from process_orchestrator.core.trace import (
+    Entry,
+    Numbered,
+    about,
+    agents_of,
+    entries,
+    entry,
+    kind_of,
+    normalised,
+    numbered,
+)
 
 
 def rows_of(journey: Journey, *, per_row: int = 2) -> list[JournalRow]:
@@ -120,3 +131,43 @@ def test_normalised_traces_are_equal_though_engines_and_clocks_differ() -> None:
     other.prepared("a.1", gate=GATE).tell(e.EngineResumed(at=0, engine=2)).decide(Decision.APPROVE).succeeded("a.1")
     assert normalised(rows_of(plain)) == normalised(rows_of(other, per_row=3))
     assert traced(plain) != traced(other)
+
+
+def test_an_event_is_about_its_unit_and_about_the_step_of_that_unit() -> None:
+    journey = Journey(plan_of(mapped("lines"))).opened("lines", 2).prepared("lines[1].1")
+    prepared = e.CallSucceeded(at=0, call="lines[1].1", output=ref("out"), ms=1)
+    state = journey.state
+    assert [about(prepared, name, state) for name in ("lines[1]", "lines", "lines[0]", "line")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not about(e.CancelRequested(at=0, by="ana", reason="x", request_id="r"), "lines", state)
+
+
+def test_an_undo_names_the_contract_that_undoes_and_what_no_plan_knows_names_none() -> None:
+    plain = step("a")
+    void = ContractPin(name="ledger.void", version="2.0.0", sha256="void-sha")
+    undo = Undo(
+        contract=void,
+        agents=plain.agents,
+        attempt_ms=1,
+        total_ms=1,
+        retry=plain.retry,
+        idempotency=Idempotency.NATURAL,
+    )
+    state = Journey(plan_of(step("a", undo=undo))).state
+    told = [
+        entry(Numbered(seq=9, event=e.CallLost(at=0, call=call)), state=state, agents={}).contract
+        for call in ("a.1", "a!undo.1", "gone.1")
+    ]
+    assert told == ["ledger.post@1.0.0", "ledger.void@2.0.0", None]
+
+
+def test_a_page_of_a_journal_tells_what_the_whole_tells() -> None:
+    journey = Journey(plan_of(step("a"), step("b", needs=("a",)))).done("a.1").prepared("b.1").succeeded("b.1")
+    rows = rows_of(journey)
+    agents = agents_of(numbered(rows))
+    page = [entry(each, state=journey.state, agents=agents) for each in numbered(rows[1:])]
+    assert page == traced(journey)[2:]
