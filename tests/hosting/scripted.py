@@ -41,7 +41,7 @@ from process_orchestrator.core.facts.values import (
     StepKind,
     TypePin,
 )
-from process_orchestrator.core.limits import Limits
+from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX, Limits
 from process_orchestrator.core.ports import (
     Artifacts,
     Bodies,
@@ -241,6 +241,7 @@ async def opened(
     mode: Mode = "drive",
     listener: ChangeListener | None = None,
     clock: Clock = CLOCK,
+    places: int = PROCESSES_RUNNING_MAX,
 ) -> AsyncGenerator[Host]:
     parts = HostParts(
         state=state,
@@ -248,6 +249,7 @@ async def opened(
         clock=clock,
         verify_proof=trust,
         listener=listener,
+        processes_running_max=places,
     )
     async with open_host(parts, mode=mode) as host:
         yield host

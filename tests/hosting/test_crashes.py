@@ -129,3 +129,27 @@ async def test_a_parked_process_is_folded_again_by_the_next_engine(state: Path) 
         assert await host.state(started.spec.process_id) == parked
         rows = (await host.journal(started.spec.process_id, after=0, limit=100)).items
     assert not any(isinstance(event, EngineResumed) for row in rows for event in row.events)
+
+
+@pytest.mark.anyio
+async def test_a_new_engine_takes_up_no_more_processes_than_it_has_places(state: Path) -> None:
+    async def hang(call: InvokeAgent, delivery: int) -> Event | None:
+        await anyio.sleep_forever()
+        return None
+
+    async with opened(state, Script(work=hang)) as host:
+        started = [(await host.start(spec(chain(1)), Bodies())).spec.process_id for _ in range(10)]
+        for process in started:
+            await until(host, process, lambda seen: bool(seen.live_calls))
+    script = Script(work=hang)
+    async with opened(state, script, places=3) as host:
+        with anyio.fail_after(30):
+            while len(script.calls) < 3:
+                await anyio.sleep(0.01)
+        last = await host.start(spec(chain(0), key="last in the queue"), Bodies())
+        taken_up = [len((await host.journal(process, after=0, limit=100)).items) for process in started]
+    async with opened(state, places=3) as host:
+        for process in (*started, last.spec.process_id):
+            assert (await finished(host, process)).status is Status.COMPLETED
+    assert sorted(taken_up) == [1] * 7 + [2] * 3, "only who had a place was resumed"
+    assert (await verify(state)).ok

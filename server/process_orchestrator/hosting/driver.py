@@ -437,7 +437,7 @@ class Driver:
 
     def _rest(self, live: Live) -> None:
         """Give up the place of a process with nothing on its way; keep only the newest such in memory."""
-        if live.dead or not live.idle:
+        if live.dead or not live.idle or (live.held and live.process in self._places):  # called up: about to go on
             return
         self._places.leave(live.process)
         self._idle[live.process] = None
