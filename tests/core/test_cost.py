@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,13 @@ def counted(apply_once: Any) -> tuple[Any, int]:
         calls += event in ("call", "c_call")
 
     before = sys.getprofile()
+    gc.disable()  # other tests leave callbacks at the collector, which would be counted when it happens to run
     sys.setprofile(count)
     try:
         result = apply_once()
     finally:
         sys.setprofile(before)
+        gc.enable()
     return result, calls
 
 

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import pytest
+
 import process_orchestrator
 
 if TYPE_CHECKING:
@@ -122,6 +124,7 @@ def suite_passes(folder: Path, tests: Iterable[str]) -> bool:
     return done.returncode == 0
 
 
+@pytest.mark.slow
 def test_no_broken_rule_goes_unnoticed(tmp_path: Path) -> None:
     every = {name for names in FAST.values() for name in names}
     assert suite_passes(broken_copy(tmp_path / "whole", None), sorted(every)), "an unbroken copy must pass"
