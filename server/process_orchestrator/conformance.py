@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from process_orchestrator.core.assurance import sufficient
 from process_orchestrator.core.facts.commands import Command, InvokeAgent
 from process_orchestrator.core.facts.events import (
     CallFailed,
@@ -18,8 +19,18 @@ from process_orchestrator.core.facts.events import (
     EscalationResolved,
     Event,
 )
-from process_orchestrator.core.facts.values import Decision, Effect, Fact, Outcome, Phase, Status
-from process_orchestrator.core.keys import unit_of_call
+from process_orchestrator.core.facts.specs import Gate
+from process_orchestrator.core.facts.values import (
+    Assurance,
+    Decision,
+    Effect,
+    EscalationKind,
+    Fact,
+    Outcome,
+    Phase,
+    Status,
+)
+from process_orchestrator.core.keys import call_id, unit_of_call
 from process_orchestrator.core.process import apply
 
 if TYPE_CHECKING:
@@ -53,6 +64,9 @@ class _Seen:
     tries: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])  # (unit, agent) -> calls
     accepted: dict[str, int] = field(default_factory=dict[str, int])
     resolved: set[str] = field(default_factory=set[str])
+    gated: dict[str, tuple[Gate, str]] = field(default_factory=dict[str, "tuple[Gate, str]"])  # call -> gate, digest
+    approved: dict[str, dict[str, Assurance]] = field(default_factory=dict[str, "dict[str, Assurance]"])  # by digest
+    overridden: set[str] = field(default_factory=set[str])  # units whose input a human wrote
 
 
 def gaps(rows: Sequence[JournalRow]) -> tuple[Violation, ...]:
@@ -79,6 +93,7 @@ def violations(events: Sequence[Event], *, projection: Process | None = None) ->
             *_intent(event, seen),
             *_resolutions(event, seen),
             *_outcomes(event, seen, before),
+            *_approvals(event, seen, before),
             *_calls(transition.commands, seen, state),
             *_outputs(before, state, seen),
             *_sequence(state, seq),
@@ -132,12 +147,44 @@ def _outcomes(event: Event, seen: _Seen, before: Process | None) -> Iterator[tup
         escalation = before.escalations.get(event.escalation)
         if escalation is None or escalation.unit is None or not escalation.open:
             return
-        if event.decision is Decision.RETRY and event.fresh_key:
+        asked = escalation.kind is EscalationKind.OUTCOME_UNKNOWN
+        if event.decision is Decision.RETRY and event.fresh_key and asked:
             seen.unsettled.pop(escalation.unit, None)
         for unit, agent in tuple(seen.tries):
             if unit == escalation.unit and event.decision in _GRANTS_TRIES:
                 del seen.tries[unit, agent]
     yield from ()
+
+
+def _approvals(event: Event, seen: _Seen, before: Process | None) -> Iterator[tuple[str, str]]:
+    """Keep the books of what must be approved, and of what was: which arguments, and how surely by a human."""
+    if before is None:
+        return
+    if isinstance(event, CallPrepared):
+        unit = before.units.get(unit_of_call(event.call))
+        awaited = unit is not None and unit.phase is Phase.PREPARING and call_id(unit.id, unit.call) == event.call
+        if awaited and event.gate is not None:
+            seen.gated[event.call] = event.gate, event.digest
+    elif isinstance(event, EscalationResolved):
+        escalation = before.escalations.get(event.escalation)
+        if escalation is None or escalation.unit is None or not escalation.open:
+            return
+        if event.decision is Decision.RETRY_WITH_INPUT:
+            seen.overridden.add(escalation.unit)
+        elif event.decision is Decision.APPROVE and escalation.digest is not None:
+            seen.approved.setdefault(escalation.unit, {})[escalation.digest] = event.assurance
+    yield from ()
+
+
+def _unapproved(command: InvokeAgent, seen: _Seen) -> bool:
+    """Whether a call that needs an approval goes out without it. That of a map covers what its items were then."""
+    gate, digest = seen.gated.get(command.call, (None, ""))
+    if gate is None:
+        return False
+    given = seen.approved.get(command.unit, {}).get(digest)
+    if given is None and command.unit != command.step and command.unit not in seen.overridden:
+        given = next(iter(seen.approved.get(command.step, {}).values()), None)
+    return given is None or not sufficient(given, gate.min_assurance)
 
 
 def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator[tuple[str, str]]:
@@ -152,6 +199,8 @@ def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator
         unsettled = seen.unsettled.get(command.unit)
         if unsettled is not None and command.key != unsettled:
             yield "key", f"{command.call} has key {command.key} while {unsettled} is unsettled"
+        if _unapproved(command, seen):
+            yield "approval", f"{command.call} needs an approval of just these arguments, and has none"
         agent = command.agent.name
         seen.tries[command.unit, agent] = seen.tries.get((command.unit, agent), 0) + 1
         allowed = _step(state, command.step).retry.max_attempts

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from core.journeys import (
     ALPHA,
+    GATE,
     PROCESS,
     TRANSIENT,
     Journey,
@@ -25,7 +26,7 @@ from process_orchestrator.conformance import gaps, violations
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.state import Escalation, Process, Transition, Unit
-from process_orchestrator.core.facts.values import Decision, EscalationKind, Outcome, Phase, Status
+from process_orchestrator.core.facts.values import Decision, EscalationKind, Outcome, Phase, Status, StepKind
 from process_orchestrator.core.ports import JournalRow
 from process_orchestrator.core.process import apply
 
@@ -118,6 +119,33 @@ def test_an_effect_called_again_under_a_new_key_is_found(monkeypatch: pytest.Mon
     fault = call_again(journey, call="a.2", key="g2")
     fault = replace(fault, state=replace(state, seq=state.seq + 1))
     assert "key" in judged(monkeypatch, journey, fault)
+
+
+def test_a_gated_call_without_its_approval_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Journey(PLAN).prepared("a.1", gate=GATE)
+    order = Journey(PLAN).prepared("a.1").orders[-1]
+    fault = Transition(state=next_state(asked), commands=(order,))
+    assert judged(monkeypatch, asked, fault) == ["approval"]
+    assert Journey(PLAN).prepared("a.1", gate=GATE).decide(Decision.APPROVE).broken_rules() == ()
+
+
+def test_an_approval_of_other_arguments_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN).prepared("a.1", gate=GATE, digest="first").decide(Decision.APPROVE)
+    journey.tell(failed("a.1")).timer("a.1/retry").prepared("a.2", gate=GATE, digest="second")
+    order = replace(Journey(PLAN).prepared("a.1").orders[-1], call="a.2", key=f"{PROCESS}/a/g2")
+    fault = Transition(state=next_state(journey), commands=(order,))
+    assert judged(monkeypatch, journey, fault) == ["approval"]
+
+
+def test_the_approval_of_a_map_covers_its_items_but_not_what_a_human_put_in_their_place() -> None:
+    plan = plan_of(step("lines", is_map=True, kind=StepKind.MAP))
+    journey = Journey(plan).opened("lines", 1, gate=GATE).decide(Decision.APPROVE)
+    journey.prepared("lines[0].1", gate=GATE, digest="item")
+    assert isinstance(journey.orders[-1], c.InvokeAgent)
+    journey.tell(refused("lines[0].1")).decide(Decision.RETRY_WITH_INPUT, 2)
+    journey.prepared("lines[0].2", gate=GATE, digest="other")
+    assert journey.question(3).kind is EscalationKind.APPROVAL
+    assert journey.decide(Decision.APPROVE, 3).broken_rules() == ()
 
 
 def test_one_try_too_many_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
