@@ -215,6 +215,10 @@ def test_a_sound_plan_has_no_problems(steps: str) -> None:
             *("RETRY_LOOSENED", "/plan/steps/0/retry/on/1", "`permanent`", "remove"),
         ),
         (
+            "[{id: a, contract: ledger.post, in: {id: x, total: 1}, timeout_s: 121}]",
+            *("TIMEOUT_LOOSENED", "/plan/steps/0/timeout_s", "120 seconds", "at most 120"),
+        ),
+        (
             "[{id: a, contract: ledger.post, in: {id: x, total: 1}, default: {posting: $.input.nope}}]",
             *("UNDECLARED_PATH", "/plan/steps/0/default/posting", "declares no `nope`", "declare"),
         ),

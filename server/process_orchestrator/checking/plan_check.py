@@ -343,7 +343,7 @@ class _PlanCheck:
                 check.report("MISSING_ARGUMENT", "/in", message, f"add `{name}: $.…`")
 
     def _policies(self, each: CheckedStep, place: str) -> None:
-        """Words of `on_failure` and `retry` that mean nothing, and a `retry` that would loosen the contract."""
+        """Words of `on_failure` and `retry` that mean nothing; a `timeout_s` or `retry` that would loosen the contract."""
         contract, step = each.contract, each.step
         if contract is None:
             return
@@ -353,6 +353,10 @@ class _PlanCheck:
                 message = f"`{word}` is no error code of {contract.name}, no class and not `else`"
                 fix = f"write `{likely(word, known) or 'else'}`"
                 self._error("UNKNOWN_ERROR", f"{place}/on_failure/{word}", message, fix)
+        allowed_s = contract.total_ms / 1000
+        if step.timeout_s is not None and step.timeout_s > allowed_s:
+            message = f"{contract.name} allows {allowed_s:g} seconds in all; a step may only tighten that"
+            self._error("TIMEOUT_LOOSENED", f"{place}/timeout_s", message, f"write at most {allowed_s:g}")
         retry = step.retry or {}
         attempts = retry.get("max_attempts", contract.retry.max_attempts)
         if attempts > contract.retry.max_attempts:
