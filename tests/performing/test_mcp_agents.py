@@ -126,7 +126,8 @@ async def test_an_sdk_agent_answers_over_http(tmp_path: Path, flags: tuple[str, 
             assert (await failing_with(pool, "large", 5000, size=3_000_000)) == "too_large"
             assert (await tool(pool, "tools", "add", a=1, b=3)).value == {"sum": 4}
             assert (await failing_with(pool, "die", 5000)) == "lost"
-            assert (await failing_with(pool, "add", 5000, a=1, b=1)) == "unreachable"
+            # A kept connection whose end has not been noticed yet is tried first: then it may have been sent.
+            assert (await failing_with(pool, "add", 5000, a=1, b=1)) in {"unreachable", "lost"}
 
 
 async def failing_with(pool: Any, name: str, timeout_ms: int, **arguments: Any) -> str:
