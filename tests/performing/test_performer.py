@@ -1,5 +1,6 @@
 """Every command of the performer with in-process agents: what goes in, and the one event that comes out."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,30 @@ async def test_a_second_delivery_of_what_must_not_be_repeated_is_not_sent(tmp_pa
         assert isinstance(await desk.invoke(prepared, delivery=2), CallSucceeded)
         await desk.invoke(prepared, delivery=2, effect=Effect.READ, idempotency=Idempotency.UNSAFE)
     assert calls == ["p_x/post/g1"] * 2
+
+
+async def test_an_agent_that_dies_of_a_cancellation_of_its_own_is_lost_and_leaves_no_call_open(tmp_path: Path) -> None:
+    async def broken_off(_arguments: dict[str, Any], _call: InProcessCall) -> Any:
+        raise asyncio.CancelledError  # as out of a future that somebody else cancelled
+
+    async with open_desk(tmp_path, broken_off) as desk:
+        with anyio.fail_after(5):
+            event = await desk.call()
+    assert isinstance(event, CallFailed)
+    assert (event.code, event.outcome) == ("lost", Outcome.UNKNOWN)
+
+
+async def test_a_call_that_is_cancelled_by_its_caller_stays_cancelled(tmp_path: Path) -> None:
+    async def slow(_arguments: dict[str, Any], _call: InProcessCall) -> Any:
+        scope.cancel()
+        await anyio.sleep_forever()
+
+    events: list[object] = []
+    async with open_desk(tmp_path, slow) as desk:
+        with anyio.CancelScope() as scope:
+            events.append(await desk.call())
+    assert scope.cancelled_caught
+    assert events == []
 
 
 @pytest.mark.behaviour("P2-once")

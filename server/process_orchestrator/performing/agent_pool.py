@@ -7,6 +7,7 @@ the judgement of answers are not here.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -260,6 +261,10 @@ class AgentPool:
             return await way.link.call(bind, arguments, call)
         except AgentCallError:
             raise
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            raise AgentCallError("lost", "the call was broken off from inside") from error
         except Exception as error:
             message = f"the call failed in an unforeseen way: {type(error).__name__}"
             raise AgentCallError("undeclared_error", message, blame=Blame.US) from error
@@ -321,6 +326,15 @@ class AgentPool:
         return self.secrets.mask_value(value)
 
 
+def _is_cancelled() -> bool:
+    """Whether this task was told to stop; else a cancellation leaked out of a library that awaits what it cancelled.
+
+    Were that one believed, its call would never end.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def _call_in_process(agent: InProcessAgent, arguments: dict[str, Any], call: AgentCall) -> Answer:
     started = time.perf_counter()
     told = InProcessCall(process=call.process, call=call.call, contract=call.contract, key=call.key)
@@ -330,6 +344,10 @@ async def _call_in_process(agent: InProcessAgent, arguments: dict[str, Any], cal
             value = await agent(arguments, told)
         except AgentCallError:
             raise
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            raise AgentCallError("lost", "the call was broken off from inside") from error
         except Exception as error:
             message = f"the agent failed: {type(error).__name__}: {error}"
             raise AgentCallError("undeclared_error", message, class_=FailureClass.PERMANENT) from error
