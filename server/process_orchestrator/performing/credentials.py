@@ -8,7 +8,7 @@ from typing import Any
 
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import Fact
-from process_orchestrator.performing.secrets import Secrets
+from process_orchestrator.performing.secrets import Secrets, is_reference
 
 
 class Credentials(Fact, frozen=True, kw_only=True):
@@ -36,5 +36,7 @@ async def credentials(auth: dict[str, Any] | None, secrets: Secrets, *, folder: 
         user = (await secrets.resolve(value["user"], folder=folder)).reveal()
         password = (await secrets.resolve(value["password"], folder=folder)).reveal()
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
+        if is_reference(value["password"]):
+            secrets.remember(token)  # an agent that echoes its headers would give the password away in this form
         return Credentials(headers={"Authorization": f"Basic {token}"})
     raise AgentCallError("unreachable", f"this version knows no auth of the form {kind}")

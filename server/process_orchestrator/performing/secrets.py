@@ -67,10 +67,11 @@ class Secrets:
             value = await anyio.to_thread.run_sync(_read_secret_file, folder, name)
         else:
             return Secret(text)
-        self._remember(value)
+        self.remember(value)
         return Secret(value)
 
-    def _remember(self, value: str) -> None:
+    def remember(self, value: str) -> None:
+        """Mask this value from now on, wherever it turns up."""
         if len(value) < SECRET_LENGTH_MIN or value in self._plain:
             return
         if len(self._plain) >= SECRETS_KNOWN_MAX:
