@@ -12,6 +12,7 @@ from hosting.scripted import Script, chain, failure, opened, run, spec, until
 from process_orchestrator.core.errors import StorageError
 from process_orchestrator.core.facts.commands import InvokeAgent
 from process_orchestrator.core.facts.events import Event
+from process_orchestrator.core.facts.specs import RetryFacts
 from process_orchestrator.core.facts.values import Status
 from process_orchestrator.core.ports import Bodies
 from process_orchestrator.hosting.verification import verify
@@ -60,6 +61,28 @@ async def test_an_edited_row_is_named(state: Path) -> None:
     assert bad is not None
     assert (bad.id, bad.seq) == (2, 4)
     assert "chain" in bad.what
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE journal SET turn = x'00' WHERE id = 1",
+        "DELETE FROM journal WHERE id = 1",
+    ],
+)
+@pytest.mark.anyio
+async def test_a_process_that_cannot_be_read_is_set_aside_and_takes_no_other_with_it(state: Path, damage: str) -> None:
+    async def work(call: InvokeAgent, delivery: int) -> Event | None:
+        return failure(call.call)
+
+    later = RetryFacts(max_attempts=2, on=("transient",), initial_ms=20_000, jitter=False)
+    async with opened(state, Script(work=work)) as host:
+        started = await host.start(spec(chain(1, retry=later)), Bodies())
+        await until(host, started.spec.process_id, lambda seen: bool(seen.live_timers))
+    change(state, damage, "UPDATE timer SET fire_at = 0")  # nobody can hear of its timer
+    async with opened(state) as host:
+        assert (await run(host, chain(2))).status is Status.COMPLETED
+        assert (await run(host, chain(2))).status is Status.COMPLETED
 
 
 @pytest.mark.anyio

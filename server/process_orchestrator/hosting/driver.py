@@ -39,7 +39,7 @@ from process_orchestrator.hosting.folding import Folded, fold
 from process_orchestrator.hosting.live import Answer, Fed, Live, OutwardCommand, Running, TurnDraft, subject_of
 from process_orchestrator.hosting.places import Places
 from process_orchestrator.hosting.projection import is_due
-from process_orchestrator.hosting.refusals import refused
+from process_orchestrator.hosting.refusals import closing, refused
 from process_orchestrator.hosting.rows import turn_write
 from process_orchestrator.hosting.timers import Timers
 from process_orchestrator.hosting.turns import PlanFolder
@@ -408,7 +408,7 @@ class Driver:
             self.feed(live, self._lost(call))
 
     async def _fire(self, process: str, timer: str) -> None:
-        live = await self.load(process)
+        live = await self._load_or_set_aside(process)
         if live is not None:
             self.feed(live, Fed(event=TimerFired(at=self._clock.now_ms(), timer=timer)))
 
@@ -418,13 +418,17 @@ class Driver:
         if not self._closed:
             self._tasks.create_task(self._go_on(process))
 
+    async def _load_or_set_aside(self, process: str) -> Live | None:
+        """As `load`; a process whose journal cannot be folded is left alone, and the engine lives on."""
+        try:
+            return await self.load(process)
+        except Exception:  # noqa: BLE001 - whatever was done to its rows harms this process alone
+            _log.exception("%s is set aside: its journal cannot be read", process)
+            return None
+
     async def _go_on(self, process: str) -> None:
         """A queued process has its place now."""
-        try:
-            live = await self.load(process)
-        except StorageError:
-            _log.exception("%s is set aside: its journal cannot be read", process)
-            live = None
+        live = await self._load_or_set_aside(process)
         if live is None:
             self._places.leave(process)
             return
@@ -469,10 +473,6 @@ class Driver:
     async def _revive(self, process: str) -> None:
         await self._clock.sleep_until(self._clock.now_ms() + REVIVE_MS)
         self._places.queue(process)
-
-
-def closing() -> EngineError:
-    return EngineError("ENGINE_UNAVAILABLE", "ENGINE_UNAVAILABLE: the engine is closing. Do: try again.")
 
 
 def _nothing() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.core.errors import EngineError, RefusedError
 
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.state import Refusal
@@ -55,3 +55,7 @@ def key_reused(process: str) -> RefusedError:
         do=f"get_state of {process}, or submit with a new key.",
         details={"process_id": process},
     )
+
+
+def closing() -> EngineError:
+    return EngineError("ENGINE_UNAVAILABLE", "ENGINE_UNAVAILABLE: the engine is closing. Do: try again.")
