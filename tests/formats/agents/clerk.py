@@ -40,6 +40,8 @@ def answer(tool: str, given: dict[str, Any]) -> dict[str, Any]:
             if left > 0:
                 raise RefusalError("busy: come back later")
             return {"content": [], "structuredContent": {"value": left}}
+        case "die":
+            os._exit(3)
         case "environment":
             return {"content": [], "structuredContent": {"value": os.environ.get(given["name"], "")}}
         case _:
