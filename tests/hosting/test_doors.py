@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from hosting.programs import first_line, kill, lines, program
 from hosting.scripted import Script, chain, finished, opened, resolution, run, spec, until
@@ -51,6 +52,15 @@ async def test_a_door_offers_all_that_the_engine_offers(state: Path) -> None:
         assert await door.body(done.output) == await engine.body(done.output)
         assert (await door.start(spec(chain(1), key="k"), Bodies())).spec.process_id == process
     assert script.calls == [("s0.1", 1)]
+
+
+@pytest.mark.anyio
+async def test_a_door_refuses_words_that_cannot_travel_and_stays_open(state: Path) -> None:
+    async with opened(state), opened(state) as door:
+        with pytest.raises(RefusedError) as refused:
+            await door.start(replace(spec(chain(1)), label="half a pair: \ud800"), Bodies())
+        assert refused.value.code == "BAD_ARGUMENT"
+        assert (await run(door, chain(1))).status is Status.COMPLETED
 
 
 @pytest.mark.behaviour("P6-takeover")

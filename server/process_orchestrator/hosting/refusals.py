@@ -39,9 +39,13 @@ def must_be_storable(asked: Fact) -> None:
     try:
         msgspec.json.encode(asked)
     except UnicodeEncodeError as error:
-        raise RefusedError(
-            "BAD_ARGUMENT", f"a text in it is no Unicode text: {error.reason}.", do="send whole characters."
-        ) from error
+        raise no_text(error) from error
+
+
+def no_text(error: UnicodeEncodeError) -> RefusedError:
+    return RefusedError(
+        "BAD_ARGUMENT", f"a text in it is no Unicode text: {error.reason}.", do="send whole characters."
+    )
 
 
 def unknown_process(process: str) -> RefusedError:

@@ -15,6 +15,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from process_orchestrator import __version__
 from process_orchestrator.core.errors import EngineError
 from process_orchestrator.hosting.engine_address import connect, find_address
+from process_orchestrator.hosting.refusals import no_text
 from process_orchestrator.hosting.wire import (
     PROTOCOL,
     Answered,
@@ -113,7 +114,10 @@ class RemoteHost:
             raise DoorLostError
         self._number += 1
         number = self._number
-        self._unsent[number] = frame(Asked(number=number, request=request))
+        try:
+            self._unsent[number] = frame(Asked(number=number, request=request))
+        except UnicodeEncodeError as error:
+            raise no_text(error) from error
         answered = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
             self._turns.put_nowait(number)
