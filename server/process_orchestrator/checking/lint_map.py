@@ -12,6 +12,7 @@ from process_orchestrator.checking.definitions import Agent, Contract, Problem, 
 from process_orchestrator.checking.lines import Document, step_into
 from process_orchestrator.checking.projection import Presence, Shape, names_of, project, required_names
 from process_orchestrator.checking.registry import LoadedFile, Registry
+from process_orchestrator.checking.unsupported import unsupported
 from process_orchestrator.checking.versions import reference
 
 Definition: TypeAlias = Contract | ProcessType | Agent
@@ -62,6 +63,8 @@ def map_problems(registry: Registry, files: Mapping[str, LoadedFile]) -> tuple[P
             found.extend(_agent(registry, each.document, definition))
         elif definition is not None:
             found.extend(_process(registry, each.document, definition))
+        if definition is not None:
+            found.extend(unsupported(each.document, definition))
     return tuple(found)
 
 

@@ -343,7 +343,7 @@ class _PlanCheck:
                 check.report("MISSING_ARGUMENT", "/in", message, f"add `{name}: $.…`")
 
     def _policies(self, each: CheckedStep, place: str) -> None:
-        """Words of `on_failure` and `retry` that mean nothing; a `timeout_s` or `retry` that would loosen the contract."""
+        """Words of `on_failure` and `retry` that mean nothing; a `timeout_s` or `retry` that loosens the contract."""
         contract, step = each.contract, each.step
         if contract is None:
             return
