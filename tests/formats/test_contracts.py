@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from formats.writing import opened, problems, write_home
+from process_orchestrator.checking.loader import load_home
+from process_orchestrator.usecases.refusals import unknown
 
 pytestmark = pytest.mark.anyio
 
@@ -319,3 +321,17 @@ def test_a_contract_that_contradicts_itself_is_refused_with_what_to_do(tmp_path:
     told = [line for line in problems(home) if line.startswith("error")]
     assert any(code in line for line in told), told
     assert all("Fix: " in line and not line.endswith("Fix: None") for line in told), told
+
+
+def test_a_name_whose_file_has_errors_says_so(tmp_path: Path) -> None:
+    sound = ECHO + WRITE.replace("IDEMPOTENCY", "natural")
+    home = write_home(tmp_path, sound)
+    text = (home.path / "contracts" / "one.process.yaml").read_text(encoding="utf-8")
+    broken = text.replace("process: one", "process: other").replace("thing.act", "thing.oct")
+    (home.path / "contracts" / "other.process.yaml").write_text(broken, encoding="utf-8")
+    registry = load_home(home.path)
+    refused, elsewhere = unknown(registry, "process", "Other"), unknown(registry, "process", "another")
+    assert refused.code == "UNKNOWN_PROCESS_TYPE"
+    assert "'Other' has errors in contracts/other.process.yaml:" in refused.message
+    assert "orchestrator check" in refused.do
+    assert elsewhere.message == "there is no process type 'another'."

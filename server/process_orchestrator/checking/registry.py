@@ -122,6 +122,21 @@ class Registry:
         known = {"contract": self._contracts, "process": self._processes, "agent": self._agents}[kind]
         return nearest(reference(name).name, known)
 
+    def broken(self, kind: str, name: str) -> Problem | None:
+        """The first error of a file that would define `name` (a contract, process or agent), were it sound."""
+        wanted = reference(name).name
+        return next(
+            (
+                problem
+                for problem in self._problems
+                if problem.level == "error"
+                and (read := self._files.get(problem.file)) is not None
+                and isinstance(read.document.value, dict)
+                and read.document.value.get(kind) == wanted
+            ),
+            None,
+        )
+
     def plan(self, process_type: ProcessType, *, server_floor: Assurance = Assurance.A0) -> CompiledProcess:
         """The checked and compiled plan of a type, with every definition that a process of it must pin."""
         at = (process_type.source.sha256, server_floor)

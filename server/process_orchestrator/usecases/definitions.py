@@ -13,7 +13,7 @@ from process_orchestrator.checking.report import check_report
 from process_orchestrator.checking.validate import Validator, check_value
 from process_orchestrator.core.errors import BodyError, RefusedError
 from process_orchestrator.usecases.identifiers import read_name, shown
-from process_orchestrator.usecases.refusals import condition_view, problem_views, unreadable
+from process_orchestrator.usecases.refusals import condition_view, problem_views, unknown, unreadable
 from process_orchestrator.usecases.submitting import find_type
 from process_orchestrator.views import describe_view
 from process_orchestrator.views.models import CheckReportView, Description, Validation
@@ -53,13 +53,7 @@ class Definitions:
     def _agent(self, name: str, registry: Registry, known: describe_view.Known) -> Description:
         found = registry.agent(read_name(name).lower())
         if found is None:
-            near = registry.nearest("agent", read_name(name).lower())
-            raise RefusedError(
-                "UNKNOWN_AGENT",
-                f"there is no agent {shown(name)}.",
-                do=f"use one of {', '.join(near)}." if near else "call describe_agents.",
-                details={"nearest": list(near)},
-            )
+            raise unknown(registry, "agent", name)
         return describe_view.one_agent(found, known)
 
     def validate_payload(self, contract: str, version: str | None, direction: str | None, payload: Any) -> Validation:
@@ -105,13 +99,7 @@ def _contract(reference: str, registry: Registry) -> Contract:
     found = registry.contract(name) or registry.contract(name.lower())
     if found is not None:
         return found
-    near = registry.nearest("contract", name.lower())
-    raise RefusedError(
-        "UNKNOWN_CONTRACT",
-        f"there is no contract {shown(reference)}.",
-        do=f"use one of {', '.join(near)}." if near else "call describe_agents.",
-        details={"nearest": list(near)},
-    )
+    raise unknown(registry, "contract", reference)
 
 
 def _unsaid(found: Contract | ProcessType) -> list[str]:

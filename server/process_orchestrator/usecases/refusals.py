@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from process_orchestrator.core.errors import BodyError, RefusedError
+from process_orchestrator.usecases.identifiers import read_name, shown
 from process_orchestrator.views.formats import one_line
 from process_orchestrator.views.models import ValueProblemView
 
@@ -12,9 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from process_orchestrator.checking.compiled import ConditionFailure
+    from process_orchestrator.checking.registry import Registry
     from process_orchestrator.checking.validate import ValueProblem
 
 PROBLEMS_SHOWN_MAX: Final = 10
+UNKNOWN: Final = {
+    "process": ("UNKNOWN_PROCESS_TYPE", "process type"),
+    "contract": ("UNKNOWN_CONTRACT", "contract"),
+    "agent": ("UNKNOWN_AGENT", "agent"),
+}
 
 
 def problem_views(problems: Sequence[ValueProblem]) -> list[ValueProblemView]:
@@ -29,6 +36,21 @@ def problem_views(problems: Sequence[ValueProblem]) -> list[ValueProblemView]:
         )
         for each in problems
     ]
+
+
+def unknown(registry: Registry, kind: str, given: str) -> RefusedError:
+    """UNKNOWN_… of a name that leads nowhere: the nearest three, or what is wrong in the file that would define it."""
+    code, what = UNKNOWN[kind]
+    name = read_name(given)
+    near = registry.nearest(kind, name.lower())
+    broken = registry.broken(kind, name) or registry.broken(kind, name.lower())
+    if broken is not None:
+        message = f"{what} {shown(given)} has errors in {broken.file}:{broken.line}: {one_line(broken.message)}."
+        do = "ask the user to run `orchestrator check`, which says what to change."
+    else:
+        message = f"there is no {what} {shown(given)}."
+        do = f"use one of {', '.join(near)}, or call describe_agents." if near else "call describe_agents."
+    return RefusedError(code, message, do=do, details={"nearest": list(near)})
 
 
 def mismatch(what: str, problems: Sequence[ValueProblem], *, do: str) -> RefusedError:

@@ -15,7 +15,7 @@ from process_orchestrator.core.limits import CORE_VERSION, Limits
 from process_orchestrator.core.money import MICROS_PER_USD, usd, usd_micros
 from process_orchestrator.core.ports import Bodies, Body, DefinitionBody, ProcessQuery
 from process_orchestrator.usecases.identifiers import read_name, shown
-from process_orchestrator.usecases.refusals import mismatch, unreadable
+from process_orchestrator.usecases.refusals import mismatch, unknown, unreadable
 from process_orchestrator.views.models import Candidate
 from process_orchestrator.views.process_view import ENDED, Extras
 
@@ -175,13 +175,7 @@ def find_type(reference: str, registry: Registry) -> ProcessType:
     found = registry.process(name) or registry.process(name.lower())
     if found is not None:
         return found
-    near = registry.nearest("process", name.lower())
-    raise RefusedError(
-        "UNKNOWN_PROCESS_TYPE",
-        f"there is no process type {shown(reference)}.",
-        do=f"use one of {', '.join(near)}, or call describe_agents." if near else "call describe_agents.",
-        details={"nearest": list(near)},
-    )
+    raise unknown(registry, "process", reference)
 
 
 def _ambiguous(found: Ambiguous) -> RefusedError:
