@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core.journeys import ALPHA, CONTRACT, GATE, PROCESS, Journey, mapped, plan_of, ref, step, writing
+from core.journeys import ALPHA, CONTRACT, GATE, PROCESS, Journey, failed, mapped, plan_of, ref, step, writing
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
+from process_orchestrator.core.facts.specs import RetryFacts
 from process_orchestrator.core.facts.values import Blame, Phase, Stage, Status, Why
 from process_orchestrator.core.limits import Limits
 from process_orchestrator.core.process import apply
@@ -67,13 +68,33 @@ def test_a_process_is_queued_until_anything_but_its_start_is_known() -> None:
     assert (journey.state.status, journey.state.why) == (Status.RUNNING, Why.ENGINE)
 
 
-def test_an_engine_that_takes_over_changes_nothing_but_seq() -> None:
+def test_an_engine_that_takes_over_orders_nothing_and_moves_nobody() -> None:
     journey = Journey(plan_of(step("a"))).prepared("a.1")
     before = journey.state
     journey.passes(60_000)
     journey.tell(e.EngineResumed(at=0, engine=2))
-    assert apply(before, e.EngineResumed(at=5, engine=2)).state == journey.state
-    assert (journey.state.seq, journey.state.now, journey.last) == (before.seq + 1, before.now, ())
+    assert (journey.state.seq, journey.last, journey.phase("a")) == (before.seq + 1, (), "calling")
+    assert (journey.state.status, journey.state.why) == (before.status, before.why)
+
+
+def test_an_engine_that_takes_over_where_nothing_is_under_way_changes_nothing_but_seq() -> None:
+    journey = Journey(plan_of(step("a")))
+    before = journey.state
+    journey.passes(60_000)
+    journey.tell(e.EngineResumed(at=0, engine=2))
+    assert (journey.state.seq, journey.state.now, journey.state.status) == (before.seq + 1, before.now, Status.QUEUED)
+
+
+def test_time_without_an_engine_counts_in_no_total() -> None:
+    retry = RetryFacts(max_attempts=3, on=("transient",), initial_ms=1000, jitter=False)
+    journey = Journey(plan_of(step("a", attempt_ms=1000, total_ms=10_000, retry=retry))).prepared("a.1")
+    began = journey.state.running_since
+    assert began is not None
+    journey.passes(3_600_000)
+    journey.tell(e.EngineResumed(at=0, engine=2))
+    assert journey.state.running_since == began + 3_600_000
+    journey.tell(failed("a.1"))
+    assert journey.phase("a") == "backoff"
 
 
 def test_the_first_event_must_be_a_start() -> None:

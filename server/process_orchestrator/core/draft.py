@@ -46,6 +46,7 @@ class Draft:
         "live_timers",
         "needs_left",
         "now",
+        "outage_ms",
         "output",
         "plan",
         "plan_approved",
@@ -69,6 +70,7 @@ class Draft:
     def __init__(self, before: Process, *, at: int) -> None:
         self.before = before
         self.now = max(before.now, at)
+        self.outage_ms = 0
         self.commands: list[Command] = []
         self._own_units = self._own_escalations = self._own_needs = False
         self.spec = before.spec
@@ -195,6 +197,16 @@ class Draft:
     def timer_over(self, timer: str) -> None:
         self.live_timers = tuple(live for live in self.live_timers if live != timer)
 
+    def leave_out_outage(self) -> bool:
+        """Count the time since the last event in no total: no engine was there, so nobody could have used it."""
+        if not self.live_calls:
+            return False
+        self.outage_ms = self.now - self.before.now
+        for unit in tuple(self.units.values()):
+            if unit.first_invoked_at is not None and unit.waiting_since is None and unit.phase not in _CLOSED:
+                self.put(replace(unit, waited_ms=unit.waited_ms + self.outage_ms))
+        return True
+
     def bill(self, *, usd_micros: int | None, tokens: int | None) -> None:
         """Count what an agent or model billed; an unknown price counts 0 and is counted as unknown."""
         self.usd_micros += usd_micros or 0
@@ -208,7 +220,9 @@ class Draft:
         running_ms, running_since = before.running_ms, before.running_since
         if running and running_since is None:
             running_since = self.now
-        elif not running and running_since is not None:
+        elif running_since is not None:
+            running_since += self.outage_ms
+        if not running and running_since is not None:
             running_ms, running_since = running_ms + self.now - running_since, None
         state = replace(
             before,

@@ -57,8 +57,9 @@ class OrchestratorError(Exception):
 
 
 class RefusedError(OrchestratorError):
-    """A request that cannot be carried out. Reads `CODE: cause. Do: next call.`
+    """A request that cannot be carried out.
 
+    Its text reads `CODE: cause. Do: next call.`
     `record` is the winner's escalation of an ALREADY_RESOLVED; `details` are further structured fields of the answer
     (candidates of an AMBIGUOUS_TASK, errors of an INPUT_MISMATCH).
     """
@@ -148,7 +149,7 @@ class AgentCallError(OrchestratorError):
     `class_`, `blame` and `outcome` are None where the table of core.md §4 decides them from the code.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the facts of one failure, each by its name
         self,
         code: str,
         message: str,

@@ -16,6 +16,7 @@ from process_orchestrator.core.draft import Draft
 from process_orchestrator.core.facts.events import (
     BriefWritten,
     CancelRequested,
+    EngineResumed,
     EscalationOpened,
     EscalationResolved,
     Event,
@@ -98,6 +99,8 @@ def _applied_to_process(draft: Draft, event: Event) -> bool:
             return stage.checked(draft, event)
         case BriefWritten():
             return escalate.briefed(draft, event)
+        case EngineResumed():
+            return draft.leave_out_outage()
         case _:
             return False
 
