@@ -32,7 +32,6 @@ from process_orchestrator.core.facts.events import (
     OutsideEvent,
     TimerFired,
 )
-from process_orchestrator.core.facts.values import Effect, Idempotency
 from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX
 from process_orchestrator.core.ports import Bodies
 from process_orchestrator.hosting.folding import Folded, fold
@@ -40,6 +39,7 @@ from process_orchestrator.hosting.live import Answer, Fed, Live, OutwardCommand,
 from process_orchestrator.hosting.places import Places
 from process_orchestrator.hosting.projection import is_due
 from process_orchestrator.hosting.refusals import closing, refused
+from process_orchestrator.hosting.reissue import reissue, under_way
 from process_orchestrator.hosting.rows import turn_write
 from process_orchestrator.hosting.timers import Timers
 from process_orchestrator.hosting.turns import PlanFolder
@@ -261,28 +261,19 @@ class Driver:
         if not live.held:
             return
         live.held = False
-        if any(isinstance(command, InvokeAgent | CancelCall) for command in self._core.outstanding(live.state)):
+        if under_way(self._core.outstanding(live.state)):
             resumed = EngineResumed(at=self._clock.now_ms(), engine=self._engine)
             self._apply(live, draft, resumed, Bodies())
-        outstanding = self._core.outstanding(live.state)
-        lost = {command.call for command in outstanding if isinstance(command, CancelCall)}
-        for command in outstanding:
-            if command in draft.outward or command in live.locals:
-                continue
-            if isinstance(command, InvokeAgent) and self._spent(live, command):
-                lost.add(command.call)
-            elif isinstance(command, StartTimer):
-                self._timers.set(live.process, command.timer, command.fire_at)
-            elif command.class_of is not CommandClass.HOST and getattr(command, "call", None) not in lost:
-                self._order(live, draft, (command,))
-        live.inbox.extend(self._lost(call) for call in sorted(lost))
-
-    def _spent(self, live: Live, command: InvokeAgent) -> bool:
-        """Whether a call that may have been sent must not be sent again."""
-        assert live.state is not None
-        deliveries = live.deliveries.get(command.call, 0)
-        harmless = command.effect in (Effect.NONE, Effect.READ) or command.idempotency is not Idempotency.UNSAFE
-        return deliveries >= (live.state.spec.limits.deliveries if harmless else 1)
+        again = reissue(
+            self._core.outstanding(live.state),
+            deliveries=live.deliveries,
+            deliveries_max=live.state.spec.limits.deliveries,
+        )
+        for timer in again.timers:
+            self._timers.set(live.process, timer.timer, timer.fire_at)
+        ordered = [*draft.outward, *live.locals]
+        self._order(live, draft, [command for command in again.orders if command not in ordered])
+        live.inbox.extend(self._lost(call) for call in again.lost)
 
     def _write(self, live: Live, draft: TurnDraft) -> None:
         """Queue the turn's row; start what need not wait for it."""

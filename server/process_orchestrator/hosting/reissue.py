@@ -1,0 +1,49 @@
+"""What a process that is taken up again has outstanding, and what of it may be carried out once more. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from process_orchestrator.core.facts.commands import CancelCall, Command, CommandClass, InvokeAgent, StartTimer
+from process_orchestrator.core.facts.values import Effect, Idempotency
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Reissue(NamedTuple):
+    """`orders` are carried out again, `timers` set again; of the calls in `lost` nobody will ever hear."""
+
+    orders: tuple[Command, ...]
+    timers: tuple[StartTimer, ...]
+    lost: tuple[str, ...]
+
+
+def under_way(outstanding: Sequence[Command]) -> bool:
+    """Whether a call was handed over and not answered."""
+    return any(isinstance(command, InvokeAgent | CancelCall) for command in outstanding)
+
+
+def reissue(outstanding: Sequence[Command], *, deliveries: Mapping[str, int], deliveries_max: int) -> Reissue:
+    """Sort what is outstanding. A call that was told to stop, must not be repeated, or was too often, is lost."""
+    lost = {command.call for command in outstanding if isinstance(command, CancelCall)}
+    lost |= {
+        command.call
+        for command in outstanding
+        if isinstance(command, InvokeAgent) and _spent(command, deliveries.get(command.call, 0), deliveries_max)
+    }
+    return Reissue(
+        orders=tuple(
+            command
+            for command in outstanding
+            if command.class_of is not CommandClass.HOST and getattr(command, "call", None) not in lost
+        ),
+        timers=tuple(command for command in outstanding if isinstance(command, StartTimer)),
+        lost=tuple(sorted(lost)),
+    )
+
+
+def _spent(command: InvokeAgent, delivered: int, deliveries_max: int) -> bool:
+    """Whether a call that may have been sent must not be sent again."""
+    harmless = command.effect in (Effect.NONE, Effect.READ) or command.idempotency is not Idempotency.UNSAFE
+    return delivered >= (deliveries_max if harmless else 1)
