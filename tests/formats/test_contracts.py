@@ -249,6 +249,30 @@ async def test_sensitive_data_reaches_the_next_step_whole_and_no_view(tmp_path: 
     assert "DE005001" not in "".join(shown)
 
 
+async def test_sensitive_data_stays_hidden_where_the_whole_plan_is_asked_about(tmp_path: Path) -> None:
+    home = write_home(
+        tmp_path,
+        ECHO
+        + """
+    contract: thing.act
+    version: 1.0.0
+    summary: Look.
+    input:  {type: object, required: [value], properties: {value: {type: number}}}
+    output: {type: object}
+    effects: {kind: read}
+    data: {sensitive: [/input/value]}
+    """,
+    )
+    async with opened(home) as use:
+        view = await use.run("one", {"value": 4711}, approval="plan")
+        question = await use.orchestrator.escalation(view.escalations[0].escalation_id)
+        done = await use.decided(view, "approve")
+    assert [each.label for each in question.evidence or []] == ["input of the process", "the plan"]
+    assert "4711" not in question.model_dump_json()
+    assert "None" not in question.model_dump_json()
+    assert done.status == "completed"
+
+
 async def test_one_step_of_one_agent_is_told_to_need_no_orchestration(tmp_path: Path) -> None:
     home = write_home(
         tmp_path,

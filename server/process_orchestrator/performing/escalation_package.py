@@ -225,8 +225,11 @@ def _object(properties: dict[str, Json], *, required: list[str] | None = None) -
 
 def _evidence(gathered: _Gathered) -> list[dict[str, Any]]:
     command = gathered.command
-    place = f"process://{command.process}/steps/{command.unit or command.step}"
-    evidence = [_arguments(gathered, uri=f"{place}/input")] if command.input is not None else []
+    about = command.unit or command.step
+    place = f"process://{command.process}/steps/{about or '-'}"
+    # A question about the process as a whole is about no call: the input of the process stands below, masked as such.
+    called = command.input is not None and about is not None
+    evidence = [_arguments(gathered, uri=f"{place}/input")] if called else []
     evidence += [*_shown(gathered), *_failed(gathered, place=place)]
     for step, source in list(gathered.sources.items())[:SOURCES_SHOWN_MAX]:
         if source.output is not ABSENT:
