@@ -152,8 +152,6 @@ def _bounded(read: Any, name: str, schema: Schema, warnings: list[str]) -> Any:
         return schema["maximum"]
     if "minimum" in schema and read < schema["minimum"]:
         raise _UnreadableError(f"at least {schema['minimum']}, not {read}")
-    if "exclusiveMinimum" in schema and read <= schema["exclusiveMinimum"]:
-        raise _UnreadableError(f"over {schema['exclusiveMinimum']}, not {read}")
     return read
 
 

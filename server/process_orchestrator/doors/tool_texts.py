@@ -110,8 +110,7 @@ TOOLS: Final = (
             },
             "budget_usd": {
                 "type": "number",
-                "exclusiveMinimum": 0,
-                "description": "Most that the process may spend, in US dollars.",
+                "description": "Most that the process may spend, in US dollars, over 0.",
             },
             "approval": _choice(
                 "policy = as the contracts say (default); plan = a person approves the plan first; every_step = a "

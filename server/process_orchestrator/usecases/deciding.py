@@ -15,7 +15,7 @@ from process_orchestrator.core.facts.events import CancelRequested, EscalationRe
 from process_orchestrator.core.facts.values import Assurance, Decision
 from process_orchestrator.core.ports import Bodies
 from process_orchestrator.usecases.decision_data import DataReader
-from process_orchestrator.usecases.identifiers import read_escalation_id, shown
+from process_orchestrator.usecases.identifiers import shown
 from process_orchestrator.views.escalation_view import how_to_decide, recorded
 from process_orchestrator.views.models import NextAction, Resolution
 from process_orchestrator.views.process_view import ENDED, Extras, next_actions
@@ -45,14 +45,14 @@ class Decider:
         self._data = DataReader(workplace, submitter)
 
     async def resolve(self, request: ResolveRequest, proof: Proof, caller: Caller) -> Resolution:
-        process_id, _ = read_escalation_id(request.escalation_id)
+        state, view = await self._reader.question(request.escalation_id, caller)
+        process_id = view.process_id
         if process_id in caller.lineage:
             raise RefusedError(
                 "LINEAGE_REFUSED",
                 f"process {process_id} asked for this work, so its own questions are not for it to answer.",
                 do="leave the question to a person.",
             )
-        state, view = await self._reader.question(request.escalation_id, caller)
         escalation = state.escalations[view.escalation_id]
         if not escalation.open:
             raise _already(view)

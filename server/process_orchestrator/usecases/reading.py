@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import anyio
 
+from process_orchestrator.checking.nearest import nearest
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Status
@@ -57,18 +58,22 @@ class Reader:
 
     async def find(self, process_id: str, caller: Caller) -> Process:
         """The state of a process that this caller may see. Raises RefusedError UNKNOWN_PROCESS."""
-        name = read_process_id(process_id)
+        try:
+            name = read_process_id(process_id)
+        except RefusedError as unreadable:
+            raise await self._unknown("", unreadable.message, caller) from None
+        message = f"there is no process {name} here."
         try:
             state = await self._host.state(name)
         except RefusedError as refused:
             if refused.code != "UNKNOWN_PROCESS":
                 raise
-            raise await self._unknown(name, caller) from None
+            raise await self._unknown(name, message, caller) from None
         if not _visible(state.spec.principal, caller):
-            raise await self._unknown(name, caller)
+            raise await self._unknown(name, message, caller)
         return state
 
-    async def _unknown(self, name: str, caller: Caller) -> RefusedError:
+    async def _unknown(self, name: str, message: str, caller: Caller) -> RefusedError:
         """Names at most three processes that begin alike, else the newest three."""
         principal = _principal(caller)
         page = await self._host.processes(ProcessQuery(prefix=name[:5], principal=principal, limit=3))
@@ -77,7 +82,7 @@ class Reader:
         near = [row.process_id for row in page.items]
         return RefusedError(
             "UNKNOWN_PROCESS",
-            f"there is no process {name} here.",
+            message,
             do=f"call list_processes; the nearest are {', '.join(near)}." if near else "call list_processes.",
             details={"nearest": near},
         )
@@ -260,22 +265,25 @@ class Reader:
 
     async def question(self, escalation_id: str, caller: Caller) -> tuple[Process, EscalationView]:
         """A question with its whole package. Raises RefusedError UNKNOWN_ESCALATION."""
-        process_id, name = read_escalation_id(escalation_id)
+        try:
+            process_id, name = read_escalation_id(escalation_id)
+        except RefusedError as unreadable:
+            raise await self._unknown_question(unreadable.message, caller) from None
         try:
             state = await self.find(process_id, caller)
         except RefusedError as refused:
-            raise RefusedError(
-                "UNKNOWN_ESCALATION", f"there is no escalation {name}.", do="call list_escalations."
-            ) from refused
+            if refused.code != "UNKNOWN_PROCESS":
+                raise
+            raise await self._unknown_question(f"there is no escalation {name}.", caller) from None
         if name not in state.escalations:
-            open_ones = [each.id for each in state.escalations.values() if each.open]
-            raise RefusedError(
-                "UNKNOWN_ESCALATION",
-                f"process {process_id} has no escalation {name}.",
-                do=f"use one of its open ones: {', '.join(open_ones[:3])}." if open_ones else "call list_escalations.",
-                details={"nearest": open_ones[:3]},
-            )
+            open_ones = [each.id for each in state.escalations.values() if each.open][:3]
+            raise _unknown_question(f"process {process_id} has no escalation {name}.", open_ones)
         return state, await self._question(state, name, whole=True)
+
+    async def _unknown_question(self, message: str, caller: Caller) -> RefusedError:
+        """Names the three most urgent questions that are open."""
+        page = await self.questions(status="open", process_id=None, limit=3, cursor=None, caller=caller)
+        return _unknown_question(message, [row.escalation_id for row in page.escalations])
 
     async def _question(self, state: Process, name: str, *, whole: bool) -> EscalationView:
         escalation = state.escalations[name]
@@ -346,8 +354,13 @@ def _unknown_step(state: Process, name: str) -> RefusedError:
         "UNKNOWN_STEP",
         f"process {state.spec.process_id} has no step {shown(name)}.",
         do=f"use one of {', '.join(steps)}." if steps else "wait until it is planned.",
-        details={"nearest": steps[:10]},
+        details={"nearest": list(nearest(name, steps))},
     )
+
+
+def _unknown_question(message: str, open_ones: list[str]) -> RefusedError:
+    do = f"use one that is open: {', '.join(open_ones)}." if open_ones else "call list_escalations."
+    return RefusedError("UNKNOWN_ESCALATION", message, do=do, details={"nearest": open_ones})
 
 
 def _look_closer(rows: Iterable[EscalationView]) -> list[NextAction]:

@@ -31,6 +31,11 @@ def epoch_ms(text: str) -> int | None:
     return round(aware.timestamp() * 1000)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 call`, `2 calls`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def one_line(text: str, *, limit: int = 300) -> str:
     """Foreign text as one harmless line of at most `limit` characters."""
     line = " ".join(harmless(text).split())

@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.core.facts.values import Phase, Status
+from process_orchestrator.core.facts.values import Decision, Phase, Status
 from process_orchestrator.core.money import usd
-from process_orchestrator.views.escalation_view import EscalationBodies, Places, escalation_view
-from process_orchestrator.views.formats import timestamp
+from process_orchestrator.views.escalation_view import EscalationBodies, Places, assurance_label, escalation_view
+from process_orchestrator.views.formats import counted, one_line, timestamp
 from process_orchestrator.views.models import (
     CostView,
     FailureView,
@@ -37,6 +37,7 @@ POLL_MS: Final = 1000
 POLL_HUMAN_MS: Final = 60_000
 WAIT_S: Final = 20
 ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+ENDED_BY_PERSON: Final = frozenset({"rejected", "aborted"})
 ASKING: Final = frozenset({Phase.ASKING, Phase.ESCALATED})
 
 
@@ -89,7 +90,7 @@ def process_view(
         escalations=rows,
         cost=_cost(state),
         output=None if too_large else bodies.output,
-        error=failure_view(state.failing) if state.failing and state.status is Status.FAILED else None,
+        error=_error(state),
         undone=list(state.undone),
         left=list(state.left),
         next_actions=next_actions(state, rows),
@@ -143,6 +144,23 @@ def failure_view(failure: Failure) -> FailureView:
         rule=failure.rule,
         message=failure.message,
     )
+
+
+def _error(state: Process) -> FailureView | None:
+    """The failure of a failed process; of one that a person ended, who that was."""
+    if state.failing is None or state.status is not Status.FAILED:
+        return None
+    shown = failure_view(state.failing)
+    if shown.message is not None or shown.code not in ENDED_BY_PERSON:
+        return shown
+    answers = [each.resolution for each in state.escalations.values() if each.resolution is not None]
+    ended = [each for each in answers if each.decision in (Decision.REJECT, Decision.ABORT)]
+    if not ended:
+        return shown
+    last = max(ended, key=lambda each: each.at)
+    proof = f"{last.channel}, {assurance_label(last.assurance, last.channel)}"
+    note = f": {one_line(last.note)}" if last.note else ""
+    return shown.model_copy(update={"message": f"{shown.code} by {last.by} ({proof}){note}"})
 
 
 # --- steps -------------------------------------------------------------------------------------------------------
@@ -308,7 +326,8 @@ def _resources(state: Process, rows: Sequence[EscalationView]) -> list[str]:
 def _warnings(state: Process, bodies: ProcessBodies, *, too_large: bool) -> list[str]:
     warnings: list[str] = []
     if state.unknown_calls:
-        warnings.append(f"{state.unknown_calls} calls have an unknown price; the cost is a lower bound.")
+        calls = counted(state.unknown_calls, "call")
+        warnings.append(f"The price of {calls} is unknown; the cost is a lower bound.")
     if too_large:
         warnings.append(
             f"The output has {bodies.output_bytes} bytes and is left out here. The whole: "

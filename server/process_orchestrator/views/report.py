@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from process_orchestrator.core.facts.values import Status
-from process_orchestrator.views.formats import markdown
+from process_orchestrator.views.formats import counted, markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -129,5 +129,5 @@ def _cost(view: ProcessView) -> str:
     cost = view.cost
     lines = ["## Cost", "", f"- Spent: {cost.spent_usd} USD of {cost.budget_usd} USD, {cost.tokens} tokens"]
     if cost.unknown_calls:
-        lines.append(f"- {cost.unknown_calls} calls have an unknown price: the sum is a lower bound")
+        lines.append(f"- The price of {counted(cost.unknown_calls, 'call')} is unknown: the sum is a lower bound")
     return "\n".join(lines)

@@ -12,7 +12,7 @@ import orjson
 
 from process_orchestrator.checking.masking import cut
 from process_orchestrator.views import models as m
-from process_orchestrator.views.formats import harmless, one_line
+from process_orchestrator.views.formats import counted, harmless, one_line
 from process_orchestrator.views.text_definitions import check_text, description_text, validation_text
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _step_line(step: m.StepView) -> str:
 
 
 def _cost_line(cost: m.CostView) -> str:
-    unknown = f", {cost.unknown_calls} calls of unknown price" if cost.unknown_calls else ""
+    unknown = f", {counted(cost.unknown_calls, 'call')} of unknown price" if cost.unknown_calls else ""
     tokens = f", {cost.tokens} tokens" if cost.tokens else ""
     reserved = f" ({cost.reserved_usd} reserved)" if cost.reserved_usd != "0.00" else ""
     return f"Cost: {cost.spent_usd} of {cost.budget_usd} USD{reserved}{tokens}{unknown}."
@@ -184,7 +184,7 @@ def escalations_text(page: m.EscalationPage) -> str:
         return _joined([*_next(page.next_actions), escalation_text(page.escalations[0])])
     lines = [
         *_next(page.next_actions),
-        _number(len(page.escalations), "question") + ":" if page.escalations else "No question here.",
+        counted(len(page.escalations), "question") + ":" if page.escalations else "No question here.",
     ]
     for row in page.escalations:
         lines += _question_lines(row)
@@ -346,10 +346,6 @@ def _next(actions: Sequence[m.NextAction]) -> list[str]:
     if len(actions) > ITEMS_MAX:
         lines.append(f"Next: {len(actions) - ITEMS_MAX} more questions; call list_escalations.")
     return lines
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _warning(text: str) -> str:

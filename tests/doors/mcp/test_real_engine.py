@@ -61,6 +61,32 @@ async def read(client: Client, address: str) -> str:
     return content.text
 
 
+async def test_what_names_nothing_or_no_amount_has_its_code_and_the_nearest(
+    engine: Orchestrator, mode: Literal["auto", "legacy"]
+) -> None:
+    async with Client(build_server(engine), mode=mode) as client:
+        call = await checked(client)
+        task = {"process_type": "invoice_approval", "input": invoice("large.xml"), "wait_s": 25}
+        view = await call("submit_process", **task)
+        process_id, escalation_id = view["process_id"], view["escalations"][0]["escalation_id"]
+        assert view["escalations"][0]["why"]["seq"] == view["version"]
+        for amount in (0, -1, 1000):
+            refused = await call("submit_process", **{**task, "budget_usd": amount})
+            assert (refused["error"]["code"], refused["error"]["pointer"]) == ("BUDGET_INVALID", "/budget_usd")
+        for unknown in ("zzz", "p_aaaaaaaaaaaaaaaaaaaaaaaaaa"):
+            refused = await call("get_state", process_id=unknown)
+            assert (refused["error"]["code"], refused["error"]["nearest"][0]) == ("UNKNOWN_PROCESS", process_id)
+        for unknown in ("zzz", "p_aaaaaaaaaaaaaaaaaaaaaaaaaa.e1", f"{process_id}.e7"):
+            refused = await call("resolve_escalation", escalation_id=unknown)
+            assert (refused["error"]["code"], refused["error"]["nearest"][0]) == ("UNKNOWN_ESCALATION", escalation_id)
+        refused = await call("list_trace", process_id=process_id, step="pots")
+        assert (refused["error"]["code"], refused["error"]["nearest"][0]) == ("UNKNOWN_STEP", "post")
+        assert len(refused["error"]["nearest"]) == 3
+        await call("resolve_escalation", escalation_id=escalation_id, decision="reject", note="too dear")
+        ended = await call("get_state", process_id=process_id, wait_s=5)
+        assert ended["error"]["message"] == "rejected by local (argument, A0): too dear"
+
+
 async def test_a_whole_life_keeps_every_declared_schema(engine: Orchestrator, mode: Literal["auto", "legacy"]) -> None:
     async with Client(build_server(engine), mode=mode) as client:
         call = await checked(client)
