@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.core.facts.values import Decision, Phase, Status
 from process_orchestrator.core.money import usd
+from process_orchestrator.core.status import shown_phase
 from process_orchestrator.views.escalation_view import EscalationBodies, Places, assurance_label, escalation_view
 from process_orchestrator.views.formats import counted, one_line, timestamp
 from process_orchestrator.views.models import (
@@ -186,21 +187,13 @@ def _step(step: StepFacts, units: list[Unit]) -> StepView:
         id=step.id,
         contract=step.contract.name if step.contract else step.process.name if step.process else None,
         agent=next((unit.agent.name for unit in units if unit.agent), None),
-        status=_phase(own, units).value,
+        status=(shown_phase(own) if own is not None else Phase.WAITING).value,
         attempts=sum(unit.calls_total for unit in units),
         why=_why(units),
         wait_until=timestamp(min(waits)) if waits else None,
         cost_usd=usd(spent) if priced else None,
         items=Progress(done=own.items_done, total=own.count) if own and own.count is not None else None,
     )
-
-
-def _phase(own: Unit | None, units: Iterable[Unit]) -> Phase:
-    """The phase of a mapped step is that of an item which asks a person, else its own."""
-    if own is None:
-        return Phase.WAITING
-    asking = next((unit.phase for unit in units if unit.item is not None and unit.phase in ASKING), None)
-    return asking or own.phase
 
 
 def _why(units: Iterable[Unit]) -> str | None:
