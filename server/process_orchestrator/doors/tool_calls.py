@@ -19,6 +19,7 @@ from process_orchestrator.core.ports import Proof, ProofKind
 from process_orchestrator.doors.arguments import Arguments
 from process_orchestrator.doors.decision_form import FormAnswer
 from process_orchestrator.orchestrator import Orchestrator
+from process_orchestrator.views.escalation_view import answer_action
 from process_orchestrator.views.models import (
     Caller,
     EscalationPage,
@@ -152,7 +153,8 @@ class ToolCalls:
                     f"process {process_id} has no escalation {view.escalation_id}.",
                     do="call list_escalations with process_id alone.",
                 )
-            return EscalationPage(escalations=[view])
+            actions = [answer_action(view)] if view.status == "open" else []
+            return EscalationPage(escalations=[view], next_actions=actions)
         options = call.given("status", "process_id", "limit", "cursor")
         return await self._orchestrator.escalations(caller=call.caller, **options)
 

@@ -16,7 +16,7 @@ from process_orchestrator.core.facts.values import Assurance, Decision
 from process_orchestrator.core.ports import Bodies
 from process_orchestrator.usecases.decision_data import DataReader
 from process_orchestrator.usecases.identifiers import shown
-from process_orchestrator.views.escalation_view import how_to_decide, recorded
+from process_orchestrator.views.escalation_view import answer_action, how_to_decide, recorded
 from process_orchestrator.views.models import NextAction, Resolution
 from process_orchestrator.views.process_view import ENDED, Extras, next_actions
 
@@ -109,18 +109,12 @@ class Decider:
 
     def _waiting(self, state: Process, view: EscalationView, request: ResolveRequest) -> Resolution:
         """The package, so that it can be shown; nothing was decided."""
-        show = NextAction(
-            tool="resolve_escalation",
-            args={"escalation_id": view.escalation_id, "decision": "…", "version": view.version},
-            command=f"orchestrator resolve {view.escalation_id}",
-            reason="Show the question to the user, then call again with their decision.",
-        )
         return Resolution(
             status="still_waiting",
             escalation=view,
             process_id=view.process_id,
             process_status=state.status.value,
-            next_actions=[show],
+            next_actions=[answer_action(view)],
             warnings=list(request.warnings),
         )
 

@@ -182,10 +182,13 @@ class Reader:
             trace_entry(each, known, await self._bodies.of_event(state, each.event) if data else None)
             for each in shown_events
         ]
+        more = shown_events[-1].seq if len(found) > limit else None
+        asked = {"step": step, "kind": kind, "data": data or None, "limit": limit, "after": more}
         return TracePage(
             process_id=state.spec.process_id,
             entries=entries,
-            next_after=shown_events[-1].seq if len(found) > limit else None,
+            next_after=more,
+            next_actions=[_next_page(state, asked)] if more is not None else [],
         )
 
     async def _all_entries(self, state: Process) -> list[TraceEntry]:
@@ -346,6 +349,16 @@ def _visible(principal: str, caller: Caller) -> bool:
 
 def _principal(caller: Caller) -> str | None:
     return None if caller.principal == "local" else caller.principal
+
+
+def _next_page(state: Process, asked: dict[str, Any]) -> NextAction:
+    process_id = state.spec.process_id
+    return NextAction(
+        tool="list_trace",
+        args={"process_id": process_id, **{name: value for name, value in asked.items() if value is not None}},
+        command=f"orchestrator trace {process_id}",
+        reason="There are more entries; this is the next page.",
+    )
 
 
 def _unknown_step(state: Process, name: str) -> RefusedError:

@@ -14,6 +14,7 @@ from process_orchestrator.views.models import (
     EscalationWhy,
     EvidenceView,
     HowToDecide,
+    NextAction,
     OptionView,
     Recorded,
     RecordedResolution,
@@ -116,6 +117,16 @@ def how_to_decide(escalation: Escalation, needs: Assurance, places: Places) -> l
     if places.console_url is not None:
         ways.append(HowToDecide(channel="console", url=f"{places.console_url}/escalations/{escalation.id}"))
     return ways
+
+
+def answer_action(view: EscalationView) -> NextAction:
+    """How the user's decision about an open question is passed on."""
+    return NextAction(
+        tool="resolve_escalation",
+        args={"escalation_id": view.escalation_id, "decision": "…", "version": view.version},
+        command=f"orchestrator resolve {view.escalation_id}",
+        reason="Show the question to the user, then call again with their decision.",
+    )
 
 
 def recorded(resolution: EscalationResolved) -> Recorded:

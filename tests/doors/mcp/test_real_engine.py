@@ -82,6 +82,11 @@ async def test_what_names_nothing_or_no_amount_has_its_code_and_the_nearest(
         refused = await call("list_trace", process_id=process_id, step="pots")
         assert (refused["error"]["code"], refused["error"]["nearest"][0]) == ("UNKNOWN_STEP", "post")
         assert len(refused["error"]["nearest"]) == 3
+        package = await call("list_escalations", escalation_id=escalation_id)
+        assert package["next_actions"][0]["tool"] == "resolve_escalation"
+        page = await call("list_trace", process_id=process_id, kind="call", limit=2)
+        following = await call("list_trace", **page["next_actions"][0]["args"])
+        assert [entry["seq"] for entry in following["entries"]] == [4, 5]
         await call("resolve_escalation", escalation_id=escalation_id, decision="reject", note="too dear")
         ended = await call("get_state", process_id=process_id, wait_s=5)
         assert ended["error"]["message"] == "rejected by local (argument, A0): too dear"
