@@ -1,6 +1,6 @@
 """Homes and servers for tests that come from outside."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def connect(home: Home) -> Connect:
     """Start `orchestrator serve` on the home and speak to it with the official client."""
 
     @asynccontextmanager
-    async def open_client(mode: str = "auto", **options: Any) -> AsyncIterator[Client]:
+    async def open_client(mode: str = "auto", **options: Any) -> AsyncGenerator[Client]:
         async with Client(server(home), mode=mode, **options) as client:
             yield client
 

@@ -29,7 +29,8 @@ class Person:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def answer(self, _context: Any, params: Any) -> ElicitResult:
+    async def answer(self, context: Any, params: Any) -> ElicitResult:
+        del context
         self.asked.append(params.message)
         return ElicitResult(action="accept", content={"decision": "approve", "note": "fine"})
 
