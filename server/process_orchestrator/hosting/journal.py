@@ -116,9 +116,20 @@ def _reading_connection(state: Path) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA trusted_schema=OFF")
+    with _closed_on_failure(connection):
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA trusted_schema=OFF")
     return connection
+
+
+@contextlib.contextmanager
+def _closed_on_failure(connection: sqlite3.Connection) -> Generator[None]:
+    """Leave no connection behind to a file that turns out to be none of ours."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 @contextlib.contextmanager
@@ -144,13 +155,19 @@ class _Writer:
         existed = check_database_file(state)
         with _named_errors(self._path):
             self._connection = self._open(existed=existed)
+        with _named_errors(self._path), _closed_on_failure(self._connection):
             last = self._connection.execute(self._sql["last_row"]).fetchone()
-        self.head: tuple[int, bytes] = last or (0, GENESIS)
-        key_file = state / CHAIN_KEY_FILE
-        self._key = read_key(key_file) if last else make_key(key_file)
+            self.head: tuple[int, bytes] = last or (0, GENESIS)
+            key_file = state / CHAIN_KEY_FILE
+            self._key = read_key(key_file) if last else make_key(key_file)
 
     def _open(self, *, existed: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        with _closed_on_failure(connection):
+            self._prepare(connection, existed=existed)
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection, *, existed: bool) -> None:
         if not existed:
             # All of a new file appears in one commit, before the log is switched on: its header is then readable
             # without SQLite.
@@ -162,7 +179,6 @@ class _Writer:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        return connection
 
     def commit(self, group: Sequence[TurnWrite | MetaWrite]) -> None:
         """Write a group, leaving each one's `error`. A group that fails for a fault of one is written one by one."""
