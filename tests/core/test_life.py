@@ -87,12 +87,14 @@ def test_an_engine_that_takes_over_where_nothing_is_under_way_changes_nothing_bu
 
 def test_time_without_an_engine_counts_in_no_total() -> None:
     retry = RetryFacts(max_attempts=3, on=("transient",), initial_ms=1000, jitter=False)
-    journey = Journey(plan_of(step("a", attempt_ms=1000, total_ms=10_000, retry=retry))).prepared("a.1")
+    calling = step("a", attempt_ms=1000, total_ms=10_000, retry=retry)
+    journey = Journey(plan_of(calling, step("b", needs=("a",)))).prepared("a.1")
     began = journey.state.running_since
     assert began is not None
     journey.passes(3_600_000)
     journey.tell(e.EngineResumed(at=0, engine=2))
     assert journey.state.running_since == began + 3_600_000
+    assert (journey.unit("a").waited_ms, journey.unit("b").waited_ms) == (3_600_000, 0)
     journey.tell(failed("a.1"))
     assert journey.phase("a") == "backoff"
 
