@@ -33,8 +33,8 @@ STARTS_S: Final = 1.0
 
 NEIGHBOUR_RUNS: Final = 100
 ROUNDS: Final = 4
-NOISE_S: Final = 0.3
-"""What a busy machine of two cores may add by itself."""
+NOISE_S: Final = 0.1
+"""What a machine of two cores may add by itself, while nothing but this test runs on it."""
 
 
 class Misdeed(NamedTuple):
