@@ -19,7 +19,7 @@ import msgspec
 
 from process_orchestrator.core.facts.events import EscalationResolved, ProcessStarted
 from process_orchestrator.core.ports import Proof, ProofKind
-from process_orchestrator.hosting.driver import Driver, Parts
+from process_orchestrator.hosting.driver import Driver
 from process_orchestrator.hosting.journal_host import JournalHost
 from process_orchestrator.hosting.live import Fed, Live
 from process_orchestrator.hosting.refusals import key_reused, must_be_storable, refused, unknown_process
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from process_orchestrator.core.facts.state import Process
     from process_orchestrator.core.ports import Bodies
     from process_orchestrator.hosting.folding import Derived
+    from process_orchestrator.hosting.parts import Parts
 
 ID_BYTES: Final = 16
 

@@ -105,3 +105,7 @@ def subject_of(command: OutwardCommand) -> str:
             return "intake"
         case ProposePlan():
             return "plan"
+
+
+def no_heartbeat() -> None:
+    """The embedded host needs no heartbeat: it sees its own tasks end."""

@@ -15,13 +15,13 @@ from typing import Literal, TypeAlias
 from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX
 from process_orchestrator.core.ports import Artifacts, ChangeListener, Clock, Host, Performer, Proof
 from process_orchestrator.hosting.chain import HOME_KEY_FILE, make_key
-from process_orchestrator.hosting.driver import Parts
 from process_orchestrator.hosting.embedded import embedded_host
 from process_orchestrator.hosting.engine_socket import serve_doors
 from process_orchestrator.hosting.folding import CORE, Core, Derived
 from process_orchestrator.hosting.journal import JournalReader, open_journal
 from process_orchestrator.hosting.journal_host import ReadOnlyHost
 from process_orchestrator.hosting.lock import EngineLock, try_lock
+from process_orchestrator.hosting.parts import Parts
 from process_orchestrator.hosting.stored_artifacts import StoredArtifacts
 from process_orchestrator.hosting.switching_host import switching_host
 
