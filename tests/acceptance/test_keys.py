@@ -21,7 +21,7 @@ from process_orchestrator.core.facts.commands import InvokeAgent
 from process_orchestrator.core.facts.state import Process
 from process_orchestrator.core.process import apply
 from process_orchestrator.home import Home
-from process_orchestrator.hosting.journal import reading
+from process_orchestrator.hosting.database import reading
 
 pytestmark = pytest.mark.anyio
 

@@ -26,17 +26,18 @@ import msgspec
 
 from process_orchestrator.core.errors import StorageError, StorageFullError
 from process_orchestrator.hosting.chain import CHAIN_KEY_FILE, GENESIS, link, make_key, read_key
-from process_orchestrator.hosting.database_file import (
-    APPLICATION_ID,
-    DATABASE_FILE,
-    SCHEMA_VERSION,
-    check_database_file,
+from process_orchestrator.hosting.database import (
+    closed_on_failure,
+    named_errors,
+    reading_connection,
+    writing_connection,
 )
+from process_orchestrator.hosting.database_file import DATABASE_FILE, check_database_file
 from process_orchestrator.hosting.journal_view import JournalView
 from process_orchestrator.hosting.statements import load_statements
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from process_orchestrator.core.ports import Body, DefinitionBody, EscalationRow, ProcessRow
 
@@ -46,7 +47,6 @@ GROUP_MAX: Final = 500
 """Turns in one transaction at most: bounds what one failure undoes."""
 KNOWN_MAX: Final = 20_000
 """Hashes of stored bodies that the writer remembers, so that a body met again costs no statement."""
-BUSY_TIMEOUT_MS: Final = 5000
 
 _log = logging.getLogger(__name__)
 
@@ -94,57 +94,6 @@ class MetaWrite:
     error: StorageError | None = None
 
 
-@contextlib.contextmanager
-def _named_errors(path: Path) -> Generator[None]:
-    """Turn the library's errors into ours, naming the file."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
-            raise StorageFullError(
-                f"STORAGE_FULL: no room to write {path}: {error}. Do: free some space; writing resumes alone."
-            ) from error
-        raise StorageError(f"{path} cannot be trusted or used: {error}. Do: run verify, restore a backup.") from error
-
-
-def _reading_connection(state: Path) -> sqlite3.Connection:
-    """A read-only connection to the journal of a state folder, which is there. Any one thread at a time may use it."""
-    connection = sqlite3.connect(
-        f"{(state / DATABASE_FILE).absolute().as_uri()}?mode=ro",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    with _closed_on_failure(connection):
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA trusted_schema=OFF")
-    return connection
-
-
-@contextlib.contextmanager
-def _closed_on_failure(connection: sqlite3.Connection) -> Generator[None]:
-    """Leave no connection behind to a file that turns out to be none of ours."""
-    try:
-        yield
-    except BaseException:
-        connection.close()
-        raise
-
-
-@contextlib.contextmanager
-def reading(state: Path) -> Generator[JournalView | None]:
-    """A view of one moment of the journal, for a long look; None where there is no journal. Raises StorageError."""
-    path = state / DATABASE_FILE
-    with _named_errors(path):
-        if not check_database_file(state):
-            yield None
-            return
-        with contextlib.closing(_reading_connection(state)) as connection:
-            connection.execute("BEGIN")
-            yield JournalView(connection, load_statements("journal.sql"))
-
-
 class _Writer:
     """The writer's side: everything here runs in its thread."""
 
@@ -152,33 +101,12 @@ class _Writer:
         self._path = state / DATABASE_FILE
         self._sql = load_statements("journal.sql")
         self._known: OrderedDict[str, None] = OrderedDict()
-        existed = check_database_file(state)
-        with _named_errors(self._path):
-            self._connection = self._open(existed=existed)
-        with _named_errors(self._path), _closed_on_failure(self._connection):
+        self._connection = writing_connection(state)
+        with named_errors(self._path), closed_on_failure(self._connection):
             last = self._connection.execute(self._sql["last_row"]).fetchone()
             self.head: tuple[int, bytes] = last or (0, GENESIS)
             key_file = state / CHAIN_KEY_FILE
             self._key = read_key(key_file) if last else make_key(key_file)
-
-    def _open(self, *, existed: bool) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        with _closed_on_failure(connection):
-            self._prepare(connection, existed=existed)
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection, *, existed: bool) -> None:
-        if not existed:
-            # All of a new file appears in one commit, before the log is switched on: its header is then readable
-            # without SQLite.
-            self._path.chmod(0o600)
-            connection.executescript(
-                f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
-                f"{self._sql['create_schema']} COMMIT;"
-            )
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
     def commit(self, group: Sequence[TurnWrite | MetaWrite]) -> None:
         """Write a group, leaving each one's `error`. A group that fails for a fault of one is written one by one."""
@@ -204,7 +132,7 @@ class _Writer:
         turns = [write for write in group if isinstance(write, TurnWrite)]
         stored: list[str] = []
         connection = self._connection
-        with _named_errors(self._path):
+        with named_errors(self._path):
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 self._write_bodies(turns, stored)
@@ -312,7 +240,7 @@ class JournalReader:
 
     async def read(self, run: Callable[[JournalView], T], *, empty: T) -> T:
         """The result of `run` over the journal, or `empty` where there is no journal yet. Raises StorageError."""
-        with _named_errors(self._state / DATABASE_FILE):
+        with named_errors(self._state / DATABASE_FILE):
             opened = self._opened or await self._open()
             if opened is None:
                 return empty
@@ -322,7 +250,7 @@ class JournalReader:
     async def _open(self) -> tuple[_Connection, JournalView] | None:
         async with self._opening:
             if self._opened is None and await anyio.to_thread.run_sync(check_database_file, self._state):
-                direct = await anyio.to_thread.run_sync(_reading_connection, self._state)
+                direct = await anyio.to_thread.run_sync(reading_connection, self._state / DATABASE_FILE)
                 connection = _Connection(lambda: direct, iter_chunk_size=1)
                 await connection  # starts its thread
                 self._opened = connection, JournalView(direct, load_statements("journal.sql"))

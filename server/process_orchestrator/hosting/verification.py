@@ -17,8 +17,8 @@ import msgspec
 from process_orchestrator.core.errors import StorageError
 from process_orchestrator.core.facts.values import Fact
 from process_orchestrator.hosting.chain import CHAIN_KEY_FILE, GENESIS, link, read_key
+from process_orchestrator.hosting.database import reading
 from process_orchestrator.hosting.folding import CORE, Core
-from process_orchestrator.hosting.journal import reading
 from process_orchestrator.hosting.projection import (
     changed_escalations,
     escalation_row,
