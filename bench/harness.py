@@ -253,6 +253,7 @@ async def s5(p: Peer, a) -> dict:
         "park_per_s": round(n / d1, 1),
         "rss_before": base,
         "rss_parked": held,
+        "rss_mb_per_1000": round((sum(held.values()) - sum(base.values())) * 1000 / n, 2),
         "resolve_per_s": round(n / d2, 1),
     }
 
@@ -272,6 +273,7 @@ async def s7(p: Peer, a) -> dict:
         "first100_ms": q(gaps[:100]),
         "last100_ms": q(gaps[-100:]),
         "growth": round(q(gaps[-100:]) / q(gaps[:100]), 2) if gaps else None,
+        "curve_ms": [[at + len(gaps[at : at + 50]), q(gaps[at : at + 50])] for at in range(0, len(gaps), 50)],
         "disk_bytes": p.disk_bytes(),
     }
 
