@@ -68,7 +68,7 @@ def chain(k: int) -> dict:
 
 def fan(w: int) -> dict:
     item = {"task": "$.input.task", "step": "$.index", "context": {}}
-    step = {"id": "all", "contract": "bench.work", "for_each": "$.input.items", "parallel": w, "in": item}
+    step = {"id": "all", "contract": "bench.work", "for_each": "$.input.items", "parallel": min(w, 1000), "in": item}
     schema = {**TASK, "properties": {**TASK["properties"], "items": {"type": "array", "items": {"type": "integer"}}}}
     schema["required"] = ["task", "items"]
     return {**process(f"fan{w}", [step], {"all": "$.steps.all.output"}, w), "input": schema}

@@ -25,6 +25,7 @@ from process_orchestrator import conformance
 from process_orchestrator.conformance import gaps, violations
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
+from process_orchestrator.core.facts.paged import paged
 from process_orchestrator.core.facts.state import Escalation, Process, Transition, Unit
 from process_orchestrator.core.facts.values import Decision, EscalationKind, Outcome, Phase, Status, StepKind
 from process_orchestrator.core.ports import JournalRow
@@ -168,15 +169,15 @@ def test_a_call_over_the_limit_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 def test_outputs_that_change_or_are_missing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     journey = Journey(plan_of(step("a"), step("b"))).done("a.1")
     a, b = journey.unit("a"), journey.unit("b")
-    other = next_state(journey, units={"a": replace(a, output=ref("other")), "b": b})
+    other = next_state(journey, units=paged([("a", replace(a, output=ref("other"))), ("b", b)]))
     assert judged(monkeypatch, journey, Transition(state=other)) == ["one_output"]
-    empty = next_state(journey, units={"a": a, "b": replace(b, phase=Phase.DONE)})
+    empty = next_state(journey, units=paged([("a", a), ("b", replace(b, phase=Phase.DONE))]))
     assert judged(monkeypatch, journey, Transition(state=empty)) == ["one_output"]
 
 
 def test_a_unit_that_is_done_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     journey = Journey(plan_of(step("a"), step("b"))).done("a.1")
-    undone = replace(journey.state, seq=4, units={"a": Unit(id="a", step="a"), "b": journey.unit("b")})
+    undone = replace(journey.state, seq=4, units=paged([("a", Unit(id="a", step="a")), ("b", journey.unit("b"))]))
     again = replace(journey.state, seq=5)
     answers = iter([Transition(state=undone), Transition(state=again)])
 
@@ -194,7 +195,7 @@ def test_an_end_with_anything_live_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     ended = next_state(journey, status=Status.FAILED, live_timers=("a.1/retry",), escalations={question.id: question})
     assert judged(monkeypatch, journey, Transition(state=ended)) == ["end", "end", "end"]
     answered = Journey(PLAN).done("a.1")
-    still = next_state(answered, status=Status.FAILED, live_calls=("a.2",))
+    still = next_state(answered, status=Status.FAILED, live_calls=paged([("a.2", None)]))
     assert judged(monkeypatch, answered, Transition(state=still)) == ["end"]
 
 

@@ -263,7 +263,7 @@ def test_no_road_breaks_an_invariant_or_leads_nowhere(journey: Journey) -> None:
     something_is_due = bool(journey.unanswered.due) or any(one.open for one in state.escalations.values())
     assert state.finished is not something_is_due
     if state.status is Status.WAITING_HUMAN:
-        assert state.live_calls == ()
+        assert not state.live_calls
         assert any(one.open for one in state.escalations.values())
 
 

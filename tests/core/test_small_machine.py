@@ -153,7 +153,7 @@ def check(place: Place) -> None:
     assert (state.status in ENDED) is state.finished
     asked = [question for question in state.escalations.values() if question.open]
     if state.finished:
-        assert (place.due.due, asked, state.live_calls, state.live_timers) == ({}, [], (), ())
+        assert (place.due.due, asked, list(state.live_calls), state.live_timers) == ({}, [], [], ())
         live = {Phase.WAITING, Phase.PREPARING, Phase.CALLING, Phase.BACKOFF, Phase.ASKING, Phase.ESCALATED}
         assert live.isdisjoint({unit.phase for unit in state.units.values()})
     else:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from process_orchestrator.core import keys
+from process_orchestrator.core.facts.paged import paged
 from process_orchestrator.core.facts.state import Escalation, Process, Transition, Unit
 from process_orchestrator.core.facts.values import Phase, Status
+from process_orchestrator.core.pages import Pages
 
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.commands import Command
@@ -29,7 +31,6 @@ class Draft:
     __slots__ = (
         "_own_escalations",
         "_own_needs",
-        "_own_units",
         "before",
         "calls",
         "cancel_reason",
@@ -72,11 +73,11 @@ class Draft:
         self.now = max(before.now, at)
         self.outage_ms = 0
         self.commands: list[Command] = []
-        self._own_units = self._own_escalations = self._own_needs = False
+        self._own_escalations = self._own_needs = False
         self.spec = before.spec
         self.plan = before.plan
         self.steps: tuple[StepFacts, ...] = before.plan.steps if before.plan is not None else ()
-        self.units = before.units
+        self.units = Pages(before.units)
         self.escalations = before.escalations
         self.needs_left = before.needs_left
         self.status = before.status
@@ -92,7 +93,7 @@ class Draft:
         self.escalations_waiting = before.escalations_waiting
         self.steps_done = before.steps_done
         self.units_busy = before.units_busy
-        self.live_calls = before.live_calls
+        self.live_calls = Pages(before.live_calls)
         self.live_timers = before.live_timers
         self.failing = before.failing
         self.cancelling = before.cancelling
@@ -128,9 +129,10 @@ class Draft:
     def adopt(self, plan: PlanFacts) -> None:
         """Take a plan as the one to follow; every step gets its unit."""
         self.plan, self.steps = plan, plan.steps
-        self.units = {step.id: Unit(id=step.id, step=step.id, place=place) for place, step in enumerate(plan.steps)}
+        units = (Unit(id=step.id, step=step.id, place=place) for place, step in enumerate(plan.steps))
+        self.units = Pages(paged((unit.id, unit) for unit in units))
         self.needs_left = {step.id: len(step.needs) for step in plan.steps}
-        self._own_units = self._own_needs = True
+        self._own_needs = True
 
     def put(self, unit: Unit) -> Unit:
         """Set a unit and keep the books; returns it as it now stands."""
@@ -141,8 +143,6 @@ class Draft:
             if unit.item is not None and (unit.phase in _HUMAN or phase_before in _HUMAN):
                 self._count_item(unit, phase_before)
         self.units_busy += self._busy(unit) - (self._busy(before) if before is not None else 0)
-        if not self._own_units:
-            self.units, self._own_units = dict(self.units), True
         self.units[unit.id] = unit
         return unit
 
@@ -187,22 +187,23 @@ class Draft:
         return left == 0
 
     def call_began(self, unit: Unit) -> None:
-        self.live_calls += (keys.call_id(unit.id, unit.call),)
+        self.live_calls[keys.call_id(unit.id, unit.call)] = None
         self.calls += 1
 
     def call_over(self, unit: Unit) -> None:
-        over = keys.call_id(unit.id, unit.call)
-        self.live_calls = tuple(call for call in self.live_calls if call != over)
+        self.live_calls.discard(keys.call_id(unit.id, unit.call))
 
     def timer_over(self, timer: str) -> None:
-        self.live_timers = tuple(live for live in self.live_timers if live != timer)
+        if timer in self.live_timers:
+            at = self.live_timers.index(timer)
+            self.live_timers = self.live_timers[:at] + self.live_timers[at + 1 :]
 
     def leave_out_outage(self) -> bool:
         """Count the time since the last event in no total: no engine was there, so nobody could have used it."""
         if not self.live_calls:
             return False
         self.outage_ms = self.now - self.before.now
-        for unit in tuple(self.units.values()):
+        for unit in self.units.values():
             if unit.first_invoked_at is not None and unit.waiting_since is None and unit.phase not in _CLOSED:
                 self.put(replace(unit, waited_ms=unit.waited_ms + self.outage_ms))
         return True
@@ -233,7 +234,7 @@ class Draft:
             running_since=running_since,
             spec=self.spec,
             plan=self.plan,
-            units=self.units,
+            units=self.units.done(),
             escalations=self.escalations,
             needs_left=self.needs_left,
             status=self.status,
@@ -249,7 +250,7 @@ class Draft:
             escalations_waiting=self.escalations_waiting,
             steps_done=self.steps_done,
             units_busy=self.units_busy,
-            live_calls=self.live_calls,
+            live_calls=self.live_calls.done(),
             live_timers=self.live_timers,
             failing=self.failing,
             cancelling=self.cancelling,

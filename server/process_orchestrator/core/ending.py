@@ -50,7 +50,7 @@ def _stop(draft: Draft) -> None:
     for timer in draft.live_timers:
         draft.order(StopTimer(process=process, timer=timer))
     draft.live_timers = ()
-    for unit in tuple(draft.units.values()):
+    for unit in draft.units.values():
         phase = _stopped(draft, unit)
         if phase is not unit.phase:
             draft.put(replace(unit, phase=phase, collecting=False, timer=None, wait_until=None, why=None))

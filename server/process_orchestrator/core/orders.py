@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from process_orchestrator.core.facts.commands import Command
+    from process_orchestrator.core.facts.paged import Entries
     from process_orchestrator.core.facts.specs import PlanFacts, ProcessSpec, StepFacts
     from process_orchestrator.core.facts.state import Escalation, Failure, Unit
     from process_orchestrator.core.facts.values import Ref
@@ -42,7 +43,7 @@ class Standing(Protocol):
     @property
     def plan(self) -> PlanFacts | None: ...
     @property
-    def units(self) -> dict[str, Unit]: ...
+    def units(self) -> Entries[Unit]: ...
     @property
     def stage(self) -> Stage | None: ...
     @property

@@ -174,10 +174,12 @@ class Driver:
             raise
         self._parts.journal.append(write)
         if draft.outward and live.process in self._places:
-            free = [command for command in draft.outward if isinstance(command, InvokeAgent) and command.free]
-            draft.outward = [command for command in draft.outward if command not in free]
-            for command in free:
-                self._outward.launch(live, command)
+            ordered, draft.outward = draft.outward, []
+            for command in ordered:
+                if isinstance(command, InvokeAgent) and command.free:
+                    self._outward.launch(live, command)
+                else:
+                    draft.outward.append(command)
 
     def _join_last(self, live: Live, draft: TurnDraft) -> None:
         """A turn without an event has no row: it is done once all before it is durable."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from process_orchestrator.core.facts.commands import Command
 from process_orchestrator.core.facts.events import EscalationResolved
+from process_orchestrator.core.facts.paged import Paged
 from process_orchestrator.core.facts.specs import Gate, PlanFacts, ProcessSpec
 from process_orchestrator.core.facts.values import (
     AgentPin,
@@ -147,7 +148,7 @@ class Process(Fact, kw_only=True):
     plan_proposed: Ref | None = None  # being checked
     plan_report: Ref | None = None  # of the last check
     stage_failure: Failure | None = None  # why an escalation without a unit was opened
-    units: dict[str, Unit] = {}
+    units: Paged[Unit] = Paged()
     escalations: dict[str, Escalation] = {}
     escalations_opened: int = 0
     escalations_open: int = 0
@@ -155,7 +156,7 @@ class Process(Fact, kw_only=True):
     needs_left: dict[str, int] = {}  # step id -> needs not yet done or skipped
     steps_done: int = 0
     units_busy: int = 0  # units that work without a human: preparing, calling, backoff, undoing, collecting
-    live_calls: tuple[str, ...] = ()
+    live_calls: Paged[None] = Paged()
     live_timers: tuple[str, ...] = ()
     failing: Failure | None = None  # fail-fast was reached; the process ends once nothing is live
     cancelling: bool = False
