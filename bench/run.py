@@ -169,7 +169,15 @@ def notes(rows: list[dict[str, object]]) -> list[str]:
     return [*sorted(said), f"Fewer processes, or steps in S7, where a peer would take minutes: {', '.join(fewer)}."]
 
 
+def also() -> str:
+    """Give the table of bench/also.py."""
+    return subprocess.run(
+        [sys.executable, str(HERE / "also.py")], stdout=subprocess.PIPE, text=True, check=True, cwd=HERE
+    ).stdout.strip()
+
+
 def write(rows: list[dict[str, object]], body: str, rounds: int) -> None:
+    body = f"{body}\n\n{also()}"
     DOCUMENT.write_text(document(body, notes(rows), rounds), encoding="utf-8")
     with (HERE / "results.jsonl").open("a", encoding="utf-8") as file:
         file.writelines(json.dumps({**row, "load": os.getloadavg()[0]}) + "\n" for row in rows)
@@ -188,8 +196,12 @@ def main() -> None:
     parser.add_argument("--scenarios", default="", help=f"comma-separated, of {', '.join(FIGURES)}")
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--limit", type=float, default=120)
+    parser.add_argument("--also", action="store_true", help="only what bench/also.py measures, of ours alone")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md although it is no full run")
     arguments = parser.parse_args()
+    if arguments.also:
+        print(also())
+        return
     peers = (arguments.peers or ("ours,bare" if arguments.quick else ",".join(PEERS))).split(",")
     scenarios = (arguments.scenarios or ("s1,s2" if arguments.quick else ",".join(FIGURES))).split(",")
     unknown = [*(set(peers) - set(PEERS)), *(set(scenarios) - set(FIGURES))]
