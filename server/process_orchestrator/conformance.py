@@ -18,19 +18,21 @@ from process_orchestrator.core.facts.events import (
     CallSucceeded,
     EscalationResolved,
     Event,
+    ProcessStarted,
 )
-from process_orchestrator.core.facts.specs import Gate
+from process_orchestrator.core.facts.specs import Earlier, Gate
 from process_orchestrator.core.facts.values import (
     Assurance,
     Decision,
     Effect,
     EscalationKind,
     Fact,
+    Idempotency,
     Outcome,
     Phase,
     Status,
 )
-from process_orchestrator.core.keys import call_id, unit_of_call
+from process_orchestrator.core.keys import call_id, step_of_unit, unit_of_call
 from process_orchestrator.core.process import apply
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class _Seen:
     gated: dict[str, tuple[Gate, str]] = field(default_factory=dict[str, "tuple[Gate, str]"])  # call -> gate, digest
     approved: dict[str, dict[str, Assurance]] = field(default_factory=dict[str, "dict[str, Assurance]"])  # by digest
     overridden: set[str] = field(default_factory=set[str])  # units whose input a human wrote
+    earlier: dict[str, Earlier] = field(default_factory=dict[str, "Earlier"])  # effects of a redriven process, by unit
+    digests: dict[str, str] = field(default_factory=dict[str, str])  # call -> digest
 
 
 def gaps(rows: Sequence[JournalRow]) -> tuple[Violation, ...]:
@@ -89,6 +93,8 @@ def violations(events: Sequence[Event], *, projection: Process | None = None) ->
     for seq, event in enumerate(events, start=1):
         before, transition = state, apply(state, event)
         state = transition.state
+        if isinstance(event, ProcessStarted):
+            _begin(event, seen)
         problems = (
             *_intent(event, seen),
             *_resolutions(event, seen),
@@ -103,6 +109,14 @@ def violations(events: Sequence[Event], *, projection: Process | None = None) ->
     if projection is not None and state != projection:
         found.append(Violation(seq=len(events), rule="projection", message="the fold is not the given state"))
     return tuple(found)
+
+
+def _begin(event: ProcessStarted, seen: _Seen) -> None:
+    """What a redriven process did already is as unsettled as what this one might do."""
+    effects = {step.id: step.effect for step in event.spec.plan.steps} if event.spec.plan is not None else {}
+    for unit, earlier in event.spec.earlier.items():
+        if earlier.acted and effects.get(step_of_unit(unit)) in _CHANGES_THE_WORLD:
+            seen.earlier[unit], seen.unsettled[unit] = earlier, earlier.key
 
 
 def _sequence(state: Process, seq: int) -> Iterator[tuple[str, str]]:
@@ -148,8 +162,10 @@ def _outcomes(event: Event, seen: _Seen, before: Process | None) -> Iterator[tup
         if escalation is None or escalation.unit is None or not escalation.open:
             return
         asked = escalation.kind is EscalationKind.OUTCOME_UNKNOWN
-        if event.decision is Decision.RETRY and event.fresh_key and asked:
-            seen.unsettled.pop(escalation.unit, None)
+        if event.decision is Decision.RETRY and asked:
+            earlier = seen.earlier.pop(escalation.unit, None)
+            if event.fresh_key or (earlier is not None and earlier.digest != escalation.digest):
+                seen.unsettled.pop(escalation.unit, None)
         for unit, agent in tuple(seen.tries):
             if unit == escalation.unit and event.decision in _GRANTS_TRIES:
                 del seen.tries[unit, agent]
@@ -161,6 +177,7 @@ def _approvals(event: Event, seen: _Seen, before: Process | None) -> Iterator[tu
     if before is None:
         return
     if isinstance(event, CallPrepared):
+        seen.digests[event.call] = event.digest
         unit = before.units.get(unit_of_call(event.call))
         awaited = unit is not None and unit.phase is Phase.PREPARING and call_id(unit.id, unit.call) == event.call
         if awaited and event.gate is not None:
@@ -187,6 +204,14 @@ def _unapproved(command: InvokeAgent, seen: _Seen) -> bool:
     return given is None or not sufficient(given, gate.min_assurance)
 
 
+def _done_before(command: InvokeAgent, seen: _Seen) -> bool:
+    """Whether a call makes an effect of a redriven process a second time, by itself."""
+    earlier = seen.earlier.get(command.unit)
+    if earlier is None:
+        return False
+    return command.idempotency is Idempotency.UNSAFE or seen.digests.get(command.call) != earlier.digest
+
+
 def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator[tuple[str, str]]:
     for command in commands:
         if not isinstance(command, InvokeAgent):
@@ -199,6 +224,8 @@ def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator
         unsettled = seen.unsettled.get(command.unit)
         if unsettled is not None and command.key != unsettled:
             yield "key", f"{command.call} has key {command.key} while {unsettled} is unsettled"
+        if _done_before(command, seen):
+            yield "repeat", f"{command.call} repeats what an earlier process did, and nobody has said that it may"
         if _unapproved(command, seen):
             yield "approval", f"{command.call} needs an approval of just these arguments, and has none"
         agent = command.agent.name

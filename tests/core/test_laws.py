@@ -25,7 +25,7 @@ from core.journeys import (
 )
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.specs import PlanFacts
+from process_orchestrator.core.facts.specs import Earlier, PlanFacts
 from process_orchestrator.core.facts.values import (
     ApprovalMode,
     Assurance,
@@ -211,6 +211,19 @@ nonsense = st.one_of(
 )  # fmt: skip
 
 
+earlier = st.builds(
+    Earlier,
+    call=st.just("s0.1"),
+    agent=st.sampled_from(AGENTS),
+    key=st.just("p_before/s0/g1"),
+    digest=st.sampled_from("xy"),
+    planned=st.sampled_from("xy"),
+    output=st.sampled_from([None, ref("before")]),
+    skipped=st.booleans(),
+    acted=st.booleans(),
+)
+
+
 @st.composite
 def started(draw: st.DrawFn) -> Journey:
     plan = draw(st.one_of(plans(), plans(), plans(), st.none()))
@@ -219,6 +232,8 @@ def started(draw: st.DrawFn) -> Journey:
         type=draw(st.sampled_from([TYPE, None])) if plan is None else TYPE,
         approval=draw(st.sampled_from([ApprovalMode.POLICY, ApprovalMode.POLICY, *ApprovalMode])),
         limits=Limits(open_escalations=draw(st.integers(1, 3)), calls=draw(st.sampled_from([100, 100, 4, 0]))),
+        redrives="p_before",
+        earlier=draw(st.dictionaries(st.sampled_from(["s0", "s1", "s1[0]", "s2[1]"]), earlier, max_size=2)),
     )
 
 

@@ -30,6 +30,7 @@ FAST: Final = {
     "assurance.py": ("test_admit.py",),
     "ending.py": ("test_ending.py",),
     "process.py": ("test_ending.py",),
+    "redriven.py": ("test_redriven.py",),
 }
 """The tests that must notice, by the file that is broken."""
 AT_ONCE: Final = 2
@@ -45,6 +46,11 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS: Final = (
+    # redriven
+    Mutation("redriven.py", "unit.digest == earlier.planned and", ""),
+    Mutation("redriven.py", "unit.digest != earlier.digest or", ""),
+    Mutation("redriven.py", "and same)", ")"),
+    Mutation("redriven.py", " if not unit.earlier_settled else None", ""),
     # settle
     Mutation("settle.py", "failure.outcome is Outcome.UNKNOWN and", "failure.outcome is Outcome.NOT_DONE and"),
     Mutation("settle.py", "step.idempotency is not Idempotency.KEYED", "step.idempotency is Idempotency.KEYED"),

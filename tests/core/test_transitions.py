@@ -15,7 +15,7 @@ from process_orchestrator.core.unit import NEXT
 
 TABLE = """
 preparing StepSkipped: skipped
-preparing CallPrepared: asking calling escalated failed preparing skipped
+preparing CallPrepared: asking calling done escalated failed preparing skipped
 preparing MapOpened: asking calling escalated failed preparing skipped
 preparing CallFailed: backoff escalated failed preparing skipped
 preparing StageFailed: escalated failed preparing skipped

@@ -59,6 +59,8 @@ CODES: Final[Mapping[str, CodeFacts]] = {
     "aborted": _POLICY,
     "over_budget": _POLICY,
     "loop": _POLICY,
+    # an earlier process made this call, and a repeat is not known to be harmless
+    "done_before": _row(FailureClass.PERMANENT, Blame.POLICY, Outcome.UNKNOWN),
     # cut off in mid-call: what was sent may have been done
     "cancelled": _row(FailureClass.PERMANENT, Blame.POLICY, Outcome.UNKNOWN),
 }

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from process_orchestrator.core import keys
 from process_orchestrator.core.facts.paged import paged
 from process_orchestrator.core.facts.state import Escalation, Process, Transition, Unit
-from process_orchestrator.core.facts.values import Phase, Status
+from process_orchestrator.core.facts.values import Effect, Phase, Status
 from process_orchestrator.core.pages import Pages
 
 if TYPE_CHECKING:
@@ -129,10 +129,19 @@ class Draft:
     def adopt(self, plan: PlanFacts) -> None:
         """Take a plan as the one to follow; every step gets its unit."""
         self.plan, self.steps = plan, plan.steps
-        units = (Unit(id=step.id, step=step.id, place=place) for place, step in enumerate(plan.steps))
+        units = (self.new_unit(step, place=place) for place, step in enumerate(plan.steps))
         self.units = Pages(paged((unit.id, unit) for unit in units))
         self.needs_left = {step.id: len(step.needs) for step in plan.steps}
         self._own_needs = True
+
+    def new_unit(self, step: StepFacts, *, place: int, item: int | None = None) -> Unit:
+        """A unit to which nothing has happened; what an earlier process did for it freezes its key."""
+        name = step.id if item is None else keys.item_id(step.id, item)
+        unit = Unit(id=name, step=step.id, place=place, item=item)
+        earlier = self.spec.earlier.get(name)
+        if earlier is None or not earlier.acted or step.effect in (Effect.NONE, Effect.READ):
+            return unit
+        return replace(unit, outcome_unknown=True, agent=earlier.agent)
 
     def put(self, unit: Unit) -> Unit:
         """Set a unit and keep the books; returns it as it now stands."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import calling, failures, keys, orders
-from process_orchestrator.core.facts.state import Unit
+from process_orchestrator.core import calling, failures, orders
 from process_orchestrator.core.facts.values import Phase
 
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
+    from process_orchestrator.core.facts.state import Unit
 
 
 def open_items(draft: Draft, unit: Unit) -> None:
@@ -51,7 +51,7 @@ def _fill(draft: Draft, unit: Unit) -> None:
     count, parallel = unit.count or 0, max(1, draft.facts(unit).parallel)
     begun: list[Unit] = []
     while unit.items_next < count and unit.items_next - unit.items_done < parallel:
-        item = Unit(id=keys.item_id(unit.step, unit.items_next), step=unit.step, place=unit.place, item=unit.items_next)
+        item = draft.new_unit(draft.facts(unit), place=unit.place, item=unit.items_next)
         rejected = _is_rejected(unit, unit.items_next)
         unit = replace(unit, items_next=unit.items_next + 1, items_done=unit.items_done + rejected)
         if rejected:

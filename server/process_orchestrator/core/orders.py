@@ -76,6 +76,12 @@ def _context(standing: Standing, seen: Iterable[str]) -> PlanContext:
     )
 
 
+def key_of(standing: Standing, unit: Unit) -> str:
+    """The key of a unit's present generation; that of an earlier process until the unit has one of its own."""
+    earlier = standing.spec.earlier.get(unit.id) if unit.generation == 0 else None
+    return earlier.key if earlier is not None else keys.key(standing.spec.process_id, unit.id, unit.generation)
+
+
 def prepare_call(standing: Standing, unit: Unit) -> PrepareCall:
     step, process = step_of(standing, unit), standing.spec.process_id
     return PrepareCall(
@@ -84,7 +90,7 @@ def prepare_call(standing: Standing, unit: Unit) -> PrepareCall:
         unit=unit.id,
         step=unit.step,
         item=unit.item,
-        key=keys.key(process, unit.id, unit.generation),
+        key=key_of(standing, unit),
         tried=unit.agents_tried,
         only_agent=keys.bound_agent(unit, step),
         approval=standing.spec.approval,
@@ -128,7 +134,7 @@ def invoke_agent(standing: Standing, unit: Unit) -> InvokeAgent:
         step=unit.step,
         agent=unit.agent,
         contract=step.contract,
-        key=keys.key(process, unit.id, unit.generation),
+        key=key_of(standing, unit),
         input=unit.input,
         timeout_ms=step.attempt_ms,
         effect=step.effect,

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import calling, ending, escalate, failures, gate, keys, maps, schedule, settle, stage
+from process_orchestrator.core import (
+    calling,
+    ending,
+    escalate,
+    failures,
+    gate,
+    keys,
+    maps,
+    redriven,
+    schedule,
+    settle,
+    stage,
+)
 from process_orchestrator.core.facts.values import Decision, EscalationKind, Phase
 
 if TYPE_CHECKING:
@@ -41,8 +53,10 @@ def about_unit(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
     """A decision about one unit."""
     escalation = draft.escalations[event.escalation]
     escalate.resolved(draft, escalation, event)
-    if event.decision is Decision.RETRY and event.fresh_key and escalation.kind is EscalationKind.OUTCOME_UNKNOWN:
-        unit = replace(unit, outcome_unknown=False)  # a human answers for it that nothing was done
+    if event.decision is Decision.RETRY and escalation.kind is EscalationKind.OUTCOME_UNKNOWN:
+        unit = redriven.retried(draft, unit)
+        if event.fresh_key:
+            unit = replace(unit, outcome_unknown=False)  # a human answers for it that nothing was done
     _DO[event.decision](draft, unit, event)
 
 

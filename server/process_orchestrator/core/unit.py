@@ -18,6 +18,7 @@ from process_orchestrator.core import (
     gate,
     keys,
     maps,
+    redriven,
     resolve,
     schedule,
     settle,
@@ -90,18 +91,17 @@ def _prepared(draft: Draft, unit: Unit, event: CallPrepared) -> None:
     tried, attempts, former = unit.agents_tried, unit.attempts, unit.agent
     if former is not None and former.name != event.agent.name and event.agent.name not in tried:
         tried, attempts = (*tried, former.name), 1
-    gate.proceed(
-        draft,
-        replace(
-            unit,
-            agent=event.agent,
-            agents_tried=tried,
-            attempts=attempts,
-            input=event.input,
-            digest=event.digest,
-            gate=event.gate,
-        ),
+    unit = replace(
+        unit,
+        agent=event.agent,
+        agents_tried=tried,
+        attempts=attempts,
+        input=event.input,
+        digest=event.digest,
+        gate=event.gate,
     )
+    if not redriven.settled(draft, unit):
+        gate.proceed(draft, unit)
 
 
 def _skipped(draft: Draft, unit: Unit, event: StepSkipped) -> None:
@@ -204,7 +204,7 @@ _SETTLED: Final = (Phase.BACKOFF, *_BY_PLAN)
 
 NEXT: Final[Mapping[tuple[Phase, type[Event]], Rule]] = {
     (Phase.PREPARING, StepSkipped): Rule(_skipped, (Phase.SKIPPED,)),
-    (Phase.PREPARING, CallPrepared): Rule(_prepared, (Phase.ASKING, Phase.CALLING, *_BY_PLAN)),
+    (Phase.PREPARING, CallPrepared): Rule(_prepared, (Phase.ASKING, Phase.CALLING, Phase.DONE, *_BY_PLAN)),
     (Phase.PREPARING, MapOpened): Rule(_opened, (Phase.ASKING, Phase.CALLING, *_BY_PLAN)),
     (Phase.PREPARING, CallFailed): Rule(_failed, _SETTLED),
     (Phase.PREPARING, StageFailed): Rule(_stage_failed, _BY_PLAN),

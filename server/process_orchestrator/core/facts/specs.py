@@ -129,12 +129,32 @@ class Budget(Fact, kw_only=True):
     unknown: str = "allow"  # allow | refuse
 
 
+class Earlier(Fact, kw_only=True):
+    """What the process that is redriven did for one unit, so that nothing is done a second time.
+
+    `planned` is the digest of the arguments as the plan made them, `digest` that of the arguments that were sent: they
+    differ where a human gave others. Where the plan makes the same arguments again, `output` closes the unit without
+    a call, or it is skipped as it was; without either only the effect is remembered, under its key. `acted` says that
+    there may be an effect.
+    """
+
+    call: str
+    agent: AgentPin
+    key: str
+    digest: str
+    planned: str
+    output: Ref | None = None
+    skipped: bool = False
+    acted: bool = True
+
+
 class ProcessSpec(Fact, kw_only=True):
     """All that a process starts from.
 
     `process_id` is empty in a request: the host fills it, from (principal, key) where a key is given, else at random.
     `request_sha256` is over the request's body (task, process_type, input, budget_usd, approval), so that the same key
-    with another body is told apart.
+    with another body is told apart. `redrives` names the ended process that this one takes up again, `earlier` what was
+    done there, by unit.
     """
 
     process_id: str = ""
@@ -152,3 +172,5 @@ class ProcessSpec(Fact, kw_only=True):
     approval: ApprovalMode = ApprovalMode.POLICY
     limits: Limits = Limits()
     core_version: int = 1
+    redrives: str | None = None
+    earlier: dict[str, Earlier] = {}

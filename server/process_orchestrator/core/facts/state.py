@@ -98,6 +98,7 @@ class Unit(Fact, kw_only=True):
     skipping: bool = False  # only the step's default is being evaluated
     author: str | None = None  # a human whose decision gave the output
     author_assurance: Assurance | None = None
+    earlier_settled: bool = False  # a human has decided about what an earlier process did for it
 
 
 class Escalation(Fact, kw_only=True):
