@@ -272,20 +272,6 @@ def test_a_condition_of_a_contract_that_cannot_be_evaluated_fails_and_says_so() 
     assert "cannot be evaluated" in failure.message
 
 
-def test_a_contracts_approval_depends_on_the_arguments() -> None:
-    made = CompiledContract(contract(CHECKED))
-    assert made.approval_needed({"a": 5}) is None
-    asked = made.approval_needed({"a": 500})
-    assert asked is not None
-    assert asked.role == "boss"
-    always = CompiledContract(
-        contract("{contract: c, input: {type: object}, output: {type: object}, approval: always}")
-    )
-    assert always.approval_needed({}) is not None
-    never = CompiledContract(contract("{contract: c, input: {type: object}, output: {type: object}}"))
-    assert never.approval_needed({}) is None
-
-
 def test_a_compiler_makes_each_definition_once_and_forgets_the_oldest() -> None:
     compiler = Compiler()
     bodies = [

@@ -29,7 +29,7 @@ from process_orchestrator.checking.bindings import (
     read_value,
     resolver,
 )
-from process_orchestrator.checking.definitions import Approval, Condition, Contract
+from process_orchestrator.checking.definitions import Condition, Contract
 from process_orchestrator.checking.expressions import Expression
 from process_orchestrator.checking.paths import ABSENT
 from process_orchestrator.checking.plan_document import (
@@ -113,7 +113,7 @@ def _kept(cache: OrderedDict[str, Made], sha256: str, most: int, make: Callable[
 class CompiledContract:
     """A contract that values can be held against. Raises SchemaError or ExpressionError where it does not compile."""
 
-    __slots__ = ("_approval", "_ensures", "_input", "_output", "_requires", "contract")
+    __slots__ = ("_ensures", "_input", "_output", "_requires", "contract")
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
@@ -121,7 +121,6 @@ class CompiledContract:
         given, answered = condition_variables(contract)
         self._requires = _conditions(contract.requires, given)
         self._ensures = _conditions(contract.ensures, answered)
-        self._approval = _approval_expression(contract.approval, given)
 
     def input_problems(self, value: Json) -> tuple[ValueProblem, ...]:
         """How arguments break the input schema; empty where they keep it."""
@@ -138,13 +137,6 @@ class CompiledContract:
     def ensures_failed(self, arguments: Json, answer: Json) -> ConditionFailure | None:
         """The first `ensures` that a valid answer to these arguments does not fulfil."""
         return _first_failed(self._ensures, {"input": arguments, "output": answer}) if self._ensures else None
-
-    def approval_needed(self, arguments: Json) -> Approval | None:
-        """The contract's approval where it applies to these arguments. Raises BindingError (condition_error)."""
-        approval = self.contract.approval
-        if approval is None or not _condition_holds(self._approval, {"input": arguments}, "approval"):
-            return None
-        return approval
 
 
 def condition_variables(contract: Contract) -> tuple[dict[str, ValueType], dict[str, ValueType]]:
@@ -173,12 +165,6 @@ def _first_failed(
         message = told if error is None else f"`{condition.id}` cannot be evaluated: {error}"
         return ConditionFailure(id=condition.id, expr=condition.expr, message=message[:300], error=error)
     return None
-
-
-def _approval_expression(approval: Approval | None, variables: Mapping[str, ValueType]) -> Expression | None:
-    if approval is None or approval.when is None:
-        return None
-    return Expression(approval.when["expr"], variables, condition=True)
 
 
 def _condition_holds(expression: Expression | None, values: Mapping[str, Json], what: str) -> bool:
