@@ -59,7 +59,7 @@ def contract(name: str, **more: Json) -> dict[str, Json]:
     }
 
 
-CONTRACTS: Final = (
+CONTRACTS: Final[tuple[dict[str, Json], ...]] = (
     contract("sim.look", effects={"kind": "read"}, retry=RETRY, cost={"per_call_usd": 0}),
     contract("sim.read", effects={"kind": "read"}, retry=RETRY, requires=[{"id": "small", "expr": "input.n < 90"}]),
     contract("sim.book", effects={"kind": "write"}, idempotency={"key": "request_id"}, input=KEYED_INPUT, retry=RETRY),

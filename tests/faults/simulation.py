@@ -365,8 +365,8 @@ class Simulation:
         wrong, journals = self.report.wrong, dict[str, list[JournalRow]]()
         wrong += self.network.wrong
         for process in await everyone(host):
-            state = await host.state(process)
-            rows = journals[process] = await journal_of(host, process)
+            state, rows = await settled(host, process)
+            journals[process] = rows
             self.report.statuses[process] = state.status.value
             self.report.events += state.seq
             if not state.finished:
@@ -384,6 +384,14 @@ class Simulation:
 
 def nobody(_process: str, _seq: int, _escalations: Sequence[str]) -> None:
     """Nobody listens yet."""
+
+
+async def settled(host: Host, process: str) -> tuple[Process, list[JournalRow]]:
+    """A state and the journal up to it: what comes late may still fall between two looks."""
+    while True:
+        state, rows = await host.state(process), await journal_of(host, process)
+        if rows[-1].seq == state.seq:
+            return state, rows
 
 
 async def everyone(host: Host) -> list[str]:
