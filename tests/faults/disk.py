@@ -5,7 +5,6 @@ What a kill leaves is what was committed. Syncing is off: power cuts are the mat
 
 import asyncio
 import random
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Final, Self, TypeVar
 
 import anyio
 
-from process_orchestrator.hosting.journal import GROUP_MAX, Journal, MetaWrite, TurnWrite, _reading_connection, _Writer
+from process_orchestrator.hosting.database import reading_connection
+from process_orchestrator.hosting.database_file import DATABASE_FILE
+from process_orchestrator.hosting.journal import GROUP_MAX, Journal, MetaWrite, TurnWrite, _Writer
 from process_orchestrator.hosting.journal_view import JournalView
 from process_orchestrator.hosting.statements import load_statements
 
@@ -60,10 +61,7 @@ class SimulatedWriter(_Writer):
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         super().__init__(disk.state)
-
-    def _prepare(self, connection: sqlite3.Connection, *, existed: bool) -> None:
-        super()._prepare(connection, existed=existed)
-        connection.execute("PRAGMA synchronous=OFF")
+        self._connection.execute("PRAGMA synchronous=OFF")
 
     def _commit(self, group: Sequence[Write]) -> None:
         broken, room = self._disk.weather(asyncio.get_running_loop().time())
@@ -97,7 +95,7 @@ class SimulatedJournal(Journal):
     async def __aenter__(self) -> Self:
         writer = SimulatedWriter(self._disk)
         self._writer = writer
-        self._reading = _reading_connection(self._disk.state)
+        self._reading = reading_connection(self._disk.state / DATABASE_FILE)
         self._view = JournalView(self._reading, load_statements("journal.sql"))
         return self
 

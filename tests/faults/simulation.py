@@ -41,9 +41,9 @@ from process_orchestrator.core.ports import (
     JournalRow,
     ProcessQuery,
 )
-from process_orchestrator.hosting.driver import Parts
 from process_orchestrator.hosting.embedded import embedded_host
 from process_orchestrator.hosting.folding import CORE, Core
+from process_orchestrator.hosting.parts import Parts
 from process_orchestrator.hosting.proofs import derive
 from process_orchestrator.hosting.reviewers import Reviewers
 from process_orchestrator.hosting.stored_artifacts import StoredArtifacts
