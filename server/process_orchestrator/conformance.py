@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Final
 from process_orchestrator.core.assurance import sufficient
 from process_orchestrator.core.facts.commands import Command, InvokeAgent
 from process_orchestrator.core.facts.events import (
+    BriefWritten,
     CallFailed,
     CallLost,
     CallPrepared,
     CallSucceeded,
     EscalationResolved,
     Event,
+    PlanProposed,
     ProcessStarted,
+    StageFailed,
+    TaskClassified,
 )
 from process_orchestrator.core.facts.specs import Earlier, Gate
 from process_orchestrator.core.facts.values import (
@@ -71,6 +75,10 @@ class _Seen:
     overridden: set[str] = field(default_factory=set[str])  # units whose input a human wrote
     earlier: dict[str, Earlier] = field(default_factory=dict[str, "Earlier"])  # effects of a redriven process, by unit
     digests: dict[str, str] = field(default_factory=dict[str, str])  # call -> digest
+    cap: int = 0
+    spent: int = 0
+    reserves: dict[str, int | None] = field(default_factory=dict[str, "int | None"])  # call -> what it may cost
+    held: dict[str, int] = field(default_factory=dict[str, int])  # call under way -> what is held back for it
 
 
 def gaps(rows: Sequence[JournalRow]) -> tuple[Violation, ...]:
@@ -100,6 +108,7 @@ def violations(events: Sequence[Event], *, projection: Process | None = None) ->
             *_resolutions(event, seen),
             *_outcomes(event, seen, before),
             *_approvals(event, seen, before),
+            *_money(event, seen, state),
             *_calls(transition.commands, seen, state),
             *_outputs(before, state, seen),
             *_sequence(state, seq),
@@ -193,6 +202,28 @@ def _approvals(event: Event, seen: _Seen, before: Process | None) -> Iterator[tu
     yield from ()
 
 
+def _money(event: Event, seen: _Seen, state: Process) -> Iterator[tuple[str, str]]:
+    """Keep the books of money, told from what the events say of calls alone."""
+    match event:
+        case ProcessStarted():
+            seen.cap = event.spec.budget.usd_micros
+        case EscalationResolved(decision=Decision.RAISE_BUDGET, usd_micros=int(added)):
+            asked = state.escalations.get(event.escalation)
+            seen.cap += added if asked is not None and asked.resolution is event else 0
+        case CallPrepared():
+            seen.reserves.setdefault(event.call, event.reserve_usd_micros)
+        case CallSucceeded() | CallFailed() | CallLost() if event.call in seen.held:
+            held = seen.held.pop(event.call)
+            told = None if isinstance(event, CallLost) else event.usd_micros
+            refused = isinstance(event, CallFailed) and event.outcome is Outcome.NOT_DONE
+            seen.spent += told if told is not None else 0 if refused else held
+        case TaskClassified() | PlanProposed() | StageFailed() | BriefWritten():
+            seen.spent += event.usage.usd_micros or 0
+        case _:
+            pass
+    yield from ()
+
+
 def _unapproved(command: InvokeAgent, seen: _Seen) -> bool:
     """Whether a call that needs an approval goes out without it. That of a map covers what its items were then."""
     gate, digest = seen.gated.get(command.call, (None, ""))
@@ -228,6 +259,10 @@ def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator
             yield "repeat", f"{command.call} repeats what an earlier process did, and nobody has said that it may"
         if _unapproved(command, seen):
             yield "approval", f"{command.call} needs an approval of just these arguments, and has none"
+        reserve = seen.held[command.call] = seen.reserves.get(command.call) or 0
+        if seen.spent + sum(seen.held.values()) > seen.cap:
+            others = sum(seen.held.values()) - reserve
+            yield "cap", f"{command.call} may cost {reserve}: {seen.spent} spent, {others} held, cap {seen.cap}"
         agent = command.agent.name
         seen.tries[command.unit, agent] = seen.tries.get((command.unit, agent), 0) + 1
         allowed = _step(state, command.step).retry.max_attempts

@@ -63,7 +63,6 @@ def told(folder: Path, **written: str) -> list[str]:
         ({"PROCESS": "on_failure: compensate"}, "warning", "/on_failure"),
         ({"PROCESS": "on_cancel: compensate"}, "warning", "/on_cancel"),
         ({"PROCESS": "on_abort: compensate"}, "warning", "/on_abort"),
-        ({"PROCESS": "budget: {unknown: refuse}"}, "warning", "/budget/unknown"),
         ({"STEP": ", on_failure: compensate"}, "warning", "/plan/steps/0/on_failure"),
         ({"STEP": ", on_failure: {else: compensate}"}, "warning", "/plan/steps/0/on_failure/else"),
     ],

@@ -41,6 +41,7 @@ CONTRACT = ContractPin(name="ledger.post", version="1.0.0", sha256="contract-sha
 TYPE = TypePin(name="payables", version="1.0.0", sha256="type-sha")
 ALPHA, BETA, GAMMA = (AgentPin(name=name, sha256=f"{name}-sha") for name in ("alpha", "beta", "gamma"))
 TRANSIENT = RetryFacts(max_attempts=3, on=("transient", "timeout", "lost"), initial_ms=1000, factor=2.0, max_ms=5000)
+_BY_PLAN = (Phase.ESCALATED, Phase.PREPARING, Phase.SKIPPED, Phase.FAILED)
 GATE = Gate(role="approver", min_assurance=Assurance.A1)
 
 
@@ -252,12 +253,14 @@ class Journey:
         return self
 
     def _moved_by_the_table(self, before: Process | None, event: e.Event) -> None:
-        """Units move as the table says, or because their needs closed, or because the process is ending."""
+        """Units move as the table says, or because their needs closed, money came free, or the process is ending."""
         if before is None or self.state.cancelling or self.state.failing is not None:
             return
         for name, former in before.units.items():
             unit = self.state.units.get(name, former)
             if unit.phase is former.phase or (former.phase, unit.phase) == (Phase.WAITING, Phase.PREPARING):
+                continue
+            if name in before.budget_waiting and unit.phase in (Phase.CALLING, *_BY_PLAN):
                 continue
             rule = NEXT.get((former.phase, type(event)))
             assert rule is not None, f"{former.phase} moved by {type(event).__name__}"
@@ -267,13 +270,10 @@ class Journey:
         """The commands of a kind that the last event led to."""
         return [command for command in self.last if isinstance(command, kind)]
 
-    def prepared(self, call: str, *, agent: AgentPin = ALPHA, gate: Gate | None = None, digest: str = "") -> Journey:
+    def prepared(self, call: str, *, digest: str = "", **fields: Any) -> Journey:
         unit = call.rpartition(".")[0]
-        return self.tell(
-            e.CallPrepared(
-                at=0, call=call, agent=agent, input=ref(f"{unit}-in"), digest=digest or f"{unit}-digest", gate=gate
-            )
-        )
+        given: dict[str, Any] = {"agent": ALPHA, "input": ref(f"{unit}-in"), "digest": digest or f"{unit}-digest"}
+        return self.tell(e.CallPrepared(at=0, call=call, **(given | fields)))
 
     def succeeded(self, call: str, *, usd_micros: int | None = 5) -> Journey:
         return self.tell(

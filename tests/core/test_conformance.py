@@ -26,8 +26,18 @@ from process_orchestrator.conformance import gaps, violations
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.paged import paged
+from process_orchestrator.core.facts.specs import Budget
 from process_orchestrator.core.facts.state import Escalation, Process, Transition, Unit
-from process_orchestrator.core.facts.values import Decision, EscalationKind, Outcome, Phase, Status, StepKind
+from process_orchestrator.core.facts.values import (
+    Assurance,
+    Decision,
+    EscalationKind,
+    Outcome,
+    Phase,
+    Status,
+    StepKind,
+    Usage,
+)
 from process_orchestrator.core.ports import JournalRow
 from process_orchestrator.core.process import apply
 
@@ -164,6 +174,36 @@ def test_a_call_over_the_limit_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     order = apply(journey.state, journey.events[-1]).commands[0]
     fault = Transition(state=over, commands=(replace(order, call="a.2"),))
     assert judged(monkeypatch, journey, fault) == ["intent", "calls"]
+
+
+def test_a_call_above_the_cap_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN, budget=Budget(usd_micros=5))
+    journey.events.append(
+        e.CallPrepared(at=0, call="a.1", agent=ALPHA, input=ref("x"), digest="d", reserve_usd_micros=6)
+    )
+    order = Journey(PLAN).prepared("a.1").orders[-1]
+    fault = Transition(state=next_state(journey, seq=journey.state.seq + 2), commands=(order,))
+    assert judged(monkeypatch, journey, fault) == ["cap"]
+
+
+def test_a_raise_that_did_not_enter_lifts_no_cap_and_one_that_did_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN, budget=Budget(usd_micros=5)).prepared("a.1", reserve_usd_micros=6)
+    raised = resolution(Decision.RAISE_BUDGET, usd_micros=1)
+    weak = Journey(plan_of(step("a", decision_level=Assurance.A2)), budget=Budget(usd_micros=5))
+    weak.prepared("a.1", reserve_usd_micros=6).tell(raised)
+    order = Journey(PLAN).prepared("a.1").orders[-1]
+    assert judged(monkeypatch, weak, Transition(state=next_state(weak), commands=(order,))) == ["cap"]
+    assert tuple(journey.tell(raised).state.live_calls) == ("a.1",)
+    assert journey.broken_rules() == ()
+
+
+def test_what_models_used_counts_towards_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN, budget=Budget(usd_micros=5)).prepared("a.1", reserve_usd_micros=2, gate=GATE)
+    journey.tell(e.BriefWritten(at=0, escalation=f"{PROCESS}.e1", brief=ref("b"), usage=Usage(usd_micros=4)))
+    journey.decide(Decision.APPROVE)
+    assert journey.question(2).kind is EscalationKind.BUDGET
+    order = Journey(PLAN).prepared("a.1").orders[-1]
+    assert "cap" in judged(monkeypatch, journey, Transition(state=next_state(journey), commands=(order,)))
 
 
 def test_outputs_that_change_or_are_missing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

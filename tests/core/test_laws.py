@@ -25,17 +25,19 @@ from core.journeys import (
 )
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.specs import Earlier, PlanFacts
+from process_orchestrator.core.facts.specs import Budget, Earlier, PlanFacts
 from process_orchestrator.core.facts.values import (
     ApprovalMode,
     Assurance,
     Blame,
     Decision,
     Effect,
+    EscalationKind,
     FailureClass,
     Idempotency,
     OnFailure,
     Outcome,
+    Phase,
     Stage,
     Status,
 )
@@ -117,7 +119,13 @@ def sensible_answer(draw: st.DrawFn, command: c.Command) -> e.Event | None:
             choice = [agent for agent in AGENTS if agent.name not in tried and only in (None, agent.name)]
             agent = draw(st.sampled_from(choice or [ALPHA]))
             return e.CallPrepared(
-                at=0, call=call, agent=agent, input=ref("in"), digest=draw(st.sampled_from("xy")), gate=draw(gates)
+                at=0,
+                call=call,
+                agent=agent,
+                input=ref("in"),
+                digest=draw(st.sampled_from("xy")),
+                gate=draw(gates),
+                reserve_usd_micros=draw(st.sampled_from([None, 0, 3, 5])),
             )
         case c.OpenMap(step=name):
             if fails:
@@ -130,7 +138,7 @@ def sensible_answer(draw: st.DrawFn, command: c.Command) -> e.Event | None:
         case c.InvokeAgent(call=call) | c.CancelCall(call=call):
             if not fails:
                 return e.CallSucceeded(
-                    at=0, call=call, output=ref(call), usd_micros=draw(st.sampled_from([None, 3])), ms=1
+                    at=0, call=call, output=ref(call), usd_micros=draw(st.sampled_from([None, 3, 9])), ms=1
                 )
             return e.CallLost(at=0, call=call) if draw(st.booleans()) else failed(call, **draw(failures))
         case c.StartTimer(timer=timer):
@@ -172,6 +180,8 @@ def human_answer(draw: st.DrawFn, state: Process) -> e.Event | None:
     fields: dict[str, Any] = {"assurance": Assurance.A3, "fresh_key": draw(st.booleans())}
     if decision is Decision.CHOOSE_TYPE:
         fields |= {"process_type": TYPE, "data": ref("chosen"), "checked": TYPE.sha256, "plan": draw(plans())}
+    if decision is Decision.RAISE_BUDGET:
+        fields["usd_micros"] = draw(st.sampled_from([1, 4]))
     if decision is Decision.USE_AGENT:
         fields["agent"] = draw(st.sampled_from(["alpha", "beta"]))
     event = resolution(decision, **fields)
@@ -183,7 +193,7 @@ calls = st.builds(lambda unit, n: f"{unit}.{n}", names, st.integers(0, 3))
 questions = st.integers(0, 4).map(lambda n: f"{PROCESS}.e{n}")
 nonsense = st.one_of(
     st.builds(e.CallPrepared, at=st.integers(-9, 9), call=calls, agent=st.sampled_from(AGENTS), input=st.just(ref("x")),
-              digest=st.sampled_from("xy"), gate=gates),
+              digest=st.sampled_from("xy"), gate=gates, reserve_usd_micros=st.sampled_from([None, 4])),
     st.builds(e.CallSucceeded, at=st.just(0), call=calls, output=st.just(ref("x")), ms=st.just(1)),
     st.builds(lambda call, fields: failed(call, **fields), calls, failures),
     st.builds(e.CallLost, at=st.just(0), call=calls),
@@ -234,6 +244,11 @@ def started(draw: st.DrawFn) -> Journey:
         limits=Limits(open_escalations=draw(st.integers(1, 3)), calls=draw(st.sampled_from([100, 100, 4, 0]))),
         redrives="p_before",
         earlier=draw(st.dictionaries(st.sampled_from(["s0", "s1", "s1[0]", "s2[1]"]), earlier, max_size=2)),
+        budget=Budget(
+            usd_micros=draw(st.sampled_from([1_000_000, 7, 3])),
+            tokens=draw(st.sampled_from([500_000, 500_000, 3])),
+            unknown=draw(st.sampled_from(["allow", "allow", "allow", "refuse"])),
+        ),
     )
 
 
@@ -288,7 +303,11 @@ def test_the_books_agree_with_what_they_count(journey: Journey) -> None:
     state = journey.state
     units = list(state.units.values())
     assert state.escalations_open == sum(one.open for one in state.escalations.values())
-    assert state.usd_micros >= sum(unit.usd_micros for unit in units)
+    assert state.usd_micros == sum(unit.usd_micros for unit in units)
+    calling = [unit for unit in units if any(call.rpartition(".")[0] == unit.id for call in state.live_calls)]
+    assert state.reserved_usd_micros == sum(unit.reserve_usd_micros or 0 for unit in calling)
+    queued = {unit.id for unit in units if unit.phase is Phase.ESCALATED and unit.wants is EscalationKind.BUDGET}
+    assert set(state.budget_waiting) == (set() if state.finished else queued)
     made = [order.call for order in journey.orders if isinstance(order, c.InvokeAgent)]
     assert len(made) == len(set(made)) == state.calls
     called = {order.unit for order in journey.unanswered.due.values() if isinstance(order, c.InvokeAgent)}

@@ -28,6 +28,7 @@ from core.journeys import (
 from process_orchestrator.conformance import violations
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
+from process_orchestrator.core.facts.specs import Budget
 from process_orchestrator.core.facts.state import Process
 from process_orchestrator.core.facts.values import (
     Assurance,
@@ -66,7 +67,13 @@ PLANS = {
         ),
         9,
     ),
+    "two that cost more than there is": (
+        plan_of(writing("a", retry=replace(TWICE, on=())), step("b", retry=replace(TWICE, on=()))),
+        9,
+    ),
 }
+BUDGETS = {"two that cost more than there is": Budget(usd_micros=5)}
+"""Plans that have less than they cost; every call may cost 3."""
 
 
 class Place(NamedTuple):
@@ -86,7 +93,15 @@ def answers_to(command: c.Command) -> Iterator[e.Event]:
         case c.PrepareCall(unit=unit, call=call, tried=tried, only_agent=only):
             agent = next(one for one in (ALPHA, BETA) if one.name not in tried and only in (None, one.name))
             for gate in (None, GATE):
-                yield e.CallPrepared(at=0, call=call, agent=agent, input=ref("in"), digest=f"{unit}-digest", gate=gate)
+                yield e.CallPrepared(
+                    at=0,
+                    call=call,
+                    agent=agent,
+                    input=ref("in"),
+                    digest=f"{unit}-digest",
+                    gate=gate,
+                    reserve_usd_micros=3,
+                )
             yield refused(call, "missing_binding", blame=Blame.PLANNER)
             yield e.StepSkipped(at=0, unit=unit, reason="condition")
         case c.OpenMap(step=name):
@@ -115,7 +130,7 @@ def decisions_on(state: Process) -> Iterator[e.Event]:
     for question in state.escalations.values():
         if question.open and question.package is not None:
             for decision in question.decisions:
-                fields: dict[str, Any] = {"assurance": Assurance.A3, "agent": "beta"}
+                fields: dict[str, Any] = {"assurance": Assurance.A3, "agent": "beta", "usd_micros": 3}
                 yield replace(resolution(decision, **fields), escalation=question.id)
                 if decision is Decision.RETRY:
                     yield replace(resolution(decision, fresh_key=True, **fields), escalation=question.id)
@@ -166,7 +181,8 @@ def check(place: Place) -> None:
 @pytest.mark.parametrize("name", list(PLANS))
 def test_every_road_through_a_small_plan_keeps_the_invariants(name: str) -> None:
     plan, depth = PLANS[name]
-    start = went(None, e.ProcessStarted(at=0, spec=spec_of(plan, limits=Limits(calls=4, open_escalations=1))))
+    limits, budget = Limits(calls=4, open_escalations=1), BUDGETS.get(name, Budget())
+    start = went(None, e.ProcessStarted(at=0, spec=spec_of(plan, limits=limits, budget=budget)))
     reached, seen, ends = [start], {sight(start.state)}, set[Status]()
     for _ in range(depth):
         further: list[Place] = []

@@ -171,3 +171,10 @@ def test_a_page_of_a_journal_tells_what_the_whole_tells() -> None:
     agents = agents_of(numbered(rows))
     page = [entry(each, state=journey.state, agents=agents) for each in numbered(rows[1:])]
     assert page == traced(journey)[2:]
+
+
+def test_a_call_that_billed_more_than_its_contract_declares_is_blamed_on_its_agent() -> None:
+    journey = Journey(plan_of(step("a"), step("b"))).prepared("a.1", reserve_usd_micros=4)
+    journey.succeeded("a.1", usd_micros=5).prepared("b.1", reserve_usd_micros=4).succeeded("b.1", usd_micros=4)
+    told = [(one.call, one.verdict, one.blame) for one in traced(journey) if one.event == "CallSucceeded"]
+    assert told == [("a.1", "ok", Blame.AGENT), ("b.1", "ok", None)]

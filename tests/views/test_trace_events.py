@@ -9,6 +9,7 @@ import pytest
 
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.specs import Fit, Gate, PlanFacts, ProcessSpec, StepFacts
+from process_orchestrator.core.facts.state import Process, Unit
 from process_orchestrator.core.facts.values import (
     AgentPin,
     Assurance,
@@ -141,3 +142,15 @@ def test_the_events_of_a_row_are_numbered_up_to_its_seq() -> None:
     events = tuple(msgspec.structs.replace(EVENTS[4][0], at=at) for at in range(3))
 
     assert [each.seq for each in numbered([JournalRow(seq=7, at=0, events=events)])] == [5, 6, 7]
+
+
+def test_what_was_billed_beyond_the_declared_price_is_told() -> None:
+    succeeded = next(event for event, *_ in EVENTS if isinstance(event, e.CallSucceeded))
+    spec = ProcessSpec(process_id="p_x", principal="ana", request_sha256="r")
+    unit = Unit(id="post", step="post", overbilled=("post.1",))
+    state = Process(spec=spec, seq=3, now=1, created_at=1, updated_at=1, units={"post": unit})
+
+    entry = trace_entry(Numbered(seq=3, event=succeeded), Known(state=state))
+
+    assert (entry.blame, entry.verdict) == ("agent", "ok")
+    assert entry.summary.endswith("It billed more than its contract declares.")

@@ -82,13 +82,6 @@ _OF_PROCESSES: Final = (
     ),
     Unsupported(("on_cancel",), (COMPENSATE,), "warning", f"read as leave: {_NOTHING_UNDONE}", "write leave"),
     Unsupported(("on_abort",), (COMPENSATE,), "warning", f"read as leave: {_NOTHING_UNDONE}", "write leave"),
-    Unsupported(
-        ("budget", "unknown"),
-        ("refuse",),
-        "warning",
-        "calls of unknown price are counted, not refused yet",
-        "keep it for later versions, or write allow",
-    ),
 )
 
 

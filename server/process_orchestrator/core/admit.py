@@ -12,10 +12,14 @@ from process_orchestrator.core.assurance import required_assurance, sufficient
 from process_orchestrator.core.facts.events import EscalationResolved
 from process_orchestrator.core.facts.state import Escalation, Refusal
 from process_orchestrator.core.facts.values import Decision, EscalationKind
+from process_orchestrator.core.money import usd
 
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.events import OutsideEvent
     from process_orchestrator.core.facts.state import Process
+
+RAISE_USD_MICROS_MAX: Final = 1_000_000_000_000_000
+"""Most that one answer adds, a billion dollars: sums of it stay far from what a journal can hold."""
 
 _CHECKED_DATA: Final = frozenset({Decision.RETRY_WITH_INPUT, Decision.USE_OUTPUT, Decision.ANSWER})
 
@@ -77,9 +81,12 @@ def _data_refused(escalation: Escalation, event: EscalationResolved) -> Refusal 
 
 
 def _argument_refused(state: Process, escalation: Escalation, event: EscalationResolved) -> Refusal | None:
-    """What a decision names must exist. `raise_budget` will have its amount checked here."""
+    """What a decision names must exist, and an amount must be one."""
     if event.decision is Decision.USE_AGENT and event.agent not in _serving(state, escalation):
         return Refusal(code="UNKNOWN_AGENT", message=f"no agent {event.agent} serves this contract", record=escalation)
+    if event.decision is Decision.RAISE_BUDGET and not 0 < (event.usd_micros or 0) <= RAISE_USD_MICROS_MAX:
+        message = f"raise_budget needs an amount over 0, at most {usd(RAISE_USD_MICROS_MAX)} USD"
+        return Refusal(code="BUDGET_INVALID", message=message, record=escalation)
     if not event.reject_items or event.decision is not Decision.APPROVE:
         return None
     count = state.units[escalation.unit].count if escalation.unit is not None else None

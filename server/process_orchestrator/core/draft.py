@@ -32,6 +32,7 @@ class Draft:
         "_own_escalations",
         "_own_needs",
         "before",
+        "budget_waiting",
         "calls",
         "cancel_reason",
         "cancelling",
@@ -54,6 +55,7 @@ class Draft:
         "plan_proposed",
         "plan_report",
         "plan_round",
+        "reserved_usd_micros",
         "spec",
         "stage",
         "stage_failure",
@@ -91,6 +93,7 @@ class Draft:
         self.escalations_opened = before.escalations_opened
         self.escalations_open = before.escalations_open
         self.escalations_waiting = before.escalations_waiting
+        self.budget_waiting = before.budget_waiting
         self.steps_done = before.steps_done
         self.units_busy = before.units_busy
         self.live_calls = Pages(before.live_calls)
@@ -101,6 +104,7 @@ class Draft:
         self.output = before.output
         self.finished = before.finished
         self.usd_micros = before.usd_micros
+        self.reserved_usd_micros = before.reserved_usd_micros
         self.tokens = before.tokens
         self.calls = before.calls
         self.unknown_calls = before.unknown_calls
@@ -120,6 +124,11 @@ class Draft:
     def is_map(self, unit: Unit) -> bool:
         """Whether a unit is a mapped step itself, not one of its items."""
         return unit.item is None and self.steps[unit.place].is_map
+
+    def running_ms(self) -> int:
+        """Time in running so far, this event's own outage left out."""
+        since = self.before.running_since
+        return self.before.running_ms + (self.now - since - self.outage_ms if since is not None else 0)
 
     # writing
 
@@ -198,9 +207,11 @@ class Draft:
     def call_began(self, unit: Unit) -> None:
         self.live_calls[keys.call_id(unit.id, unit.call)] = None
         self.calls += 1
+        self.reserved_usd_micros += unit.reserve_usd_micros or 0
 
     def call_over(self, unit: Unit) -> None:
         self.live_calls.discard(keys.call_id(unit.id, unit.call))
+        self.reserved_usd_micros -= unit.reserve_usd_micros or 0
 
     def timer_over(self, timer: str) -> None:
         if timer in self.live_timers:
@@ -233,7 +244,7 @@ class Draft:
         elif running_since is not None:
             running_since += self.outage_ms
         if not running and running_since is not None:
-            running_ms, running_since = running_ms + self.now - running_since, None
+            running_ms, running_since = self.running_ms(), None
         state = replace(
             before,
             seq=before.seq + 1,
@@ -257,6 +268,7 @@ class Draft:
             escalations_opened=self.escalations_opened,
             escalations_open=self.escalations_open,
             escalations_waiting=self.escalations_waiting,
+            budget_waiting=self.budget_waiting,
             steps_done=self.steps_done,
             units_busy=self.units_busy,
             live_calls=self.live_calls.done(),
@@ -267,6 +279,7 @@ class Draft:
             output=self.output,
             finished=self.finished,
             usd_micros=self.usd_micros,
+            reserved_usd_micros=self.reserved_usd_micros,
             tokens=self.tokens,
             calls=self.calls,
             unknown_calls=self.unknown_calls,

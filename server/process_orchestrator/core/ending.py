@@ -50,6 +50,7 @@ def _stop(draft: Draft) -> None:
     for timer in draft.live_timers:
         draft.order(StopTimer(process=process, timer=timer))
     draft.live_timers = ()
+    draft.budget_waiting = ()
     for unit in draft.units.values():
         phase = _stopped(draft, unit)
         if phase is not unit.phase:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import keys, orders
+from process_orchestrator.core import bounds, keys, orders
 from process_orchestrator.core.assurance import highest
 from process_orchestrator.core.facts.state import Escalation
-from process_orchestrator.core.facts.values import Assurance, Decision, EscalationKind, OnFailure, Phase, Why
+from process_orchestrator.core.facts.values import Assurance, Decision, EscalationKind, Money, OnFailure, Phase, Why
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,7 @@ _WITHOUT_UNIT: Final = (Decision.RETRY, Decision.ABORT)
 _NEEDS_A_CALL: Final = frozenset({Decision.RETRY, Decision.RETRY_WITH_INPUT, Decision.USE_AGENT})
 
 
-def offered(kind: EscalationKind, *, unit: Unit, step: StepFacts, calls_left: bool) -> tuple[Decision, ...]:
+def offered(kind: EscalationKind, *, unit: Unit, step: StepFacts, may_call: bool) -> tuple[Decision, ...]:
     """The decisions of a kind that are allowed for this unit as it stands."""
     if kind not in (EscalationKind.FAILED, EscalationKind.OUTCOME_UNKNOWN):
         return DECISIONS[kind]
@@ -64,7 +64,7 @@ def offered(kind: EscalationKind, *, unit: Unit, step: StepFacts, calls_left: bo
     return tuple(
         decision
         for decision in DECISIONS[kind]
-        if allowed.get(decision, True) and (calls_left or decision not in _NEEDS_A_CALL)
+        if allowed.get(decision, True) and (may_call or decision not in _NEEDS_A_CALL)
     )
 
 
@@ -90,22 +90,28 @@ def ask(draft: Draft, unit: Unit, kind: EscalationKind) -> None:
     unit = draft.put(
         replace(unit, phase=phase, wants=kind, escalation=None, timer=None, wait_until=None, why=Why.HUMAN)
     )
-    if draft.escalations_waiting or draft.escalations_open >= draft.spec.limits.open_escalations:
+    if draft.escalations_waiting or full(draft):
         draft.escalations_waiting += (unit.id,)
     else:
-        _open(draft, unit, kind)
+        open_question(draft, unit, kind)
+
+
+def full(draft: Draft) -> bool:
+    """Whether no further question may be open."""
+    return draft.escalations_open >= draft.spec.limits.open_escalations
 
 
 def let_in(draft: Draft) -> None:
     """Open the questions of waiting units, in order, while there are free places."""
-    while draft.escalations_waiting and draft.escalations_open < draft.spec.limits.open_escalations:
+    while draft.escalations_waiting and not full(draft):
         unit = draft.units[draft.escalations_waiting[0]]
         draft.escalations_waiting = draft.escalations_waiting[1:]
         assert unit.wants is not None
-        _open(draft, unit, unit.wants)
+        open_question(draft, unit, unit.wants)
 
 
-def _open(draft: Draft, unit: Unit, kind: EscalationKind) -> None:
+def open_question(draft: Draft, unit: Unit, kind: EscalationKind) -> None:
+    """Open the question about a unit; there is a free place for it."""
     step = draft.facts(unit)
     level, role = step.decision_level, step.role
     if kind is EscalationKind.TASK:
@@ -121,14 +127,31 @@ def _open(draft: Draft, unit: Unit, kind: EscalationKind) -> None:
             step=unit.step,
             call=keys.call_id(unit.id, unit.call) if unit.call else None,
             digest=unit.digest,
-            decisions=offered(kind, unit=unit, step=step, calls_left=draft.calls < draft.spec.limits.calls),
+            decisions=offered(kind, unit=unit, step=step, may_call=_may_call(draft, unit)),
             min_assurance=level,
             answer_level=step.answer_level,
             role=role,
             contract_sha256=step.contract.sha256 if step.contract is not None else None,
+            money=_money(draft, unit) if kind is EscalationKind.BUDGET else None,
         ),
     )
     draft.put(replace(unit, escalation=escalation.id))
+
+
+def _may_call(draft: Draft, unit: Unit) -> bool:
+    """Whether another call of this unit is not refused at once."""
+    unpriced = unit.failure is not None and unit.failure.rule == bounds.UNKNOWN
+    return not unpriced and bounds.exhausted(draft) is None
+
+
+def _money(draft: Draft, unit: Unit) -> Money:
+    """How the budget stands now: what the question says stays as it was said."""
+    return Money(
+        needed_usd_micros=unit.reserve_usd_micros or 0,
+        spent_usd_micros=draft.usd_micros,
+        reserved_usd_micros=draft.reserved_usd_micros,
+        cap_usd_micros=draft.spec.budget.usd_micros,
+    )
 
 
 def ask_about_process(draft: Draft, kind: EscalationKind, failure: Failure | None = None) -> None:

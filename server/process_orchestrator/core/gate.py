@@ -1,13 +1,13 @@
-"""What stands between a prepared call and its agent: an approval, a human who is the agent, the limit of calls.
+"""What stands between a prepared call and its agent: an approval, a human who is the agent, at last the budget.
 
-The reserve of a budget is asked for here too, once budgets reserve.
+Money is asked for just before the call, so nothing is held back while a human thinks.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from process_orchestrator.core import calling, escalate, failures, settle
+from process_orchestrator.core import budget, escalate
 from process_orchestrator.core.facts.values import EscalationKind
 
 if TYPE_CHECKING:
@@ -21,10 +21,8 @@ def proceed(draft: Draft, unit: Unit) -> None:
         escalate.ask(draft, unit, EscalationKind.APPROVAL)
     elif draft.facts(unit).human:
         escalate.ask(draft, unit, EscalationKind.TASK)
-    elif draft.calls >= draft.spec.limits.calls:
-        settle.settle_by_plan(draft, unit, failures.of_code("over_budget", unit))
     else:
-        calling.invoke(draft, unit)
+        budget.call_or_wait(draft, unit)
 
 
 def _asks(draft: Draft, unit: Unit) -> bool:

@@ -174,6 +174,7 @@ def open_escalation(standing: Standing, escalation: Escalation) -> OpenEscalatio
         role=escalation.role,
         deadline_at=escalation.deadline_at,
         context=_context(standing, step.needs if step is not None else ()) if plan is not None else None,
+        money=escalation.money,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import ending, escalate, resolve, stage, status
+from process_orchestrator.core import budget, ending, escalate, resolve, stage, status
 from process_orchestrator.core.admit import admit
 from process_orchestrator.core.draft import Draft
 from process_orchestrator.core.facts.events import (
@@ -106,11 +106,12 @@ def _applied_to_process(draft: Draft, event: Event) -> bool:
 
 
 def _conclude(draft: Draft) -> None:
-    """What holds after every event: an ending process ends once nothing is live; else free places are filled."""
-    if draft.ending:
-        if not draft.live_calls:
-            ending.finish(draft)
-    else:
+    """What holds after every event: who can be paid goes; an ending process ends once nothing is live."""
+    if draft.budget_waiting:
+        budget.let_in(draft)  # may itself begin the end, where a call that waited is refused for good
+    if not draft.ending:
         escalate.let_in(draft)
+    elif not draft.live_calls:
+        ending.finish(draft)
     if not draft.finished:
         draft.status, draft.why = status.standing(draft)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from process_orchestrator.core import (
+    budget,
     calling,
     ending,
     escalate,
@@ -114,6 +115,11 @@ def _abort(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
     ending.fail(draft, failures.of_code("aborted", unit))
 
 
+def _raise_budget(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
+    assert event.usd_micros is not None  # admitted
+    budget.raise_cap(draft, unit, event.usd_micros)
+
+
 def _afresh(draft: Draft, unit: Unit) -> Unit:
     bound = unit.outcome_unknown and not keys.repeatable(draft.facts(unit))
     return calling.afresh(unit, keep_agent=bound)
@@ -128,6 +134,7 @@ _DO: Final[Mapping[Decision, Callable[[Draft, Unit, EscalationResolved], None]]]
     Decision.ANSWER: _use_output,
     Decision.USE_AGENT: _use_agent,
     Decision.SKIP: _skip,
+    Decision.RAISE_BUDGET: _raise_budget,
     Decision.ABORT: _abort,
 }
-"""choose_type and raise_budget are never offered for a unit yet; a budget's own decisions join here."""
+"""choose_type is never offered for a unit."""

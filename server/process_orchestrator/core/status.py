@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from process_orchestrator.core import keys
+from process_orchestrator.core import budget, keys
 from process_orchestrator.core.facts.values import Phase, Stage, Status, Why
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ def standing(draft: Draft) -> tuple[Status, Why | None]:
     Until anything but its start is known it is queued: nothing of it may have begun.
     """
     if draft.stage is None and not draft.units_busy and draft.escalations_open:
-        return Status.WAITING_HUMAN, Why.HUMAN
+        only_money = draft.escalations_open == 1 and budget.asked(draft) is not None
+        return Status.WAITING_HUMAN, Why.BUDGET if only_money else Why.HUMAN
     if draft.before.seq == 0:
         return Status.QUEUED, Why.QUEUE
     return Status.RUNNING, _running_why(draft)

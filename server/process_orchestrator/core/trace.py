@@ -171,7 +171,8 @@ def _said(event: e.Event, state: Process | None) -> dict[str, Any]:
         case e.CallPrepared():
             return {**_of_call(event.call), "why_agent": event.why_agent or None, "input": event.input}
         case e.CallSucceeded():
-            return {**_of_call(event.call), **_spent(event), "ms": event.ms, "output": event.output}
+            blamed = {"blame": Blame.AGENT} if overbilled(event.call, state) else {}
+            return {**_of_call(event.call), **_spent(event), "ms": event.ms, "output": event.output, **blamed}
         case e.CallFailed():
             failed = {"verdict": event.code, "blame": event.blame, "pointer": event.pointer, "detail": event.detail}
             return {**_of_call(event.call), **_spent(event), "ms": event.ms, **failed}
@@ -220,6 +221,12 @@ def _said_of_process(event: e.Event, state: Process | None) -> dict[str, Any]:
             return {**about_what, **_used(event.usage), **failed}
         case _:
             return {}
+
+
+def overbilled(call: str, state: Process | None) -> bool:
+    """Whether a call billed more than was held back for it: its contract's price was broken, its answer was not."""
+    unit = state.units.get(keys.unit_of_call(call)) if state is not None else None
+    return unit is not None and call in unit.overbilled
 
 
 def _of_question(escalation: str, state: Process | None) -> dict[str, Any]:

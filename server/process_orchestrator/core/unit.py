@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from process_orchestrator.core import (
+    budget,
     calling,
     ending,
     escalate,
@@ -98,6 +99,7 @@ def _prepared(draft: Draft, unit: Unit, event: CallPrepared) -> None:
         attempts=attempts,
         input=event.input,
         digest=event.digest,
+        reserve_usd_micros=event.reserve_usd_micros,
         gate=event.gate,
     )
     if not redriven.settled(draft, unit):
@@ -119,15 +121,13 @@ def _opened(draft: Draft, unit: Unit, event: MapOpened) -> None:
 
 
 def _succeeded(draft: Draft, unit: Unit, event: CallSucceeded) -> None:
-    unit = _billed(draft, unit, event)
-    draft.call_over(unit)
+    unit = budget.settled(draft, unit, event)
     schedule.close(draft, replace(unit, phase=Phase.DONE, output=event.output, failure=None, outcome_unknown=False))
 
 
 def _failed(draft: Draft, unit: Unit, event: CallFailed) -> None:
     if unit.phase is Phase.CALLING:
-        unit = _billed(draft, unit, event)
-        draft.call_over(unit)
+        unit = budget.settled(draft, unit, event)
     failure = failures.of_call(unit, event)
     _settle(
         draft,
@@ -138,7 +138,7 @@ def _failed(draft: Draft, unit: Unit, event: CallFailed) -> None:
 
 
 def _lost(draft: Draft, unit: Unit, event: CallLost) -> None:
-    draft.call_over(unit)
+    unit = budget.settled(draft, unit, event)
     failure = failures.of_code("lost", unit, call=event.call)
     trial = settle.Trial(now=draft.now, jitter=event.jitter)
     _settle(draft, _counted(draft, unit, failure, ms=0), failure, trial)
@@ -163,16 +163,6 @@ def _counted(draft: Draft, unit: Unit, failure: Failure, *, ms: int) -> Unit:
         failure=failure,
         tried=(*unit.tried, attempt)[-kept:],
         outcome_unknown=unit.outcome_unknown or failure.outcome is Outcome.UNKNOWN,
-    )
-
-
-def _billed(draft: Draft, unit: Unit, event: CallSucceeded | CallFailed) -> Unit:
-    draft.bill(usd_micros=event.usd_micros, tokens=event.tokens)
-    return replace(
-        unit,
-        usd_micros=unit.usd_micros + (event.usd_micros or 0),
-        tokens=unit.tokens + (event.tokens or 0),
-        unknown_calls=unit.unknown_calls + (event.usd_micros is None),
     )
 
 

@@ -21,7 +21,7 @@ from process_orchestrator.checking.sensitivity import Sensitivity, sensitivity
 from process_orchestrator.core.assurance import required_assurance
 from process_orchestrator.core.errors import BindingError
 from process_orchestrator.core.facts.events import EscalationOpened
-from process_orchestrator.core.facts.values import Blame, Decision, EscalationKind, Phase, Ref
+from process_orchestrator.core.facts.values import Blame, Decision, EscalationKind, Money, Phase, Ref
 from process_orchestrator.core.money import usd
 from process_orchestrator.core.ports import Body, Performed
 from process_orchestrator.performing import escalation_words as words
@@ -243,7 +243,20 @@ def _evidence(gathered: _Gathered) -> list[dict[str, Any]]:
     if command.kind is EscalationKind.PLAN and gathered.plan is not None:
         uri = f"process://{command.process}/diagram"
         evidence.append(_entry("the plan", "engine", [_step_row(step) for step in gathered.plan.steps], uri=uri))
+    if command.money is not None:
+        uri = f"process://{command.process}/state"
+        evidence.append(_entry("how the budget stands", "engine", _books(command.money), uri=uri))
     return evidence
+
+
+def _books(money: Money) -> dict[str, Json]:
+    return {
+        "needed_usd": usd(money.needed_usd_micros),
+        "spent_usd": usd(money.spent_usd_micros),
+        "reserved_usd": usd(money.reserved_usd_micros),
+        "budget_usd": usd(money.cap_usd_micros),
+        "short_usd": usd(money.short_usd_micros),
+    }
 
 
 def _step_row(step: CompiledStep) -> dict[str, Json]:

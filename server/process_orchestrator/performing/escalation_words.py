@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from process_orchestrator.checking.definitions import Contract, Json
-from process_orchestrator.core.facts.values import Decision, Effect, EscalationKind, Fact, Idempotency, OnFailure
+from process_orchestrator.core.facts.values import (
+    Decision,
+    Effect,
+    EscalationKind,
+    Fact,
+    Idempotency,
+    Money,
+    OnFailure,
+)
+from process_orchestrator.core.money import usd
 
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.commands import OpenEscalation
@@ -58,6 +67,9 @@ def question(command: OpenEscalation, facts: Facts) -> str:
             return f"May this plan of {facts.steps} steps run?" if facts.steps else "May this plan run?"
         case EscalationKind.INTAKE:
             return "Which process type fits this task, and with which input?"
+        case EscalationKind.BUDGET if command.money is not None:
+            needed, short = usd(command.money.needed_usd_micros), usd(command.money.short_usd_micros)
+            return f"{step[:1].upper()}{step[1:]} may cost up to {needed} USD: {short} USD too much. May more be spent?"
         case EscalationKind.BUDGET:
             return f"The budget does not cover {step}. May more be spent?"
         case EscalationKind.LOOP:
@@ -92,7 +104,8 @@ def rule(command: OpenEscalation, facts: Facts) -> str:
         case EscalationKind.INTAKE:
             return "the rules found no single process type"
         case EscalationKind.BUDGET:
-            return "a call is reserved at its worst case before it is made, and the budget has less left"
+            worst = "a call is reserved at its worst case before it is made, and the budget has less left"
+            return worst if command.money is None else f"{worst}: {_books(command.money)}"
         case EscalationKind.LOOP:
             return f"a limit against loops was reached ({command.code or 'loop'})"
         case EscalationKind.DRIFT:
@@ -132,7 +145,9 @@ def consequence(decision: Decision, command: OpenEscalation, facts: Facts) -> st
         case Decision.CHOOSE_TYPE:
             return "Starts the process type you name with the input you give, once it keeps that type's input schema."
         case Decision.RAISE_BUDGET:
-            return "Adds the amount you give to the budget; what waits for money goes on."
+            adds = "Adds the amount you give to the budget; what waits for money goes on"
+            least = usd(command.money.short_usd_micros) if command.money is not None else None
+            return f"{adds}: this call from {least} USD on." if least is not None else f"{adds}."
 
 
 def warnings(command: OpenEscalation, facts: Facts) -> tuple[str, ...]:
@@ -145,6 +160,13 @@ def warnings(command: OpenEscalation, facts: Facts) -> tuple[str, ...]:
         f"The effect may already have happened. Look{where} first: a retry can make it happen twice."
         " If it did happen, use_output with what the agent would have answered.",
     )
+
+
+def _books(money: Money) -> str:
+    spent, reserved, cap = (
+        usd(micros) for micros in (money.spent_usd_micros, money.reserved_usd_micros, money.cap_usd_micros)
+    )
+    return f"{spent} USD spent and {reserved} USD reserved of {cap} USD"
 
 
 def _deed(contract: Contract) -> str:

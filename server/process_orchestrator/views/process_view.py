@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.core.facts.values import Decision, Phase, Status
+from process_orchestrator.core.facts.values import Decision, EscalationKind, Phase, Status
 from process_orchestrator.core.money import usd
 from process_orchestrator.core.status import shown_phase
 from process_orchestrator.views.escalation_view import EscalationBodies, Places, assurance_label, escalation_view
@@ -200,7 +200,7 @@ def _why(units: Iterable[Unit]) -> str | None:
     """Why the step waits, or the code by which it failed."""
     for unit in units:
         if unit.phase in ASKING:
-            return "human"
+            return "budget" if unit.wants is EscalationKind.BUDGET else "human"
         if unit.why is not None and unit.phase in (Phase.BACKOFF, Phase.CALLING, Phase.PREPARING):
             return unit.why.value
         if unit.failure is not None and unit.phase in (Phase.FAILED, Phase.SKIPPED):

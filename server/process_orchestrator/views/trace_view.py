@@ -7,13 +7,13 @@ one harmless line.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.masking import cut, encoded_bytes
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Outcome
 from process_orchestrator.core.money import usd
-from process_orchestrator.core.trace import entry
+from process_orchestrator.core.trace import entry, overbilled
 from process_orchestrator.views.escalation_view import assurance_label
 from process_orchestrator.views.formats import one_line, timestamp
 from process_orchestrator.views.models import CutView, TraceEntry
@@ -82,6 +82,13 @@ def _shown(told: Entry, state: Process | None, bodies: EntryBodies) -> dict[str,
     return {**shown, "cut": cuts or None}
 
 
+_TOO_MUCH: Final = " It billed more than its contract declares."
+
+
+def _billed_too_much(event: e.Event, state: Process | None) -> bool:
+    return isinstance(event, e.CallSucceeded | e.CallFailed) and overbilled(event.call, state)
+
+
 # --- summaries ---------------------------------------------------------------------------------------------------
 
 
@@ -89,7 +96,7 @@ def summary(event: e.Event, told: Entry, state: Process | None) -> str:
     """One event in one line."""
     match event:
         case e.CallPrepared() | e.CallSucceeded() | e.CallFailed() | e.CallLost() | e.ChildFinished():
-            return _call_summary(event, told)
+            return _call_summary(event, told) + (_TOO_MUCH if _billed_too_much(event, state) else "")
         case e.MapOpened() | e.StepSkipped() | e.ItemsCollected():
             return _step_summary(event)
         case e.EscalationOpened() | e.EscalationResolved() | e.BriefWritten():

@@ -20,6 +20,7 @@ from process_orchestrator.core.facts.values import (
     EscalationKind,
     Fact,
     Idempotency,
+    Money,
     Phase,
     Ref,
     Status,
@@ -120,6 +121,7 @@ class OpenEscalation(CommandFact, kw_only=True):
     role: str
     deadline_at: int | None = None
     context: PlanContext | None = None
+    money: Money | None = None
 
 
 class ClassifyTask(CommandFact, kw_only=True):

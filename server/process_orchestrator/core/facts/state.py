@@ -14,6 +14,7 @@ from process_orchestrator.core.facts.values import (
     EscalationKind,
     Fact,
     FailureClass,
+    Money,
     Outcome,
     Phase,
     Ref,
@@ -67,6 +68,7 @@ class Unit(Fact, kw_only=True):
     outcome_unknown: bool = False  # some call under the current key ended unknown: the key is frozen
     input: Ref | None = None
     digest: str | None = None
+    reserve_usd_micros: int | None = None  # the worst case of its prepared call; None: unknown
     approved_digest: str | None = None
     gate: Gate | None = None
     override: Ref | None = None
@@ -85,6 +87,7 @@ class Unit(Fact, kw_only=True):
     usd_micros: int = 0
     tokens: int = 0
     unknown_calls: int = 0
+    overbilled: tuple[str, ...] = ()  # calls that billed more than was held back for them
     # a mapped step's own unit:
     count: int | None = None
     items_done: int = 0
@@ -126,13 +129,14 @@ class Escalation(Fact, kw_only=True):
     contract_sha256: str | None = None  # what `data` must have been checked against
     resolution: EscalationResolved | None = None
     resolved_seq: int | None = None
+    money: Money | None = None  # of a question about the budget: how it stood when it was asked
 
 
 class Process(Fact, kw_only=True):
     """One process. `seq` is the number of its last event and also its `version` in views.
 
-    `spec` is what it started with, with the type and input that intake found put in. Counters stand for what would
-    else be counted anew at every event.
+    `spec` is what it started with, with the type and input that intake found put in, and the budget as it was raised.
+    Counters stand for what would else be counted anew at every event.
     """
 
     spec: ProcessSpec
@@ -154,6 +158,7 @@ class Process(Fact, kw_only=True):
     escalations_opened: int = 0
     escalations_open: int = 0
     escalations_waiting: tuple[str, ...] = ()  # units that wait for a free place
+    budget_waiting: tuple[str, ...] = ()  # units whose call waits for money, in the order of their turns
     needs_left: dict[str, int] = {}  # step id -> needs not yet done or skipped
     steps_done: int = 0
     units_busy: int = 0  # units that work without a human: preparing, calling, backoff, undoing, collecting
@@ -165,7 +170,7 @@ class Process(Fact, kw_only=True):
     output: Ref | None = None
     finished: bool = False
     usd_micros: int = 0
-    reserved_usd_micros: int = 0
+    reserved_usd_micros: int = 0  # held back for the calls that are under way
     tokens: int = 0
     calls: int = 0
     unknown_calls: int = 0

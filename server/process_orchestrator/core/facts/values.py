@@ -220,6 +220,20 @@ class Stage(StrEnum):
     BRIEF = "brief"
 
 
+class Money(Fact, kw_only=True):
+    """How a budget stands towards one call that does not fit into it."""
+
+    needed_usd_micros: int
+    spent_usd_micros: int
+    reserved_usd_micros: int  # held back for calls that are under way
+    cap_usd_micros: int
+
+    @property
+    def short_usd_micros(self) -> int:
+        """What must be added, at least, for the call to fit beside all that is spent and held back."""
+        return self.needed_usd_micros + self.spent_usd_micros + self.reserved_usd_micros - self.cap_usd_micros
+
+
 class Usage(Fact, kw_only=True):
     """What a model or agent billed. `usd_micros` is None where the price is unknown, which is not zero."""
 

@@ -1,0 +1,44 @@
+"""What a process may not pass: calls, tokens, time, money. Asked before every call; nothing is done about it here.
+
+Money alone can be raised by a human, so it stands apart: a call that lacks it waits, see `budget`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.draft import Draft
+    from process_orchestrator.core.facts.state import Unit
+
+REFUSE: Final = "refuse"
+UNKNOWN: Final = "budget.unknown"
+
+
+def exhausted(draft: Draft) -> str | None:
+    """The rule by which this process makes no call any more."""
+    if draft.calls >= draft.spec.limits.calls:
+        return "budget.calls"
+    if draft.tokens >= draft.spec.budget.tokens:
+        return "budget.tokens"
+    if draft.running_ms() >= draft.spec.limits.total_ms:
+        return "budget.total_s"
+    return None
+
+
+def forbidden(draft: Draft, unit: Unit) -> str | None:
+    """The rule by which the prepared call of a unit may not be made, whatever comes free."""
+    if unit.reserve_usd_micros is None and draft.spec.budget.unknown == REFUSE:
+        return UNKNOWN
+    return exhausted(draft)
+
+
+def affords(draft: Draft, unit: Unit) -> bool:
+    """Whether the worst case of the prepared call fits beside what is spent and held back. Unknown counts nothing."""
+    need = unit.reserve_usd_micros or 0
+    return draft.usd_micros + draft.reserved_usd_micros + need <= draft.spec.budget.usd_micros
+
+
+def out_of_reach(draft: Draft, unit: Unit) -> bool:
+    """Whether the prepared call would not fit even if all that is held back came free."""
+    return draft.usd_micros + (unit.reserve_usd_micros or 0) > draft.spec.budget.usd_micros

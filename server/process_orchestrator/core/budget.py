@@ -1,0 +1,103 @@
+"""Spending: what a call may take is held back before it is made, and settled by what it billed.
+
+A call that does not fit waits in a queue. What others hold back may come free, and then the queue is tried again in
+order; what only a human can help is asked about, one question at a time. Which bounds there are stands in `bounds`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from process_orchestrator.core import bounds, calling, escalate, failures, settle
+from process_orchestrator.core.facts.events import CallFailed, CallLost
+from process_orchestrator.core.facts.values import EscalationKind, Outcome, Phase, Why
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.draft import Draft
+    from process_orchestrator.core.facts.events import CallSucceeded
+    from process_orchestrator.core.facts.state import Unit
+
+
+def call_or_wait(draft: Draft, unit: Unit) -> None:
+    """Make the prepared call if the process may call at all, and as soon as the money for it is there."""
+    rule = bounds.forbidden(draft, unit)
+    if rule is not None:
+        settle.settle_by_plan(draft, unit, failures.of_code("over_budget", unit, rule=rule))
+    elif draft.budget_waiting or not bounds.affords(draft, unit):  # who waits already has the first turn, see `let_in`
+        draft.put(replace(unit, phase=Phase.ESCALATED, wants=EscalationKind.BUDGET, escalation=None, why=Why.BUDGET))
+        draft.budget_waiting += (unit.id,)
+    else:
+        calling.invoke(draft, unit)
+
+
+def let_in(draft: Draft) -> None:
+    """Make the calls that wait for money, in order, as far as it goes; then ask, where only that helps.
+
+    A call that what others hold back may yet help keeps its turn: nobody behind it takes that money. One that is out
+    of reach holds up nobody.
+    """
+    waiting, draft.budget_waiting = draft.budget_waiting, ()
+    left: list[str] = []
+    held_up = False
+    for name in waiting:
+        unit = draft.units[name]
+        if unit.escalation is None and not held_up and bounds.affords(draft, unit) and not draft.ending:
+            call_or_wait(draft, unit)
+        else:
+            left.append(name)
+            held_up = held_up or not bounds.out_of_reach(draft, unit)
+    if not draft.ending:
+        draft.budget_waiting = tuple(left)
+        _ask(draft)
+
+
+def _ask(draft: Draft) -> None:
+    """Ask about the first call that is out of reach, unless one is asked about already or no question has a place."""
+    if asked(draft) is not None or escalate.full(draft):
+        return
+    for name in draft.budget_waiting:
+        unit = draft.units[name]
+        if bounds.out_of_reach(draft, unit):
+            escalate.open_question(draft, unit, EscalationKind.BUDGET)
+            return
+
+
+def asked(draft: Draft) -> str | None:
+    """The open question about money, if there is one."""
+    questions = (draft.units[name].escalation for name in draft.budget_waiting)
+    return next((question for question in questions if question is not None), None)
+
+
+def raise_cap(draft: Draft, unit: Unit, usd_micros: int) -> None:
+    """Add to the budget; who waits is tried again in order, see `let_in`."""
+    budget = draft.spec.budget
+    draft.spec = replace(draft.spec, budget=replace(budget, usd_micros=budget.usd_micros + usd_micros))
+    draft.put(replace(unit, escalation=None))
+
+
+def settled(draft: Draft, unit: Unit, event: CallSucceeded | CallFailed | CallLost) -> Unit:
+    """The unit whose call is over, its reserve given back and its bill paid in full."""
+    billed, tokens = _bill(unit, event)
+    draft.call_over(unit)
+    draft.bill(usd_micros=billed, tokens=tokens)
+    reserve = unit.reserve_usd_micros
+    too_much = billed is not None and reserve is not None and billed > reserve
+    return replace(
+        unit,
+        usd_micros=unit.usd_micros + (billed or 0),
+        tokens=unit.tokens + (tokens or 0),
+        unknown_calls=unit.unknown_calls + (billed is None),
+        overbilled=(*unit.overbilled, event.call) if too_much else unit.overbilled,
+    )
+
+
+def _bill(unit: Unit, event: CallSucceeded | CallFailed | CallLost) -> tuple[int | None, int | None]:
+    """What a call cost in money and tokens. Where nobody says, and it may have been billed, its whole reserve."""
+    if isinstance(event, CallLost):
+        return unit.reserve_usd_micros, None
+    if event.usd_micros is not None or unit.reserve_usd_micros is None:
+        return event.usd_micros, event.tokens
+    nothing_done = isinstance(event, CallFailed) and event.outcome is Outcome.NOT_DONE
+    return 0 if nothing_done else unit.reserve_usd_micros, event.tokens
