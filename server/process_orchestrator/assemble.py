@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.compiled import Compiler
 from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX
+from process_orchestrator.core.ports import AgentHealth
 from process_orchestrator.home import LiveHome
 from process_orchestrator.hosting.clock import SystemClock
 from process_orchestrator.hosting.engine_address import connect, find_address
@@ -22,7 +23,6 @@ from process_orchestrator.hosting.open_host import HostParts, open_host
 from process_orchestrator.hosting.proofs import Derived, derive
 from process_orchestrator.hosting.reviewers import Reviewers
 from process_orchestrator.orchestrator import Orchestrator, Surroundings
-from process_orchestrator.views.describe_view import AgentHealth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -119,7 +119,7 @@ class Fleet:
     def health(self) -> dict[str, AgentHealth]:
         """How each agent stands, as far as calls of this engine have shown. A door to another engine knows nothing."""
         rows = self._pool.health() if self._pool is not None else ()
-        return {row.agent: AgentHealth(health=row.state, last_error=row.last_error) for row in rows}
+        return {row.agent: row for row in rows}
 
 
 def open_engine(

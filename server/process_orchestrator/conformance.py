@@ -164,7 +164,7 @@ def _outcomes(event: Event, seen: _Seen, before: Process | None) -> Iterator[tup
             seen.unsettled.pop(unit, None)
         elif unknown and order.effect in _CHANGES_THE_WORLD:
             seen.unsettled.setdefault(unit, order.key)
-        if isinstance(event, CallFailed) and event.code == "circuit_open":
+        if isinstance(event, CallFailed) and event.code in {"circuit_open", "rate_limited"}:
             seen.tries[unit, order.agent.name] -= 1  # no agent was asked: that was no try
     elif isinstance(event, EscalationResolved) and before is not None:
         escalation = before.escalations.get(event.escalation)

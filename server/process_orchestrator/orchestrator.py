@@ -11,14 +11,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from process_orchestrator.core.errors import RefusedError
-from process_orchestrator.core.ports import Host, ProcessQuery, Proof
+from process_orchestrator.core.ports import AgentHealth, Host, ProcessQuery, Proof
 from process_orchestrator.usecases.bodies import BodyReader
 from process_orchestrator.usecases.deciding import Decider
 from process_orchestrator.usecases.definitions import Definitions
 from process_orchestrator.usecases.reading import Reader
 from process_orchestrator.usecases.submitting import Submitter
 from process_orchestrator.usecases.surroundings import Surroundings, Workplace
-from process_orchestrator.views.describe_view import AgentHealth
 from process_orchestrator.views.diagram import diagram
 from process_orchestrator.views.error_view import error_view
 from process_orchestrator.views.models import (

@@ -26,6 +26,7 @@ TABLE = {
     "undeclared_error": ("permanent", "agent", "unknown"),
     "drifted": ("permanent", "contract", "not_done"),
     "circuit_open": ("transient", "transport", "not_done"),
+    "rate_limited": ("transient", "policy", "not_done"),
     "rejected": ("permanent", "policy", "not_done"),
     "aborted": ("permanent", "policy", "not_done"),
     "over_budget": ("permanent", "policy", "not_done"),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import pytest
 from msgspec.structs import replace
 
 from core.journeys import (
@@ -40,9 +39,6 @@ from process_orchestrator.core.facts.values import (
 )
 from process_orchestrator.core.ports import JournalRow
 from process_orchestrator.core.process import apply
-
-if TYPE_CHECKING:
-    import pytest
 
 PLAN = plan_of(writing("a", retry=replace(TRANSIENT, max_attempts=2)))
 
@@ -239,9 +235,10 @@ def test_an_end_with_anything_live_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     assert judged(monkeypatch, answered, Transition(state=still)) == ["end"]
 
 
-def test_a_decision_about_nothing_and_an_open_circuit_are_taken_as_they_are() -> None:
+@pytest.mark.parametrize("code", ["circuit_open", "rate_limited"])
+def test_a_decision_about_nothing_and_a_call_that_no_agent_was_asked_are_taken_as_they_are(code: str) -> None:
     journey = Journey(PLAN).tell(resolution(Decision.RETRY, 9))
     for number in (1, 2, 3):
-        circuit = failed(f"a.{number}", "circuit_open", retry_after_ms=10)
+        circuit = failed(f"a.{number}", code, retry_after_ms=10)
         journey.fails(f"a.{number}", circuit).timer(f"a.{number}/retry")
     assert journey.broken_rules() == ()

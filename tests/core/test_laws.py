@@ -94,7 +94,7 @@ failures = st.builds(
         "retry_after_ms": after,
     },
     st.sampled_from(
-        ["busy", "unknown_vendor", "timeout", "output_mismatch", "circuit_open", "drifted", "undeclared_error"]
+        ["busy", "unknown_vendor", "timeout", "output_mismatch", "circuit_open", "rate_limited", "drifted"]
     ),
     st.sampled_from(FailureClass),
     st.sampled_from(Blame),

@@ -66,7 +66,7 @@ MUTATIONS: Final = (
     Mutation("settle.py", "declared.class_ is not FailureClass.TRANSIENT", "False"),
     Mutation("settle.py", "Settlement.FAIL if verdict is Settlement.ASK else verdict", "verdict"),
     Mutation("settle.py", "    word = words.get(failure.code)\n", "    word = None\n"),
-    Mutation("settle.py", "attempts=unit.attempts - circuit_open,", "attempts=unit.attempts,"),
+    Mutation("settle.py", "attempts=unit.attempts - (not counted),", "attempts=unit.attempts,"),
     # keys
     Mutation("keys.py", "return unit.generation if unit.outcome_unknown else unit.generation + 1", "return unit.generation + 1"),
     Mutation("keys.py", "if unit.outcome_unknown and unit.agent is not None and not repeatable(facts):", "if False:"),

@@ -304,6 +304,21 @@ def test_an_open_circuit_is_waited_out_without_counting_a_try() -> None:
     assert [attempt.agent for attempt in journey.unit("a").tried] == ["", "", ""]
 
 
+def test_a_place_at_an_agent_is_waited_for_without_counting_a_try_and_at_no_other_agent() -> None:
+    journey = Journey(plan_of(step("a", agents=TWO, retry=replace(TRANSIENT, max_attempts=1))))
+    for number in (1, 2, 3):
+        journey.fails(f"a.{number}", failed(f"a.{number}", "rate_limited", blame=Blame.POLICY, retry_after_ms=5000))
+        assert (journey.phase("a"), journey.state.why, journey.unit("a").attempts) == ("backoff", Why.RATE_LIMIT, 0)
+        journey.passes(5000)
+        journey.timer(f"a.{number}/retry")
+    assert [attempt.agent for attempt in journey.unit("a").tried] == ["alpha", "alpha", "alpha"]
+
+
+def test_a_place_that_does_not_come_free_in_the_contracts_total_is_settled_as_the_plan_says() -> None:
+    facts = step("a", total_ms=40_000, on_failure={"else": OnFailure.FAIL})
+    assert verdict(facts, code="rate_limited", blame=Blame.POLICY, retry_after_ms=60_000) == "fail"
+
+
 def test_a_circuit_that_opens_under_a_call_sends_it_to_another_agent() -> None:
     facts = step("a", agents=TWO)
     assert verdict(facts, code="circuit_open", blame=Blame.TRANSPORT) == "fall_back"

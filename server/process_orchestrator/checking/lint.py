@@ -24,8 +24,8 @@ CORE_CODES: Final = frozenset(
     (
         *("input_mismatch", "requires_failed", "missing_binding", "condition_error", "unreachable", "timeout", "lost"),
         *("not_json", "duplicate_key", "not_finite", "too_deep", "too_large", "output_mismatch", "ensures_failed"),
-        *("undeclared_error", "drifted", "circuit_open", "rejected", "cancelled", "aborted", "over_budget", "loop"),
-        *("contract", "else"),
+        *("undeclared_error", "drifted", "circuit_open", "rate_limited", "rejected", "cancelled", "aborted"),
+        *("over_budget", "loop", "contract", "else"),
     )
 )
 """Codes that the engine itself gives, and words that stand beside error codes: no contract may declare them."""

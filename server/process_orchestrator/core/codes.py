@@ -41,6 +41,7 @@ CODES: Final[Mapping[str, CodeFacts]] = {
     "condition_error": _row(FailureClass.PERMANENT, Blame.PLANNER, Outcome.NOT_DONE),
     "drifted": _row(FailureClass.PERMANENT, Blame.CONTRACT, Outcome.NOT_DONE),
     "circuit_open": _row(FailureClass.TRANSIENT, Blame.TRANSPORT, Outcome.NOT_DONE),
+    "rate_limited": _row(FailureClass.TRANSIENT, Blame.POLICY, Outcome.NOT_DONE),
     "unreachable": _row(FailureClass.TRANSIENT, Blame.TRANSPORT, Outcome.NOT_DONE),
     # on the way
     "timeout": _row(FailureClass.TIMEOUT, Blame.TRANSPORT, Outcome.UNKNOWN),

@@ -206,6 +206,20 @@ class Host(Protocol):
         ...
 
 
+class AgentHealth(Fact, kw_only=True):
+    """How one agent stands, as far as the calls of this engine have shown. Counts are of the engine's life."""
+
+    agent: str = ""
+    kind: str = ""
+    health: str  # idle | up | down
+    circuit: str = "closed"  # closed | half_open | open
+    waiting: int = 0  # calls that wait for a place
+    calls: int = 0
+    failures: int = 0
+    pid: int | None = None
+    last_error: str | None = None
+
+
 class InProcessCall(Fact, kw_only=True):
     """What an in-process agent (tests, benchmark) learns of its call."""
 

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from process_orchestrator.core.facts.specs import RetryFacts, StepFacts
     from process_orchestrator.core.facts.state import Unit
 
-CIRCUIT_OPEN: Final = "circuit_open"
+UNASKED: Final[Mapping[str, Why]] = {"circuit_open": Why.CIRCUIT, "rate_limited": Why.RATE_LIMIT}
+"""Codes of calls that no agent was asked, and what the unit waits for instead."""
+
 DRIFTED: Final = "drifted"
 
 
@@ -72,14 +74,14 @@ def decide(unit: Unit, step: StepFacts, failure: Failure, trial: Trial) -> Settl
     if failure.outcome is Outcome.UNKNOWN and not keys.repeatable(step) and step.idempotency is not Idempotency.KEYED:
         return Settlement.ASK_OUTCOME
     # 2: the same agent may do better later
-    circuit_open = failure.code == CIRCUIT_OPEN
+    unasked = failure.code in UNASKED
     in_time = ends_in_time(unit, step, trial)
-    if not circuit_open and _is_retried(unit, step.retry, failure) and in_time:
+    if not unasked and _is_retried(unit, step.retry, failure) and in_time:
         return Settlement.RETRY
     # 3: another agent may do better now
     if _may_fall_back(unit, step, failure):
         return Settlement.FALL_BACK
-    if circuit_open and in_time:
+    if unasked and in_time:
         return Settlement.RETRY_UNCOUNTED
     # 4: only a human can mend it
     if failure.code == DRIFTED:
@@ -143,9 +145,9 @@ def settle(draft: Draft, unit: Unit, failure: Failure, trial: Trial) -> None:
     step = draft.facts(unit)
     verdict = decide(unit, step, failure, trial)
     if verdict is Settlement.RETRY:
-        _back_off(draft, unit, trial)
+        _back_off(draft, unit, trial, why=Why.RATE_LIMIT if trial.retry_after_ms else Why.RETRY)
     elif verdict is Settlement.RETRY_UNCOUNTED:
-        _back_off(draft, unit, trial, circuit_open=True)
+        _back_off(draft, unit, trial, why=UNASKED[failure.code], counted=False)
     elif verdict is Settlement.FALL_BACK:
         assert unit.agent is not None
         tried = (*unit.agents_tried, unit.agent.name)
@@ -184,15 +186,14 @@ def _give_up(draft: Draft, unit: Unit, failure: Failure, verdict: Settlement) ->
         ending.fail_unit(draft, unit, failure)
 
 
-def _back_off(draft: Draft, unit: Unit, trial: Trial, *, circuit_open: bool = False) -> None:
+def _back_off(draft: Draft, unit: Unit, trial: Trial, *, why: Why, counted: bool = True) -> None:
     delay = delay_ms(draft.facts(unit).retry, attempts=unit.attempts, trial=trial)
-    why = Why.CIRCUIT if circuit_open else Why.RATE_LIMIT if trial.retry_after_ms else Why.RETRY
     timer = keys.timer_id(keys.call_id(unit.id, unit.call), keys.TimerKind.RETRY)
     unit = draft.put(
         replace(
             unit,
             phase=Phase.BACKOFF,
-            attempts=unit.attempts - circuit_open,
+            attempts=unit.attempts - (not counted),
             timer=timer,
             wait_until=draft.now + delay,
             why=why,

@@ -19,20 +19,22 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from process_orchestrator.checking.definitions import Agent, Transport
+from process_orchestrator.checking.definitions import Agent
+from process_orchestrator.checking.plan_document import PinnedAgent
+from process_orchestrator.checking.versions import reference
 from process_orchestrator.core.errors import AgentCallError, BodyError
-from process_orchestrator.core.facts.values import Blame, Fact, FailureClass
-from process_orchestrator.core.ports import Clock, InProcessAgent, InProcessCall
+from process_orchestrator.core.facts.values import Blame, ContractPin, Fact, FailureClass
+from process_orchestrator.core.ports import AgentHealth, Clock, InProcessAgent, InProcessCall
 from process_orchestrator.performing.agent_links import LinkMaker
 from process_orchestrator.performing.answer import Reply, read_value, renamed
 from process_orchestrator.performing.child_process import Lifeline
-from process_orchestrator.performing.links import AgentCall, Link
+from process_orchestrator.performing.choice import Standing
+from process_orchestrator.performing.lane import Lane, Way
+from process_orchestrator.performing.links import AgentCall
 from process_orchestrator.performing.mcp_agent import McpLink
 from process_orchestrator.performing.secrets import Secrets
 
 RAW_CALL_MS: Final = 60_000
-RETIRE_S: Final = 600.0
-"""Longest that a link of an earlier definition stays for the calls that run over it."""
 OPEN_AHEAD_S: Final = 30.0
 OPENED_AHEAD: Final = frozenset({"mcp_stdio", "http"})
 """Kinds with a program of ours to start. A remote server is not connected to before it is called."""
@@ -60,57 +62,6 @@ class Answer(Fact, frozen=True, kw_only=True):
     stderr: str | None = None
 
 
-class AgentHealth(Fact, frozen=True, kw_only=True):
-    """How one agent stands, as far as calls have shown."""
-
-    agent: str
-    kind: str
-    state: str  # idle | up | down
-    pid: int | None = None
-    calls: int = 0
-    failures: int = 0
-    last_error: str | None = None
-
-
-class _Way:
-    """A link in use, made for one definition of its agent."""
-
-    def __init__(self, link: Link, transport: Transport) -> None:
-        self.link, self.transport = link, transport
-        self.calls = 0
-        self.retired = False
-        self.idle = anyio.Event()
-
-    def fits(self, transport: Transport) -> bool:
-        return self.link.usable and (self.transport is transport or self.transport == transport)
-
-    def leave(self) -> None:
-        self.calls -= 1
-        if self.retired and not self.calls:
-            self.idle.set()
-
-    async def retire(self) -> None:
-        """End the link once its last call is over: a new definition does not cut off what runs under the old one."""
-        self.retired = True
-        if self.calls and self.link.usable:
-            with anyio.move_on_after(RETIRE_S):
-                await self.idle.wait()
-        await self.link.aclose()
-
-
-class _Lane:
-    """One agent's place in the pool: its link, its limits, its count."""
-
-    def __init__(self, agent: Agent) -> None:
-        self.concurrency = agent.limits.concurrency
-        self.places = anyio.Semaphore(max(1, agent.limits.concurrency))
-        self.lock = anyio.Lock()
-        self.way: _Way | None = None
-        self.next_start = 0.0
-        self.calls = self.failures = 0
-        self.last_error: str | None = None
-
-
 class AgentPool:
     """Calls agents by name. An async context manager: leaving it ends every agent that it started."""
 
@@ -129,7 +80,7 @@ class AgentPool:
         self._in_process = dict(in_process or {})
         self.secrets = Secrets()
         self._lifeline = Lifeline()
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._tasks: anyio.abc.TaskGroup | None = None
         self._maker: LinkMaker | None = None
 
@@ -162,9 +113,23 @@ class AgentPool:
         # Without the block's own error, which would come out wrapped in a group.
         await tasks.__aexit__(None, None, None)
 
-    def knows(self, name: str) -> bool:
-        """Whether an agent of this name exists now."""
-        return name in self._in_process or self._registry().agent(name) is not None
+    def standing(self, pinned: PinnedAgent, contract: ContractPin) -> Standing:
+        """How an agent stands now that promised, when a process began, to serve a contract."""
+        if pinned.name in self._in_process:
+            return Standing()
+        agent = self._registry().agent(pinned.name)
+        if agent is None:
+            return Standing(gone="is not registered")
+        if agent.promise_sha256 != pinned.sha256 and not serves(agent, contract):
+            return Standing(gone=f"does not serve {contract.name}@{contract.version} any more")
+        lane = self._lanes.get(pinned.name)
+        return lane.standing(agent.circuit) if lane is not None else Standing()
+
+    def place_wait_ms(self, name: str, process: str) -> int:
+        """How long a process should stay away from a crowded agent; 0: it may call now, or wait in the pool."""
+        agent = None if name in self._in_process else self._registry().agent(name)
+        lane = self._lanes.get(name)
+        return 0 if agent is None or lane is None else lane.turnstile.wait_ms(process, agent.limits)
 
     async def call(self, agent_name: str, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall) -> Answer:
         """One call of one agent. `arguments` become the agent's to keep. Raises AgentCallError and nothing else."""
@@ -175,21 +140,16 @@ class AgentPool:
         agent = self._registry().agent(agent_name)
         if agent is None:
             raise AgentCallError("unreachable", f"no agent {agent_name} is registered any more")
-        lane = self._lane(agent)
-        places = await self._place(lane, agent, call.timeout_ms / 1000)
+        lane = self._lane(agent.name)
+        lane.check(agent.circuit)
+        await lane.turnstile.enter(call.process, agent.limits)
         started = time.perf_counter()
-        lane.calls += 1
         try:
-            reply = await self._exchange(lane, agent, bind, arguments, call)
-            value = self._value(reply, bind, call, agent)
-        except AgentCallError as error:
-            lane.failures += 1
-            lane.last_error = f"{error.code}: {self.secrets.mask_text(error.message)[:200]}"
-            raise
+            reply, value = await self._counted(lane, agent, bind, arguments, call)
         finally:
-            places.release()
-        lane.last_error = None
-        return Answer(value=value, ms=int((time.perf_counter() - started) * 1000), stderr=reply.stderr)
+            took_s = time.perf_counter() - started
+            lane.turnstile.leave(took_s)
+        return Answer(value=value, ms=int(took_s * 1000), stderr=reply.stderr)
 
     def open_ahead(self, agent_names: Iterable[str]) -> None:
         """Begin to open the ways to agents that will soon be called, beside each other.
@@ -203,7 +163,7 @@ class AgentPool:
 
     async def _open(self, agent: Agent) -> None:
         with contextlib.suppress(AgentCallError):
-            way = await self._way(self._lane(agent), agent)
+            way = await self._way(self._lane(agent.name), agent)
             await way.link.open(OPEN_AHEAD_S)
 
     async def call_tool_raw(
@@ -228,31 +188,51 @@ class AgentPool:
         kind = "in_process" if agent.name in self._in_process else agent.transport.kind
         lane = self._lanes.get(agent.name)
         if lane is None:
-            return AgentHealth(agent=agent.name, kind=kind, state="idle")
+            return AgentHealth(agent=agent.name, kind=kind, health="idle")
         link = lane.way.link if lane.way is not None else None
         up = link is not None and link.usable
         return AgentHealth(
             agent=agent.name,
             kind=kind,
-            state="down" if lane.last_error is not None else "up" if up else "idle",
+            health="down" if lane.last_error is not None else "up" if up else "idle",
+            circuit=lane.standing(agent.circuit).circuit,
+            waiting=lane.turnstile.waiting,
             pid=link.pid if link is not None else None,
             calls=lane.calls,
             failures=lane.failures,
             last_error=lane.last_error,
         )
 
-    def _lane(self, agent: Agent) -> _Lane:
-        lane = self._lanes.get(agent.name)
+    def _lane(self, name: str) -> Lane:
+        lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[agent.name] = _Lane(agent)
-        if lane.concurrency != agent.limits.concurrency:
-            # Calls under way keep their old places; for their rest both counts hold together.
-            lane.concurrency = agent.limits.concurrency
-            lane.places = anyio.Semaphore(max(1, agent.limits.concurrency))
+            lane = self._lanes[name] = Lane()
         return lane
 
+    async def _counted(
+        self, lane: Lane, agent: Agent, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall
+    ) -> tuple[Reply, Any]:
+        """One call and what it shows of its agent."""
+        era = lane.begin(agent.circuit)  # asked again: the call may have waited for its place
+        error: BaseException | None = None
+        try:
+            reply = await self._exchange(lane, agent, bind, arguments, call)
+            value = self._value(reply, bind, call, agent)
+        except AgentCallError as failure:
+            error = failure
+            lane.failures += 1
+            lane.last_error = f"{failure.code}: {self.secrets.mask_text(failure.message)[:200]}"
+            raise
+        except BaseException as broken_off:
+            error = broken_off
+            raise
+        finally:
+            lane.end(agent.circuit, era, error=error)
+        lane.last_error = None
+        return reply, value
+
     async def _exchange(
-        self, lane: _Lane, agent: Agent, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall
+        self, lane: Lane, agent: Agent, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall
     ) -> Reply:
         """One call over the agent's link. The call boundary of an agent: what no link foresaw is a failure as well."""
         way = await self._way(lane, agent)
@@ -271,29 +251,7 @@ class AgentPool:
         finally:
             way.leave()
 
-    async def _place(self, lane: _Lane, agent: Agent, timeout_s: float) -> anyio.Semaphore:
-        """Wait for a free place and the agent's pace. Nothing was sent where none comes free in time."""
-        places = lane.places
-        with anyio.move_on_after(timeout_s) as scope:
-            await places.acquire()
-            if agent.limits.per_s:
-                try:
-                    await self._pace(lane, agent.limits.per_s)
-                except BaseException:
-                    places.release()
-                    raise
-        if scope.cancelled_caught:
-            raise AgentCallError("unreachable", f"{agent.name} had no free place within {timeout_s:g} s")
-        return places
-
-    async def _pace(self, lane: _Lane, per_s: float) -> None:
-        now = anyio.current_time()
-        at = max(now, lane.next_start)
-        lane.next_start = at + 1 / per_s
-        if at > now:
-            await anyio.sleep(at - now)
-
-    async def _way(self, lane: _Lane, agent: Agent) -> _Way:
+    async def _way(self, lane: Lane, agent: Agent) -> Way:
         """The agent's link; a new one where it is lost or where the agent is defined otherwise now."""
         if lane.way is not None and lane.way.fits(agent.transport):
             return lane.way
@@ -304,14 +262,14 @@ class AgentPool:
                 if lane.way is not None:
                     self._tasks.start_soon(lane.way.retire)
                 lane.way = None
-                lane.way = _Way(await self._maker.make(agent), agent.transport)
+                lane.way = Way(await self._maker.make(agent), agent.transport)
             return lane.way
 
     async def _mcp_link(self, agent_name: str) -> McpLink:
         agent = self._registry().agent(agent_name)
         if agent is None:
             raise AgentCallError("unreachable", f"no agent {agent_name} is registered")
-        link = (await self._way(self._lane(agent), agent)).link
+        link = (await self._way(self._lane(agent.name), agent)).link
         if not isinstance(link, McpLink):
             raise AgentCallError("unreachable", f"{agent_name} is no MCP agent: it has no tools to look at")
         return link
@@ -324,6 +282,12 @@ class AgentPool:
             answer = reply.text[:2000] if reply.text is not None else None
             raise AgentCallError(error.code, error.message, answer=answer, stderr=reply.stderr) from error
         return self.secrets.mask_value(value)
+
+
+def serves(agent: Agent, contract: ContractPin) -> bool:
+    """Whether an agent, as it is defined now, keeps this very version of a contract."""
+    wanted = (reference(serve.contract) for serve in agent.serves)
+    return any(each.name == contract.name and each.matches(contract.version) for each in wanted)
 
 
 def _is_cancelled() -> bool:

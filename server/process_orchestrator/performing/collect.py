@@ -15,13 +15,12 @@ from process_orchestrator.core.facts.events import ItemsCollected, MapOpened, Ou
 from process_orchestrator.core.facts.specs import Gate
 from process_orchestrator.core.facts.values import Blame, Stage
 from process_orchestrator.core.ports import Clock, Performed
-from process_orchestrator.performing.failure import Failed, body_of, stage_failed
+from process_orchestrator.performing.failure import Failed, RefusedCallError, body_of, stage_failed
 from process_orchestrator.performing.pinned import BodyCache, Pinned
 from process_orchestrator.performing.prepare import (
     INPUT_BYTES_MAX,
     INPUT_DEPTH_MAX,
     Preparer,
-    RefusedCallError,
     digest_of,
     looks_at_item,
     stored,

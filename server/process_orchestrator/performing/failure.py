@@ -56,6 +56,14 @@ class Failed(Fact, frozen=True, kw_only=True):
         )
 
 
+class RefusedCallError(Exception):
+    """The call may not be made as the plan makes it. Becomes CallFailed."""
+
+    def __init__(self, failed: Failed, *, from_caller: bool = False) -> None:
+        super().__init__(failed.code)
+        self.failed, self.from_caller = failed, from_caller
+
+
 class Spent(Fact, frozen=True, kw_only=True):
     """What the call took."""
 

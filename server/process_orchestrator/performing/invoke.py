@@ -23,7 +23,7 @@ from process_orchestrator.performing.failure import Failed, Spent, body_of, call
 from process_orchestrator.performing.links import AgentCall
 from process_orchestrator.performing.pinned import BodyCache, Pinned
 
-UNSENT: Final = frozenset({"unreachable"})
+UNSENT: Final = frozenset({"unreachable", "circuit_open", "rate_limited"})
 """Codes of calls that never reached the agent, which nobody bills."""
 
 
@@ -153,7 +153,7 @@ class Invoker:
 OWN_CODES: Final = frozenset(
     {
         *("unreachable", "timeout", "lost", "not_json", "duplicate_key", "not_finite", "too_deep", "too_large"),
-        *("output_mismatch", "ensures_failed", "undeclared_error", "drifted", "circuit_open"),
+        *("output_mismatch", "ensures_failed", "undeclared_error", "drifted", "circuit_open", "rate_limited"),
     }
 )
 """Codes that this room and the transports give; any other must be declared by the contract."""

@@ -65,7 +65,7 @@ class LocalPerformer:
         bodies = BodyCache(artifacts)
         self._pinned = pinned = Pinned(artifacts, compiler)
         scopes = Scopes(bodies)
-        self._preparer = Preparer(bodies=bodies, pinned=pinned, scopes=scopes, clock=clock, knows=agents.knows)
+        self._preparer = Preparer(bodies=bodies, pinned=pinned, scopes=scopes, clock=clock, roster=agents)
         self._collector = Collector(bodies=bodies, pinned=pinned, scopes=scopes, preparer=self._preparer, clock=clock)
         self._invoker = Invoker(
             bodies=bodies, pinned=pinned, agents=agents, clock=clock, from_caller=self._preparer.from_caller

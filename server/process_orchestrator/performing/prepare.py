@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from process_orchestrator.checking.compiled import ABSENT, BindingError, CompiledContract, CompiledStep, Scope
+from process_orchestrator.checking.plan_document import PinnedAgent
 from process_orchestrator.checking.validate import check_value
 from process_orchestrator.core.assurance import highest
 from process_orchestrator.core.errors import BodyError
 from process_orchestrator.core.facts.commands import PrepareCall
 from process_orchestrator.core.facts.events import CallPrepared, StepSkipped
 from process_orchestrator.core.facts.specs import Gate
-from process_orchestrator.core.facts.values import AgentPin, Blame, Fact
+from process_orchestrator.core.facts.values import AgentPin, Blame, ContractPin, Fact
 from process_orchestrator.core.ports import Clock, Performed
-from process_orchestrator.performing.failure import Failed, body_of, call_failed
+from process_orchestrator.performing.choice import Standing, choose
+from process_orchestrator.performing.failure import Failed, RefusedCallError, body_of, call_failed
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 from process_orchestrator.performing.scopes import Scopes
 
@@ -39,21 +41,28 @@ class Arguments(Fact, frozen=True, kw_only=True):
     digest: str
 
 
-class RefusedCallError(Exception):
-    """The call may not be made as the plan makes it. Becomes CallFailed."""
+class Roster(Protocol):
+    """What is asked of the agents while a call is prepared."""
 
-    def __init__(self, failed: Failed, *, from_caller: bool = False) -> None:
-        super().__init__(failed.code)
-        self.failed, self.from_caller = failed, from_caller
+    def standing(self, pinned: PinnedAgent, contract: ContractPin) -> Standing: ...
+
+    def place_wait_ms(self, name: str, process: str) -> int: ...
 
 
 class Preparer:
-    """Answers PrepareCall. `knows` tells whether an agent of a name exists now."""
+    """Answers PrepareCall. `roster` tells how an agent stands now."""
 
     def __init__(
-        self, *, bodies: BodyCache, pinned: Pinned, scopes: Scopes, clock: Clock, knows: Callable[[str], bool]
+        self,
+        *,
+        bodies: BodyCache,
+        pinned: Pinned,
+        scopes: Scopes,
+        clock: Clock,
+        roster: Roster,
     ) -> None:
-        self._bodies, self._pinned, self._scopes, self._clock, self._knows = bodies, pinned, scopes, clock, knows
+        self._bodies, self._pinned, self._scopes, self._clock = bodies, pinned, scopes, clock
+        self._roster = roster
         self._origins: Recent[bool] = Recent(ORIGINS_MAX)
 
     async def prepare(self, command: PrepareCall) -> Performed:
@@ -95,7 +104,7 @@ class Preparer:
         contract = await self._pinned.contract(step.contract.sha256)
         given, blame = await self._given(command, step, scope)
         arguments = checked(contract, given, sha256_of_contract=step.contract.sha256, key=command.key, blame=blame)
-        agent, why = choose(step, tried=command.tried, only=command.only_agent, knows=self._knows)
+        agent, why = self._chosen(command, step, step.contract)
         gate = step.gate(scope, given, mode=command.approval)
         body = body_of(arguments.data)
         self._bodies.keep(body)
@@ -111,6 +120,20 @@ class Preparer:
             gate=gate,
         )
         return Performed(event=event, bodies=(body,))
+
+    def _chosen(self, command: PrepareCall, step: CompiledStep, contract: ContractPin) -> tuple[AgentPin, str]:
+        """The agent and why it. One with a long queue is waited for in the journal: nothing was handed over yet."""
+        agent, why = choose(
+            step.agents,
+            tried=command.tried,
+            only=command.only_agent,
+            standing=lambda pinned: self._roster.standing(pinned, contract),
+        )
+        wait_ms = self._roster.place_wait_ms(agent.name, command.process)
+        if wait_ms:
+            message = f"{agent.name} has more calls waiting than its limits let through soon"
+            raise RefusedCallError(Failed(code="rate_limited", message=message, retry_after_ms=wait_ms))
+        return agent, why
 
     async def _given(
         self, command: PrepareCall, step: CompiledStep, scope: Scope
@@ -170,31 +193,6 @@ def stored(value: Any) -> bytes:
 def digest_of(contract_sha256: str, arguments: bytes) -> str:
     """What an approval is bound to: sha256 of {arguments, contract}, stored form."""
     return sha256(b'{"arguments":' + arguments + b',"contract":"' + contract_sha256.encode() + b'"}').hexdigest()
-
-
-def choose(
-    step: CompiledStep, *, tried: tuple[str, ...], only: str | None, knows: Callable[[str], bool]
-) -> tuple[AgentPin, str]:
-    """The next agent of the step and why it. Raises RefusedCallError (unreachable) where none is left."""
-    served = step.agents
-    if only is not None:
-        for agent in served:
-            if agent.name == only and knows(only):
-                return AgentPin(name=agent.name, sha256=agent.sha256), "the only one that this call may go to"
-        raise RefusedCallError(Failed(code="unreachable", message=f"{only} is not registered any more"))
-    gone = [agent.name for agent in served if agent.name not in tried and not knows(agent.name)]
-    for place, agent in enumerate(served):
-        if agent.name in tried or agent.name in gone:
-            continue
-        pin = AgentPin(name=agent.name, sha256=agent.sha256)
-        if len(served) == 1:
-            return pin, "the only agent that serves this contract"
-        if place == 0:
-            return pin, f"first of {len(served)} by preference"
-        before = ", ".join([f"{name} was tried" for name in tried] + [f"{name} is not registered" for name in gone])
-        return pin, f"next of {len(served)} by preference: {before}"
-    names = ", ".join(agent.name for agent in served) or "no agent"
-    raise RefusedCallError(Failed(code="unreachable", message=f"no agent is left for this contract: {names}"))
 
 
 def stricter(one: Gate | None, other: Gate | None) -> Gate | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from process_orchestrator.core.facts.values import Assurance
-from process_orchestrator.views.describe_view import AgentHealth
+from process_orchestrator.core.ports import AgentHealth
 from process_orchestrator.views.escalation_view import Places
 
 if TYPE_CHECKING:

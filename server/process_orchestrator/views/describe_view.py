@@ -27,17 +27,9 @@ if TYPE_CHECKING:
 
     from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType
     from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.core.ports import AgentHealth
 
 NOT_PINNED = "not pinned"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgentHealth:
-    """What is known of a running agent: `health` up, down or idle; `circuit` closed, open or half_open."""
-
-    health: str
-    circuit: str = "closed"
-    last_error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
