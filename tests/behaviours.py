@@ -31,4 +31,8 @@ PROMISES: Final[dict[str, Promise]] = {
     "check": Promise("README", "`orchestrator check` names file, line, JSON pointer and what to change."),
     "config": Promise("README", "The example config starts a server that answers."),
     "scripts": Promise("README", "Any MCP client can submit, watch, trace and resolve."),
+    "backup": Promise("docs/operating.md", "A backup taken under load is one moment of the journal, and verifies."),
+    "restore": Promise("docs/operating.md", "A restored backup goes on; a log of another state beside it is refused."),
+    "rebuild": Promise("docs/operating.md", "Listings that were tampered with are named by verify, mended by rebuild."),
+    "migrations": Promise("docs/operating.md", "An older database is migrated whole after a copy, or not at all."),
 }

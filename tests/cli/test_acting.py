@@ -1,6 +1,8 @@
 """Commands that change something: init, submit, resolve, cancel, reviewers, agents call, check of broken files."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -267,3 +269,46 @@ def test_a_task_that_one_call_closes_is_told_so(fresh_home: Path, tmp_path: Path
     assert said.code == 0
     assert said.json["verdict"]["kind"] == "single_call"
     assert "single_call" in call("state", said.json["process_id"], "--home", fresh_home).out
+
+
+# --- the database ------------------------------------------------------------------------------------------------
+
+
+def test_a_backup_is_made_verified_and_restored_from_the_command_line(own_past: Past, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    made = call("backup", copy, "--home", own_past.home, "--json").json
+    assert (made["file"], made["bytes"]) == (str(copy), copy.stat().st_size)
+    head = f"{made['rows']}:{made['head']}"
+    said = call("backup", "--home", own_past.home)
+    assert said.code == 0
+    assert all(word in said.out for word in (made["head"], "chain.key", "home.key", "backups"))
+    assert call("backup", copy, "--home", own_past.home).code == 2
+    state = own_past.home / "state"
+    for file in state.glob("orchestrator.db*"):
+        file.unlink()
+    (state / "orchestrator.db").write_bytes(copy.read_bytes())
+    assert call("verify", "--published", head, "--home", own_past.home, "--json").json["ok"]
+    assert call("state", own_past.done, "--home", own_past.home, "--json").json["status"] == "completed"
+
+
+def test_verify_and_rebuild_agree_about_the_listings(own_past: Past) -> None:
+    with closing(sqlite3.connect(own_past.home / "state" / "orchestrator.db")) as connection:
+        connection.execute("UPDATE process SET status = 'completed'")
+        connection.commit()
+    found = call("verify", "--home", own_past.home)
+    assert found.code == 4
+    assert "orchestrator rebuild" in found.out
+    rebuilt = call("rebuild", "--home", own_past.home, "--json").json
+    assert (rebuilt["processes"], rebuilt["mended"]) == (4, 2)
+    assert call("verify", "--home", own_past.home).code == 0
+    assert "4 processes: 0 mended" in call("rebuild", "--home", own_past.home).out
+
+
+def test_a_head_that_is_none_is_refused(past: Past) -> None:
+    assert call("verify", "--published", "17:abc", "--home", past.home).code == 2
+
+
+def test_a_head_that_the_journal_does_not_hold_shows_a_cut_tail(past: Past) -> None:
+    said = call("verify", "--published", f"9999:{'a' * 64}", "--home", past.home, "--json")
+    assert said.code == 4
+    assert "the tail was cut" in said.json["first_bad"]["what"]

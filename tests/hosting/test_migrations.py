@@ -52,6 +52,7 @@ def test_a_file_of_migrations_is_read_statement_by_statement() -> None:
         migration("002_half.sql", "CREATE TABLE half (")
 
 
+@pytest.mark.behaviour("migrations")
 @pytest.mark.anyio
 async def test_an_older_database_is_migrated_and_a_copy_of_it_as_it_was_is_kept(state: Path) -> None:
     await used(state)

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from process_orchestrator.core.errors import StorageError, StorageFullError
 from process_orchestrator.hosting.chain import CHAIN_KEY_FILE, GENESIS, link, read_key
@@ -22,13 +22,16 @@ from process_orchestrator.hosting.migrating import load_migrations, migrate, sch
 from process_orchestrator.hosting.statements import load_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
 BUSY_TIMEOUT_MS: Final = 5000
 COPIED_AT_ONCE: Final = 1000
 """Pages copied between two reports of progress."""
 PRIMARY: Final = 0xFF
 """Mask that leaves the primary code of an SQLite error."""
+
+WritingConnection: TypeAlias = sqlite3.Connection
+"""What a room that writes listings is given."""
 
 _NO_ROOM: Final = frozenset(
     {
@@ -152,6 +155,25 @@ def reading_file(path: Path) -> Generator[JournalView]:
     with named_errors(path), contextlib.closing(reading_connection(path)) as connection:
         connection.execute("BEGIN")
         yield JournalView(connection, load_statements("journal.sql"))
+
+
+@contextlib.contextmanager
+def rewriting(state: Path) -> Generator[tuple[WritingConnection, Mapping[str, str], JournalView]]:
+    """Rewrite listings in one transaction: a connection, the statements, and a view that sees what was written.
+
+    The caller holds the engine lock. Nothing has happened where the body raises.
+    """
+    statements = load_statements("journal.sql")
+    with contextlib.closing(writing_connection(state)) as connection, named_errors(state / DATABASE_FILE):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection, statements, JournalView(connection, statements)
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def copy_database(source: Path, target: Path, *, progress: Callable[[int, int], None] | None = None) -> None:

@@ -100,10 +100,39 @@ SELECT
 FROM process
 WHERE process_id = ?
 
--- name: listed
-SELECT process_id FROM process
-UNION SELECT process_id FROM escalation
-UNION SELECT process_id FROM timer
+-- name: timers_of_process
+SELECT timer, fire_at FROM timer WHERE process_id = ?
+
+-- name: listed_without_rows
+SELECT process_id
+FROM (SELECT process_id FROM process UNION SELECT process_id FROM escalation UNION SELECT process_id FROM timer)
+WHERE NOT EXISTS (SELECT 1 FROM journal WHERE journal.process = process_id)
+ORDER BY process_id
+LIMIT 1
+
+-- name: processes_after
+SELECT DISTINCT process FROM journal WHERE process > ? ORDER BY process LIMIT ?
+
+-- name: numbered_rows_of_process
+SELECT id, seq, at, turn FROM journal WHERE process = ? AND seq > ? ORDER BY seq LIMIT ?
+
+-- name: drop_process
+DELETE FROM process WHERE process_id = ?
+
+-- name: drop_escalations
+DELETE FROM escalation WHERE process_id = ?
+
+-- name: drop_timers
+DELETE FROM timer WHERE process_id = ?
+
+-- name: drop_unknown_processes
+DELETE FROM process WHERE NOT EXISTS (SELECT 1 FROM journal WHERE journal.process = process_id)
+
+-- name: drop_unknown_escalations
+DELETE FROM escalation WHERE NOT EXISTS (SELECT 1 FROM journal WHERE journal.process = process_id)
+
+-- name: drop_unknown_timers
+DELETE FROM timer WHERE NOT EXISTS (SELECT 1 FROM journal WHERE journal.process = process_id)
 
 -- name: has_artifact
 SELECT 1 FROM artifact WHERE sha256 = ?

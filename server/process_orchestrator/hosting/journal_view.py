@@ -86,6 +86,22 @@ class JournalView:
             if len(found) < ROWS_AT_ONCE:
                 return
 
+    def every_numbered_row(self, process: str) -> Iterator[tuple[int, JournalRow]]:
+        """All rows of a process with their ids, oldest first."""
+        after = 0
+        statement = self._sql["numbered_rows_of_process"]
+        while found := self._connection.execute(statement, (process, after, ROWS_AT_ONCE)).fetchall():
+            for row_id, seq, at, turn in found:
+                yield row_id, self.decode(process, seq, at, turn)
+            after = found[-1][1]
+
+    def every_process(self) -> Iterator[str]:
+        """Every process that has a row, by its id."""
+        after = ""
+        while found := self._connection.execute(self._sql["processes_after"], (after, ROWS_AT_ONCE)).fetchall():
+            yield from (row[0] for row in found)
+            after = found[-1][0]
+
     def decode(self, process: str, seq: int, at: int, turn: bytes) -> JournalRow:
         try:
             read = decode_turn(turn, self.plan_facts)
@@ -149,9 +165,14 @@ class JournalView:
         found = self._connection.execute(self._sql["process_row"], (process,)).fetchone()
         return None if found is None else (_process(found[:-1]), bool(found[-1]))
 
-    def listed(self) -> Iterator[str]:
-        """Every process that any projection names."""
-        return (row[0] for row in self._connection.execute(self._sql["listed"]))
+    def timers_of(self, process: str) -> dict[str, int]:
+        """When each live timer of a process fires."""
+        return dict(self._connection.execute(self._sql["timers_of_process"], (process,)).fetchall())
+
+    def listed_without_rows(self) -> str | None:
+        """A process that a projection names and the journal does not know."""
+        found = self._connection.execute(self._sql["listed_without_rows"]).fetchone()
+        return None if found is None else found[0]
 
     def has_artifact(self, sha256: str) -> bool:
         return self._connection.execute(self._sql["has_artifact"], (bytes.fromhex(sha256),)).fetchone() is not None

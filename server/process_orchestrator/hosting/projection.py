@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from process_orchestrator.core.facts.commands import StartTimer, StopTimer
+from process_orchestrator.core.facts.events import TimerFired
 from process_orchestrator.core.facts.values import Status
 from process_orchestrator.core.ports import EscalationRow, ProcessRow
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from process_orchestrator.core.facts.commands import Command
+    from process_orchestrator.core.facts.events import Event
     from process_orchestrator.core.facts.state import Escalation, Process
 
 
@@ -74,3 +81,30 @@ def changed_escalations(before: Process | None, after: Process) -> tuple[Escalat
 def must_project(before: Process | None, after: Process, escalations: tuple[Escalation, ...]) -> bool:
     """Whether the turn from `before` to `after` writes the process's row: status, why or an escalation changed."""
     return before is None or before.status != after.status or before.why != after.why or bool(escalations)
+
+
+@dataclass(slots=True, eq=False)
+class Listed:
+    """What the listings say of one process, told from its events alone: what `verify` compares and `rebuild` writes."""
+
+    process: tuple[ProcessRow, bool] | None = None  # its row, and whether an engine has something to do for it
+    escalations: dict[str, EscalationRow] = field(default_factory=dict)
+    timers: dict[str, int] = field(default_factory=dict)
+
+    def event(self, event: Event, commands: Sequence[Command]) -> None:
+        """One event, and the commands that followed: timers start and end with it."""
+        if isinstance(event, TimerFired):
+            self.timers.pop(event.timer, None)
+        for command in commands:
+            if isinstance(command, StartTimer):
+                self.timers[command.timer] = command.fire_at
+            elif isinstance(command, StopTimer):
+                self.timers.pop(command.timer, None)
+
+    def turn(self, before: Process | None, after: Process) -> None:
+        """The end of a turn: its rows are written where something in them changed."""
+        changed = changed_escalations(before, after)
+        for escalation in changed:
+            self.escalations[escalation.id] = escalation_row(after, escalation)
+        if must_project(before, after, changed):
+            self.process = process_row(after), is_due(after)

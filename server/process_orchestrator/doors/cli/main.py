@@ -9,7 +9,13 @@ import typer
 from typer.exceptions import TyperException
 
 from process_orchestrator import __version__
-from process_orchestrator.doors.cli import author_commands, decide_commands, operate_commands, run_commands
+from process_orchestrator.doors.cli import (
+    author_commands,
+    database_commands,
+    decide_commands,
+    operate_commands,
+    run_commands,
+)
 from process_orchestrator.doors.cli.session import INTERRUPTED, report_usage
 
 if TYPE_CHECKING:
@@ -47,7 +53,9 @@ def build_app() -> typer.Typer:
     app.command("check", rich_help_panel=AUTHOR)(author_commands.check_command)
     app.add_typer(author_commands.contracts_app, name="contracts", rich_help_panel=AUTHOR)
     app.add_typer(author_commands.agents_app, name="agents", rich_help_panel=AUTHOR)
-    app.command("verify", rich_help_panel=OPERATE)(operate_commands.verify_command)
+    app.command("verify", rich_help_panel=OPERATE)(database_commands.verify_command)
+    app.command("backup", rich_help_panel=OPERATE)(database_commands.backup_command)
+    app.command("rebuild", rich_help_panel=OPERATE)(database_commands.rebuild_command)
     app.command("doctor", rich_help_panel=OPERATE)(operate_commands.doctor_command)
     return app
 

@@ -1,4 +1,4 @@
-"""Commands that operate an installation: serve, init, verify, doctor, demo."""
+"""Commands that operate an installation: serve, init, doctor, demo. Those of its database are `database_commands`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from process_orchestrator.assemble import Mode, engine_answers
 from process_orchestrator.checking.loader import load_home
 from process_orchestrator.doors.change_feed import ChangeFeed
 from process_orchestrator.doors.claude_desktop import config_block, config_path, merge_config
+from process_orchestrator.doors.cli.database_commands import first_bad
 from process_orchestrator.doors.cli.session import (
     Exit,
     HomeOption,
@@ -30,7 +31,7 @@ from process_orchestrator.doors.cli.session import (
 )
 from process_orchestrator.home import Home, seed_home
 from process_orchestrator.hosting.reviewers import Reviewers
-from process_orchestrator.hosting.verification import VerifyReport, verify
+from process_orchestrator.hosting.verification import verify
 
 
 def serve_command(
@@ -105,26 +106,6 @@ def init_command(
     run(session, work)
 
 
-def verify_command(home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
-    """Check the journal: its chain, its order, and that its fold gives what the tables say. Exit code 4 if not."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> Exit:
-        report = await verify(session.home.state)
-        if session.json:
-            print_json(report.as_json())
-        elif report.ok:
-            session.out.print(f"ok: {report.rows} rows, head {report.head}", markup=False)
-        else:
-            session.out.print(
-                f"NOT ok: {_first_bad(report)}. Do: keep the files, restore from a backup or ask who edited them.",
-                markup=False,
-            )
-        return Exit.OK if report.ok else Exit.ENGINE
-
-    run(session, work)
-
-
 def doctor_command(home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
     """Look at this installation: versions, definitions, database, engine, reviewers; each finding says what to do."""
     session = open_session(home, state, as_json=as_json)
@@ -169,22 +150,12 @@ async def _engine_findings(home: Home) -> list[dict[str, Any]]:
     if not (home.state / "orchestrator.db").exists():
         return [_row("database", "none yet; the first process makes it")]
     report = await verify(home.state)
-    detail = f"{report.rows} rows, chain head {report.head}" if report.ok else _first_bad(report)
+    detail = f"{report.rows} rows, chain head {report.head}" if report.ok else first_bad(report)
     running = await engine_answers(home)
     return [
         _row("database", detail, ok=report.ok, do="run `orchestrator verify`"),
         _row("engine", "running" if running else "none running; `run`, `demo` and `serve` start one"),
     ]
-
-
-def _first_bad(report: VerifyReport) -> str:
-    """Say in one line what is wrong first, and where."""
-    bad = report.first_bad
-    if bad is None:
-        return "no bad row"
-    named = (("row", bad.id), ("process", bad.process), ("seq", bad.seq))
-    place = ", ".join(f"{name} {value}" for name, value in named if value is not None)
-    return f"{place}: {bad.what}" if place else bad.what
 
 
 def _row(what: str, found: str, *, ok: bool = True, do: str = "") -> dict[str, Any]:
