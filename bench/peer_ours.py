@@ -162,7 +162,7 @@ class Ours(Peer):
 
     async def end(self, state):
         while not state.finished:
-            state = await self.host.wait(state.spec.process_id, since=state.seq, timeout_s=60)
+            state = await self.host.wait(state.spec.process_id, since=state.seq, timeout_s=60, settled=True)
         assert state.status == "completed", (state.status, state.failing)
         return state
 
@@ -179,7 +179,7 @@ class Ours(Peer):
     async def park(self, pid):
         state = await self.begin(pid, parked(), {"task": pid})
         while state.status != "waiting_human":
-            state = await self.host.wait(state.spec.process_id, since=state.seq, timeout_s=60)
+            state = await self.host.wait(state.spec.process_id, since=state.seq, timeout_s=60, settled=True)
         self.parked_ids[pid] = state.spec.process_id
         self.parked += 1
 

@@ -42,6 +42,7 @@ from process_orchestrator.core.ports import (
     Proof,
 )
 from process_orchestrator.core.process import apply
+from process_orchestrator.core.status import settled as is_settled
 from process_orchestrator.hosting.proofs import Derived
 from process_orchestrator.hosting.refusals import key_reused, refused, unknown_process
 
@@ -172,10 +173,10 @@ class MemoryHost:
     async def definition(self, sha256: str) -> DefinitionBody:
         return self._definitions[sha256]
 
-    async def wait(self, process_id: str, *, since: int, timeout_s: float) -> Process:
+    async def wait(self, process_id: str, *, since: int, timeout_s: float, settled: bool = False) -> Process:
         kept = self._kept[process_id]
         with anyio.move_on_after(timeout_s):
-            while kept.state is not None and kept.state.seq <= since:
+            while kept.state is not None and (kept.state.seq <= since or (settled and not is_settled(kept.state))):
                 await kept.changed.wait()
         return await self.state(process_id)
 

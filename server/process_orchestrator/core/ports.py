@@ -201,8 +201,11 @@ class Host(Protocol):
 
     async def definition(self, sha256: str) -> DefinitionBody: ...
 
-    async def wait(self, process_id: str, *, since: int, timeout_s: float) -> Process:
-        """The state as soon as its seq is over `since`, or as it stands after `timeout_s`."""
+    async def wait(self, process_id: str, *, since: int, timeout_s: float, settled: bool = False) -> Process:
+        """The state as soon as its seq is over `since`, or as it stands after `timeout_s`.
+
+        `settled`: only once it has ended or waits for a human, whatever happens on the way.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ from process_orchestrator.core.facts.values import Phase, Stage, Status, Why
 
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
-    from process_orchestrator.core.facts.state import Unit
+    from process_orchestrator.core.facts.state import Process, Unit
 
 
 def standing(draft: Draft) -> tuple[Status, Why | None]:
@@ -36,6 +36,11 @@ def _running_why(draft: Draft) -> Why:
         waiting = draft.units[keys.unit_of_call(keys.owner_of_timer(draft.live_timers[0]))]
         return waiting.why or Why.TIMER
     return Why.ENGINE
+
+
+def settled(state: Process) -> bool:
+    """Whether a process has ended or goes on only when a human decides."""
+    return state.finished or state.status is Status.WAITING_HUMAN
 
 
 def shown_phase(unit: Unit) -> Phase:

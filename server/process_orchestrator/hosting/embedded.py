@@ -11,14 +11,15 @@ import base64
 import hmac
 import secrets
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import anyio
 import anyio.to_thread
 import msgspec
 
 from process_orchestrator.core.facts.events import EscalationResolved, ProcessStarted
 from process_orchestrator.core.ports import Proof, ProofKind
+from process_orchestrator.core.status import settled as is_settled
 from process_orchestrator.hosting.driver import Driver
 from process_orchestrator.hosting.journal_host import JournalHost
 from process_orchestrator.hosting.live import Fed, Live
@@ -47,6 +48,22 @@ def random_process_id() -> str:
     return process_id_of(secrets.token_bytes(ID_BYTES))
 
 
+@dataclass(slots=True, eq=False)
+class _Watch:
+    """One who waits for a process to change. A future and a timer: no task is woken by what it does not wait for."""
+
+    since: int
+    settled: bool
+    answer: asyncio.Future[Process | None]
+
+    def is_for(self, state: Process) -> bool:
+        return state.seq > self.since and (not self.settled or is_settled(state))
+
+    def tell(self, state: Process | None) -> None:
+        if not self.answer.done():
+            self.answer.set_result(state)
+
+
 class EmbeddedHost(JournalHost):
     """The `Host` of an engine in this program. Made by `embedded_host`."""
 
@@ -58,7 +75,7 @@ class EmbeddedHost(JournalHost):
         self._clock = parts.clock
         self._home_key = home_key
         self._verify_proof = verify_proof
-        self._watchers: dict[str, set[asyncio.Event]] = {}
+        self._watchers: dict[str, set[_Watch]] = {}
         driver.on_change = self._changed
 
     async def start(self, spec: ProcessSpec, bodies: Bodies) -> Process:
@@ -131,20 +148,20 @@ class EmbeddedHost(JournalHost):
             return live.durable
         return await super().state(process_id)
 
-    async def wait(self, process_id: str, *, since: int, timeout_s: float) -> Process:
-        changed = asyncio.Event()
-        self._watchers.setdefault(process_id, set()).add(changed)
+    async def wait(self, process_id: str, *, since: int, timeout_s: float, settled: bool = False) -> Process:
+        loop = asyncio.get_running_loop()
+        watch = _Watch(since, settled, loop.create_future())
+        self._watchers.setdefault(process_id, set()).add(watch)
+        alarm = loop.call_later(timeout_s, watch.tell, None)
         try:
             state = await self.state(process_id)
-            with anyio.move_on_after(timeout_s):
-                while state.seq <= since:
-                    await changed.wait()
-                    changed.clear()
-                    state = await self.state(process_id)
+            if not watch.is_for(state):
+                state = await watch.answer or await self.state(process_id)
             return state
         finally:
+            alarm.cancel()
             watching = self._watchers[process_id]
-            watching.discard(changed)
+            watching.discard(watch)
             if not watching:
                 del self._watchers[process_id]
 
@@ -154,9 +171,10 @@ class EmbeddedHost(JournalHost):
         self._driver.feed(live, fed)
         return await answer
 
-    def _changed(self, process: str, _state: Process) -> None:
-        for changed in self._watchers.get(process, ()):
-            changed.set()
+    def _changed(self, process: str, state: Process) -> None:
+        for watch in self._watchers.get(process, ()):
+            if watch.is_for(state):
+                watch.tell(state)
 
 
 class _ClosingError(Exception):

@@ -158,5 +158,5 @@ class _Door:
                 return await host.body(ref)
             case GetDefinition(sha256=sha256):
                 return await host.definition(sha256)
-            case Wait(process_id=process_id, since=since, timeout_s=timeout_s):
-                return await host.wait(process_id, since=since, timeout_s=timeout_s)
+            case Wait(process_id=process_id, since=since, timeout_s=timeout_s, settled=settled):
+                return await host.wait(process_id, since=since, timeout_s=timeout_s, settled=settled)

@@ -9,6 +9,7 @@ import anyio
 
 from process_orchestrator.core.errors import EngineError
 from process_orchestrator.core.ports import JournalRow, Page
+from process_orchestrator.core.status import settled as is_settled
 from process_orchestrator.hosting.folding import fold
 from process_orchestrator.hosting.refusals import unknown_process
 
@@ -73,11 +74,16 @@ class JournalHost:
         """Raises StorageError where it is missing."""
         return await self._artifacts.definition(sha256)
 
-    async def wait(self, process_id: str, *, since: int, timeout_s: float) -> Process:
+    async def wait(self, process_id: str, *, since: int, timeout_s: float, settled: bool = False) -> Process:
         """Look for a newer version every now and then: another program writes, and nothing tells us."""
         with anyio.move_on_after(timeout_s):
-            while (version := await self._version(process_id)) is not None and version <= since:  # noqa: ASYNC110
-                await anyio.sleep(LOOK_AGAIN_S)
+            while True:
+                while (version := await self._version(process_id)) is not None and version <= since:  # noqa: ASYNC110
+                    await anyio.sleep(LOOK_AGAIN_S)
+                state = await self.state(process_id)
+                if not settled or is_settled(state):
+                    return state
+                since = state.seq
         return await self.state(process_id)
 
     async def _version(self, process_id: str) -> int | None:

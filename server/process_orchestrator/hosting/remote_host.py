@@ -104,8 +104,8 @@ class RemoteHost:
     async def definition(self, sha256: str) -> DefinitionBody:
         return await self._ask(GetDefinition(sha256=sha256))
 
-    async def wait(self, process_id: str, *, since: int, timeout_s: float) -> Process:
-        request = Wait(process_id=process_id, since=since, timeout_s=timeout_s)
+    async def wait(self, process_id: str, *, since: int, timeout_s: float, settled: bool = False) -> Process:
+        request = Wait(process_id=process_id, since=since, timeout_s=timeout_s, settled=settled)
         return await self._ask(request, longer_s=timeout_s)
 
     async def _ask(self, request: AnyRequest, *, longer_s: float = 0.0) -> Any:

@@ -90,10 +90,12 @@ class SwitchingHost:
     async def definition(self, sha256: str) -> DefinitionBody:
         return await self._ask(lambda host: host.definition(sha256))
 
-    async def wait(self, process_id: str, *, since: int, timeout_s: float) -> Process:
+    async def wait(self, process_id: str, *, since: int, timeout_s: float, settled: bool = False) -> Process:
         until = anyio.current_time() + timeout_s
         return await self._ask(
-            lambda host: host.wait(process_id, since=since, timeout_s=max(0.0, until - anyio.current_time()))
+            lambda host: host.wait(
+                process_id, since=since, timeout_s=max(0.0, until - anyio.current_time()), settled=settled
+            )
         )
 
     async def _ask(self, ask: Callable[[Host], Awaitable[T]]) -> T:

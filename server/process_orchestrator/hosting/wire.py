@@ -102,6 +102,7 @@ class Wait(Request, frozen=True, kw_only=True):
     process_id: str
     since: int
     timeout_s: float
+    settled: bool = False
 
 
 AnyRequest: TypeAlias = (

@@ -302,19 +302,24 @@ def _is_cancelled() -> bool:
 async def _call_in_process(agent: InProcessAgent, arguments: dict[str, Any], call: AgentCall) -> Answer:
     started = time.perf_counter()
     told = InProcessCall(process=call.process, call=call.call, contract=call.contract, key=call.key)
-    value: Any = None
-    with anyio.move_on_after(call.timeout_ms / 1000) as scope:
-        try:
-            value = await agent(arguments, told)
-        except AgentCallError:
-            raise
-        except asyncio.CancelledError as error:
-            if _is_cancelled():
-                raise
-            raise AgentCallError("lost", "the call was broken off from inside") from error
-        except Exception as error:
-            message = f"the agent failed: {type(error).__name__}: {error}"
-            raise AgentCallError("undeclared_error", message, class_=FailureClass.PERMANENT) from error
-    if scope.cancelled_caught:
-        raise AgentCallError("timeout", f"no answer within {call.timeout_ms} ms")
+    try:
+        async with asyncio.timeout(call.timeout_ms / 1000):
+            value = await _answer_of(agent, arguments, told)
+    except TimeoutError:
+        raise AgentCallError("timeout", f"no answer within {call.timeout_ms} ms") from None
     return Answer(value=value, ms=int((time.perf_counter() - started) * 1000))
+
+
+async def _answer_of(agent: InProcessAgent, arguments: dict[str, Any], told: InProcessCall) -> Any:
+    """The agent's own answer; whatever it raises is its failure, never ours."""
+    try:
+        return await agent(arguments, told)
+    except AgentCallError:
+        raise
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        raise AgentCallError("lost", "the call was broken off from inside") from error
+    except Exception as error:
+        message = f"the agent failed: {type(error).__name__}: {error}"
+        raise AgentCallError("undeclared_error", message, class_=FailureClass.PERMANENT) from error

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-import anyio
-
 from process_orchestrator.checking.nearest import nearest
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Status
 from process_orchestrator.core.limits import TOOL_CALL_S_MAX
 from process_orchestrator.core.ports import EscalationQuery, ProcessQuery
+from process_orchestrator.core.status import settled as is_settled
 from process_orchestrator.core.trace import EntryKind, Numbered, about, agents_of, kind_of
 from process_orchestrator.usecases.bodies import step_facts
 from process_orchestrator.usecases.identifiers import read_escalation_id, read_name, read_process_id, shown
@@ -125,13 +124,10 @@ class Reader:
 
     async def settled(self, state: Process, *, wait_s: float) -> Process:
         """The state once it has ended or needs a person, or as it is after `wait_s`."""
-        end = anyio.current_time() + min(wait_s, TOOL_CALL_S_MAX)
-        while state.status not in (*ENDED, Status.WAITING_HUMAN):
-            left = end - anyio.current_time()
-            if left <= 0:
-                break
-            state = await self._host.wait(state.spec.process_id, since=state.seq, timeout_s=left)
-        return state
+        held = min(wait_s, TOOL_CALL_S_MAX)
+        if is_settled(state) or held <= 0:
+            return state
+        return await self._host.wait(state.spec.process_id, since=state.seq, timeout_s=held, settled=True)
 
     async def changes(self, process_id: str, caller: Caller) -> AsyncGenerator[ProcessView]:
         """A view now and after every change, until the process ends or needs a person."""
