@@ -198,7 +198,7 @@ def _approvals(event: Event, seen: _Seen, before: Process | None) -> Iterator[tu
         if event.decision is Decision.RETRY_WITH_INPUT:
             seen.overridden.add(escalation.unit)
         elif event.decision is Decision.APPROVE and escalation.digest is not None:
-            seen.approved.setdefault(escalation.unit, {})[escalation.digest] = event.assurance
+            seen.approved.setdefault(_of_rounds(escalation.unit), {})[escalation.digest] = event.assurance
     yield from ()
 
 
@@ -229,8 +229,9 @@ def _unapproved(command: InvokeAgent, seen: _Seen) -> bool:
     gate, digest = seen.gated.get(command.call, (None, ""))
     if gate is None:
         return False
-    given = seen.approved.get(command.unit, {}).get(digest)
-    if given is None and command.unit != command.step and command.unit not in seen.overridden:
+    unit = _of_rounds(command.unit)
+    given = seen.approved.get(unit, {}).get(digest)
+    if given is None and unit != command.step and command.unit not in seen.overridden:
         given = next(iter(seen.approved.get(command.step, {}).values()), None)
     return given is None or not sufficient(given, gate.min_assurance)
 
@@ -241,6 +242,11 @@ def _done_before(command: InvokeAgent, seen: _Seen) -> bool:
     if earlier is None:
         return False
     return command.idempotency is Idempotency.UNSAFE or seen.digests.get(command.call) != earlier.digest
+
+
+def _of_rounds(unit: str) -> str:
+    """What an approval is for: the rounds of a repeated step (`poll#1`, `poll#2`) share those of equal arguments."""
+    return unit.partition("#")[0]
 
 
 def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator[tuple[str, str]]:

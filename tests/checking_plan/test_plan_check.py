@@ -37,6 +37,11 @@ SOUND = [
     "[{id: ask, contract: invoice.ask, in: $.input.memo}]",
     f"[{READ}, {LINES}, {{id: ask, contract: invoice.ask, in: {{question: why}}, "
     "when: {let: {c: $.steps.lines.output}, expr: 'c.exists(x, !x.allowed)'}}]",
+    "[{id: rest, wait: {seconds: 60}, when: $.input.flag, default: {seconds: 0}}, "
+    "{id: wipe, contract: disk.wipe, when: {let: {s: $.steps.rest.output.seconds}, expr: s > 1.0}, in: {disk: x}}]",
+    f"[{READ}, {{id: ask, contract: invoice.ask, in: {{question: why}}, repeat: {{max: 3, every_s: 0, until: "
+    "{let: {a: $.output.accepted, t: $.steps.read.output.total, m: $.input.document}, "
+    "expr: \"a && t > 1.0 && m != ''\"}}}]",
     f"[{READ}, {{id: lines, contract: line.check, for_each: $.steps.read.output.lines, "
     "when: {let: {a: $.item.amount, i: $.index}, expr: 'a > 1.0 && i < 5'}, in: {line: $.item}}]",
     "[{id: ask, contract: invoice.ask, when: $.input.flag, default: {accepted: true}, in: {question: why}}, "
@@ -55,10 +60,45 @@ def test_a_sound_plan_has_no_problems(steps: str) -> None:
     [
         (f"[{READ}, {READ}]", "DUPLICATE_STEP", "/plan/steps/1/id", "two steps `read`", "read_2"),
         ("[{id: a, process: other}]", "NOT_YET_SUPPORTED", "/plan/steps/0/process", "`process`", "contract"),
-        ("[{id: a, wait: {seconds: 5}}]", "NOT_YET_SUPPORTED", "/plan/steps/0/wait", "`wait`", "contract"),
+        ("[{id: a, wait: {seconds: 5}, agent: desk}]", "NOT_IN_WAIT", "/plan/steps/0/agent", "calls nobody", "remove"),
+        ("[{id: a, wait: {seconds: 5}, in: {}}]", "NOT_IN_WAIT", "/plan/steps/0/in", "calls nobody", "remove `in`"),
         (
-            "[{id: a, contract: invoice.ask, in: {question: x}, repeat: {until: $.input.a}}]",
-            *("NOT_YET_SUPPORTED", "/plan/steps/0/repeat", "`repeat`", "remove"),
+            "[{id: a, wait: {seconds: 5}, approval: always}]",
+            *("NOT_IN_WAIT", "/plan/steps/0/approval", "calls nobody", "the step that follows"),
+        ),
+        (
+            "[{id: a, wait: {seconds: 5}, repeat: {until: true}}]",
+            *("NOT_IN_WAIT", "/plan/steps/0/repeat", "calls nobody", "remove"),
+        ),
+        (
+            "[{id: a, wait: {seconds: 5}}, {id: b, contract: invoice.ask, in: {question: $.steps.a.output.minutes}}]",
+            *("UNDECLARED_PATH", "/plan/steps/1/in/question", "it has seconds", "declare"),
+        ),
+        (
+            f"[{READ}, {{id: b, contract: line.check, for_each: $.steps.read.output.lines, in: {{line: $.item}}, "
+            "repeat: {until: $.output.allowed}}]",
+            *("REPEAT_FOR_EACH", "/plan/steps/1/repeat", "not both", "sub-process"),
+        ),
+        (
+            "[{id: a, contract: invoice.ask, in: {question: x}, repeat: {until: $.output.acepted}}]",
+            *("UNDECLARED_PATH", "/plan/steps/0/repeat/until", "declares no `acepted`", "$.output.accepted"),
+        ),
+        (
+            "[{id: a, contract: document.read, in: {document: x}, repeat: {until: $.output.total}}]",
+            *("NOT_BOOL", "/plan/steps/0/repeat/until", "must be true or false", "bind a boolean"),
+        ),
+        (
+            "[{id: a, contract: document.read, in: {document: x}, "
+            "repeat: {until: {let: {t: $.output.total}, expr: t > 1000}}}]",
+            *("EXPRESSION", "/plan/steps/0/repeat/until/expr", "1000", "1000.0"),
+        ),
+        (
+            "[{id: a, contract: invoice.ask, in: {question: x}, repeat: {until: {let: {r: $.item.ready}, expr: 'true'}}}]",
+            *("BAD_BINDING", "/plan/steps/0/repeat/until/let/r", "output", "begin with"),
+        ),
+        (
+            "[{id: a, contract: invoice.ask, in: {question: $.output.x}}]",
+            *("BAD_BINDING", "/plan/steps/0/in/question", "steps", "begin with"),
         ),
         (
             "[{id: a, contract: document.red, in: {}}]",

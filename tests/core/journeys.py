@@ -12,7 +12,15 @@ import msgspec
 from process_orchestrator.conformance import Violation, violations
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.specs import DeclaredError, Gate, PlanFacts, ProcessSpec, RetryFacts, StepFacts
+from process_orchestrator.core.facts.specs import (
+    DeclaredError,
+    Gate,
+    PlanFacts,
+    ProcessSpec,
+    Repeat,
+    RetryFacts,
+    StepFacts,
+)
 from process_orchestrator.core.facts.state import Escalation, Process, Unit
 from process_orchestrator.core.facts.values import (
     AgentPin,
@@ -69,6 +77,18 @@ def step(name: str, *, needs: tuple[str, ...] = (), **fields: Any) -> StepFacts:
 
 def mapped(name: str, *, needs: tuple[str, ...] = (), **fields: Any) -> StepFacts:
     return step(name, needs=needs, kind=StepKind.MAP, is_map=True, **fields)
+
+
+def repeated(
+    name: str, *, needs: tuple[str, ...] = (), most: int = 5, every_ms: int = 10_000, **fields: Any
+) -> StepFacts:
+    return step(name, needs=needs, repeat=Repeat(max=most, every_ms=every_ms), **fields)
+
+
+def waiting(name: str, *, needs: tuple[str, ...] = (), ms: int = 1000, **fields: Any) -> StepFacts:
+    """A step that only waits: no contract, no agent, nothing that could be tried again."""
+    given: dict[str, Any] = {"contract": None, "agents": (), "errors": {}, "retry": RetryFacts(), "wait_ms": ms}
+    return step(name, needs=needs, kind=StepKind.WAIT, **(given | fields))
 
 
 def writing(name: str, *, needs: tuple[str, ...] = (), **fields: Any) -> StepFacts:
@@ -258,7 +278,8 @@ class Journey:
             return
         for name, former in before.units.items():
             unit = self.state.units.get(name, former)
-            if unit.phase is former.phase or (former.phase, unit.phase) == (Phase.WAITING, Phase.PREPARING):
+            begun = former.phase is Phase.WAITING and unit.phase in (Phase.PREPARING, Phase.CALLING)
+            if unit.phase is former.phase or begun or unit.rounds:  # a repeated step moves with its rounds
                 continue
             if name in before.budget_waiting and unit.phase in (Phase.CALLING, *_BY_PLAN):
                 continue

@@ -20,8 +20,10 @@ from core.journeys import (
     mapped,
     plan_of,
     ref,
+    repeated,
     resolution,
     step,
+    waiting,
 )
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
@@ -69,11 +71,20 @@ steps = st.builds(
 
 @st.composite
 def plans(draw: st.DrawFn) -> PlanFacts:
-    """A few steps in any order of needs, one of them perhaps mapped."""
+    """A few steps in any order of needs; any of them may be mapped, repeated, or only wait."""
     made: list[Any] = []
     for number in range(draw(st.sampled_from([3, 4, 2, 1]))):
         needs = tuple(one.id for one in made if draw(st.booleans()))
         fields = draw(steps)
+        kind = draw(st.sampled_from(["call", "call", "call", "repeat", "wait"]))
+        if kind == "wait":
+            word = {"on_failure": fields["on_failure"], "has_default": fields["has_default"]}
+            made.append(waiting(f"s{number}", needs=needs, **word))
+            continue
+        if kind == "repeat":
+            every_ms = draw(st.sampled_from([0, 10]))
+            made.append(repeated(f"s{number}", needs=needs, most=draw(st.integers(1, 3)), every_ms=every_ms, **fields))
+            continue
         if draw(st.integers(0, 3)) == 3:
             word = draw(st.sampled_from([None, OnFailure.SKIP]))
             made.append(
@@ -111,6 +122,8 @@ def sensible_answer(draw: st.DrawFn, command: c.Command) -> e.Event | None:
     match command:
         case c.PrepareCall(default_only=True, unit=unit):
             return e.StepSkipped(at=0, unit=unit, reason="default", output=ref("default"))
+        case c.PrepareCall(unit=unit, round=int(number)) if number > 1 and draw(st.integers(0, 2)) == 2:
+            return e.StepSkipped(at=0, unit=unit, reason="until")
         case c.PrepareCall(call=call, unit=unit) if fails and draw(st.booleans()):
             return e.StepSkipped(at=0, unit=unit, reason="condition")
         case c.PrepareCall(call=call) if fails:
@@ -188,7 +201,7 @@ def human_answer(draw: st.DrawFn, state: Process) -> e.Event | None:
     return replace(event, escalation=question.id, version=draw(st.sampled_from([None, question.version])))
 
 
-names = st.sampled_from(["s0", "s1", "s2", "s1[0]", "s1[1]", "s3", "nobody", ""])
+names = st.sampled_from(["s0", "s1", "s2", "s1[0]", "s1[1]", "s0#1", "s0#2", "s1#1", "s3", "nobody", ""])
 calls = st.builds(lambda unit, n: f"{unit}.{n}", names, st.integers(0, 3))
 questions = st.integers(0, 4).map(lambda n: f"{PROCESS}.e{n}")
 nonsense = st.one_of(
@@ -197,11 +210,11 @@ nonsense = st.one_of(
     st.builds(e.CallSucceeded, at=st.just(0), call=calls, output=st.just(ref("x")), ms=st.just(1)),
     st.builds(lambda call, fields: failed(call, **fields), calls, failures),
     st.builds(e.CallLost, at=st.just(0), call=calls),
-    st.builds(e.StepSkipped, at=st.just(0), unit=names, reason=st.just("condition"), output=st.sampled_from([None, ref("x")])),
+    st.builds(e.StepSkipped, at=st.just(0), unit=names, reason=st.sampled_from(["condition", "until"]), output=st.sampled_from([None, ref("x")])),
     st.builds(e.MapOpened, at=st.just(0), step=names, count=st.sampled_from([0, 1, 3, 20_000]), digest=st.just("m"), gate=gates),
     st.builds(e.ItemsCollected, at=st.just(0), step=names, output=st.just(ref("x"))),
     st.builds(e.OutputBuilt, at=st.just(0), output=st.just(ref("x"))),
-    st.builds(e.TimerFired, at=st.just(0), timer=calls.map(lambda call: f"{call}/retry")),
+    st.builds(e.TimerFired, at=st.just(0), timer=st.builds(lambda call, kind: f"{call}/{kind}", calls, st.sampled_from(["retry", "wait"]))),
     st.builds(e.StageFailed, at=st.just(0), stage=st.sampled_from(Stage), step=st.one_of(st.none(), names), code=st.just("timeout"), blame=st.sampled_from(Blame)),
     st.builds(e.EscalationOpened, at=st.just(0), escalation=questions, package=st.just(ref("p"))),
     st.builds(e.BriefWritten, at=st.just(0), escalation=questions, brief=st.just(ref("b"))),
@@ -313,7 +326,7 @@ def test_the_books_agree_with_what_they_count(journey: Journey) -> None:
     called = {order.unit for order in journey.unanswered.due.values() if isinstance(order, c.InvokeAgent)}
     assert {call.rpartition(".")[0] for call in state.live_calls} >= called
     for unit in units:
-        items = [one for one in units if one.step == unit.id and one.item is not None]
+        items = [one for one in units if one.step == unit.id != one.id]
         if items:
             assert unit.items_asking == sum(one.phase.value == "asking" for one in items)
             assert unit.items_escalated == sum(one.phase.value == "escalated" for one in items)

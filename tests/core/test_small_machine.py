@@ -20,9 +20,11 @@ from core.journeys import (
     plan_of,
     ref,
     refused,
+    repeated,
     resolution,
     spec_of,
     step,
+    waiting,
     writing,
 )
 from process_orchestrator.conformance import violations
@@ -34,6 +36,7 @@ from process_orchestrator.core.facts.values import (
     Assurance,
     Blame,
     Decision,
+    Effect,
     Idempotency,
     OnFailure,
     Phase,
@@ -60,6 +63,12 @@ PLANS = {
         9,
     ),
     "a map": (plan_of(mapped("a", parallel=1, retry=replace(TWICE, on=()), item_failure=OnFailure.SKIP)), 10),
+    "a wait": (plan_of(waiting("a"), step("b", needs=("a",), retry=replace(TWICE, on=()))), 10),
+    "rounds": (plan_of(repeated("a", most=2, retry=TWICE, has_default=True)), 11),
+    "rounds of writes that fail fast": (
+        plan_of(repeated("a", most=1, every_ms=0, effect=Effect.WRITE, on_failure={"else": OnFailure.FAIL})),
+        10,
+    ),
     "two that fail fast": (
         plan_of(
             writing("a", retry=replace(TWICE, on=()), on_failure={"else": OnFailure.FAIL}),
@@ -89,6 +98,11 @@ def answers_to(command: c.Command) -> Iterator[e.Event]:
     match command:
         case c.PrepareCall(default_only=True, unit=unit, call=call):
             yield e.StepSkipped(at=0, unit=unit, reason="default", output=ref("default"))
+            yield refused(call, "condition_error", blame=Blame.PLANNER)
+        case c.PrepareCall(unit=unit, call=call, round=int(number), last_output=last) if number > 1:
+            assert last is not None
+            yield e.StepSkipped(at=0, unit=unit, reason="until")
+            yield e.CallPrepared(at=0, call=call, agent=ALPHA, input=ref("in"), digest="digest")
             yield refused(call, "condition_error", blame=Blame.PLANNER)
         case c.PrepareCall(unit=unit, call=call, tried=tried, only_agent=only):
             agent = next(one for one in (ALPHA, BETA) if one.name not in tried and only in (None, one.name))

@@ -15,7 +15,7 @@ from process_orchestrator.core.unit import NEXT
 
 TABLE = """
 preparing StepSkipped: skipped
-preparing CallPrepared: asking calling done escalated failed preparing skipped
+preparing CallPrepared: asking backoff calling done escalated failed preparing skipped
 preparing MapOpened: asking calling escalated failed preparing skipped
 preparing CallFailed: backoff escalated failed preparing skipped
 preparing StageFailed: escalated failed preparing skipped
@@ -25,7 +25,7 @@ calling CallFailed: backoff escalated failed preparing skipped
 calling CallLost: backoff escalated failed preparing skipped
 calling ItemsCollected: done
 calling StageFailed: escalated failed preparing skipped
-backoff TimerFired: preparing
+backoff TimerFired: asking calling done escalated failed preparing skipped
 escalated EscalationResolved: calling done failed preparing skipped
 """
 

@@ -1,9 +1,9 @@
 """Values of a plan: bindings, expressions, first-of, constants and literals, read once and then resolved per call.
 
 A value is `$.input…`, `$.steps.<id>.output…`, `$.steps.<id>.status`, `$.steps.<id>.error.code`, `$.item…`, `$.index`
-(in `undo.in` also `$.output…`); or `{let: {name: value}, expr: CEL}`; or `{first: [value, …]}`; or `{const: literal}`;
-or any other literal, whose objects and lists are values again. Reading finds mistakes of form (`problems`), never
-raises; resolving raises BindingError. Which paths exist is the plan check's.
+(in `undo.in` and `repeat.until` also `$.output…`); or `{let: {name: value}, expr: CEL}`; or `{first: [value, …]}`; or
+`{const: literal}`; or any other literal, whose objects and lists are values again. Reading finds mistakes of form
+(`problems`), never raises; resolving raises BindingError. Which paths exist is the plan check's.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class StepScope(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Where bindings are read from. `output` is set for `undo.in` alone."""
+    """Where bindings are read from. `output` is set for `undo.in` and `repeat.until` alone."""
 
     input: Json = ABSENT
     steps: Mapping[str, StepScope] = field(default_factory=dict[str, StepScope])

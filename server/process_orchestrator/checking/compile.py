@@ -22,6 +22,7 @@ from process_orchestrator.checking.plan_document import (
     PlannedUndo,
     encode_plan,
 )
+from process_orchestrator.checking.plan_flow import repeat_of, wait_ms_of
 from process_orchestrator.checking.plan_map import Definitions
 from process_orchestrator.checking.plan_rows import PlanRow
 from process_orchestrator.checking.projection import Shape, required_names
@@ -197,7 +198,8 @@ class _Compilation:
 
     def _planned(self, each: CheckedStep, undo: tuple[Undo, PlannedUndo] | None) -> PlannedStep:
         contract, step = each.contract, each.step
-        assert contract is not None  # a plan without errors has one for each step
+        if contract is None:
+            return self._planned_wait(each)
         self._keep(contract_body(contract))
         for agent, _ in each.agents:
             self._keep(agent_body(agent))
@@ -216,6 +218,23 @@ class _Compilation:
             gate_role=role or self._type.escalation.role,
             gate_level=self._level(contract, step),
             undo=None if undo is None else undo[1],
+            types=each.types,
+        )
+
+    def _planned_wait(self, each: CheckedStep) -> PlannedStep:
+        """A step that calls nobody: it has conditions and a default, no arguments."""
+        return PlannedStep(
+            step=msgspec.structs.replace(each.step, on_failure=self._on_failure(each.step)),
+            contract=None,
+            effect=Effect.NONE,
+            required=(),
+            key_field=None,
+            agents=(),
+            human=False,
+            contract_approval=None,
+            step_approval=None,
+            gate_role=self._type.escalation.role,
+            gate_level=self._level(None, each.step),
             types=each.types,
         )
 
@@ -256,7 +275,8 @@ class _Compilation:
         bound_by: tuple[str, ...],
     ) -> StepFacts:
         contract, step = each.contract, each.step
-        assert contract is not None
+        if contract is None:
+            return self._wait_facts(each, needed_by=needed_by, bound_by=bound_by)
         limit = contract.total_ms if step.timeout_s is None else min(contract.total_ms, round(step.timeout_s * 1000))
         kind = StepKind.HUMAN if each.human else StepKind.CALL
         role = each.agents[0][0].transport.role if each.human else None
@@ -284,17 +304,36 @@ class _Compilation:
             decision_level=self._level(contract, step),
             answer_level=_answer_level(contract, step),
             role=role or self._type.escalation.role,
+            repeat=repeat_of(step),
             free=not each.human and contract.effect in {Effect.NONE, Effect.READ} and contract.price_usd_micros == 0,
+        )
+
+    def _wait_facts(self, each: CheckedStep, *, needed_by: tuple[str, ...], bound_by: tuple[str, ...]) -> StepFacts:
+        step = each.step
+        return StepFacts(
+            id=step.id,
+            kind=StepKind.WAIT,
+            needs=tuple(each.needs),
+            needed_by=needed_by,
+            bound_by=bound_by,
+            effect=Effect.NONE,
+            on_failure=self._on_failure(step),
+            has_default=step.default is not msgspec.UNSET,
+            decision_level=self._level(None, step),
+            role=self._type.escalation.role,
+            wait_ms=wait_ms_of(step),
         )
 
     def _on_failure(self, step: Step) -> dict[str, OnFailure]:
         return {"else": self._type.on_failure, **step.on_failure}
 
-    def _level(self, contract: Contract, step: Step) -> Assurance:
+    def _level(self, contract: Contract | None, step: Step) -> Assurance:
         """What a decision about the step needs: the highest of server, type, contract and step."""
-        stated = contract.approval.min_assurance if contract.approval is not None else None
+        approval = contract.approval if contract is not None else None
+        stated = approval.min_assurance if approval is not None else None
         if stated is None:
-            stated = Assurance.A3 if contract.effect is Effect.IRREVERSIBLE else Assurance.A0
+            irreversible = contract is not None and contract.effect is Effect.IRREVERSIBLE
+            stated = Assurance.A3 if irreversible else Assurance.A0
         own = step.approval.min_assurance if step.approval is not None else None
         return highest(self._floor, self._type.escalation.min_assurance, stated, own or Assurance.A0)
 

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from process_orchestrator.checking.bindings import (
+    ROOTS,
     Bound,
     Computed,
     Record,
@@ -41,6 +42,7 @@ from process_orchestrator.checking.plan_document import (
     Types,
     decode_plan,
 )
+from process_orchestrator.checking.plan_flow import UNTIL, UNTIL_ROOTS
 from process_orchestrator.checking.projection import Shape
 from process_orchestrator.checking.shape import pinned_contract
 from process_orchestrator.checking.validate import Validator, ValueProblem
@@ -230,7 +232,18 @@ class CompiledStep:
     """A step whose values can be resolved. All methods raise BindingError where a value cannot be made."""
 
     __slots__ = (
-        *("_approval", "_arguments", "_blame", "_default", "_document", "_for_each", "_input", "_shown", "_when"),
+        *(
+            "_approval",
+            "_arguments",
+            "_blame",
+            "_default",
+            "_document",
+            "_for_each",
+            "_input",
+            "_shown",
+            "_until",
+            "_when",
+        ),
         *("agents", "contract", "effect", "human", "key_field", "step", "undo"),
     )
 
@@ -246,6 +259,8 @@ class CompiledStep:
         self._arguments = _arguments(self._input, _expressions(self._input, types), document.required)
         self._when = _optional(step.when, "/when", types, condition=True)
         self._for_each = _optional(step.for_each, "/for_each", types)
+        until = None if step.repeat is None else step.repeat["until"]
+        self._until = _optional(until, UNTIL, types, condition=True, roots=UNTIL_ROOTS)
         self._default = None if step.default is msgspec.UNSET else _value(step.default, "/default", types)
         self._approval = _approval_conditions(document, types)
         self._shown = _shown(document, types)
@@ -253,6 +268,10 @@ class CompiledStep:
     def applies(self, scope: Scope) -> bool:
         """Whether `when` holds; a step without one always applies."""
         return self._when is None or _truth(*self._when, scope, "/when")
+
+    def is_over(self, scope: Scope) -> bool:
+        """Whether `repeat.until` holds over a round's output, which `scope` has as `$.output`."""
+        return self._until is None or _truth(*self._until, scope, UNTIL)
 
     def items(self, scope: Scope) -> list[Json]:
         """The list that a mapped step runs over."""
@@ -309,13 +328,17 @@ def _expressions(value: Value, types: Types, *, condition: bool = False) -> dict
     }
 
 
-def _value(written: Json, pointer: str, types: Types, *, condition: bool = False) -> tuple[Value, Resolve]:
-    value = read_value(written, pointer=pointer).value
+def _value(
+    written: Json, pointer: str, types: Types, *, condition: bool = False, roots: tuple[str, ...] = ROOTS[:4]
+) -> tuple[Value, Resolve]:
+    value = read_value(written, pointer=pointer, roots=roots).value
     return value, resolver(value, _expressions(value, types, condition=condition), within=pointer)
 
 
-def _optional(written: Json, pointer: str, types: Types, *, condition: bool = False) -> tuple[Value, Resolve] | None:
-    return None if written is None else _value(written, pointer, types, condition=condition)
+def _optional(
+    written: Json, pointer: str, types: Types, *, condition: bool = False, roots: tuple[str, ...] = ROOTS[:4]
+) -> tuple[Value, Resolve] | None:
+    return None if written is None else _value(written, pointer, types, condition=condition, roots=roots)
 
 
 def _arguments(value: Value, expressions: Mapping[str, Expression], required: tuple[str, ...]) -> Resolve:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from process_orchestrator.checking.bindings import (
+    ROOTS,
     Bound,
     Read,
     Record,
@@ -25,6 +26,7 @@ from process_orchestrator.checking.definitions import Agent, Contract, Plan, Pro
 from process_orchestrator.checking.explain import escape
 from process_orchestrator.checking.nearest import likely, nearest
 from process_orchestrator.checking.plan_document import Types
+from process_orchestrator.checking.plan_flow import UNTIL, UNTIL_ROOTS, flow_faults, waited
 from process_orchestrator.checking.plan_map import ContractMap, Definitions
 from process_orchestrator.checking.plan_rows import PlanRow, leaves, producer
 from process_orchestrator.checking.plan_values import Produced, Scene, ValueCheck, list_shape
@@ -93,6 +95,8 @@ def step_value(step: Step) -> Iterator[tuple[str, Json]]:
         yield "/when", step.when
     if step.for_each is not None:
         yield "/for_each", step.for_each
+    if step.repeat is not None:
+        yield UNTIL, step.repeat["until"]
     if step.default is not msgspec.UNSET:
         yield "/default", step.default
     if step.approval is not None:
@@ -146,16 +150,11 @@ class _PlanCheck:
                     "DUPLICATE_STEP", f"{place}/id", message, f"name this one otherwise, for example {step.id}_2"
                 )
             seen.add(step.id)
-            unsupported = [name for name in ("process", "repeat") if getattr(step, name) is not None]
-            unsupported += ["wait"] if step.wait_s is not None else []
-            for name in unsupported:
-                message = f"`{name}` in a step is not supported yet"
-                fix = (
-                    "write `contract: NAME`"
-                    if name != "repeat"
-                    else "remove `repeat`; `retry` tries a failed call again"
-                )
-                self._error("NOT_YET_SUPPORTED", f"{place}/{name}", message, fix)
+            for fault in flow_faults(step):
+                self._error(fault.code, place + fault.pointer, fault.message, fault.fix)
+            if step.process is not None:
+                message = "`process` in a step is not supported yet"
+                self._error("NOT_YET_SUPPORTED", f"{place}/process", message, "write `contract: NAME`")
             if step.contract is not None:
                 self._contract(each, step.contract, place)
 
@@ -197,7 +196,8 @@ class _PlanCheck:
     def _read(self, each: CheckedStep) -> None:
         place, step = f"/plan/steps/{each.index}", each.step
         for pointer, written in step_value(step):
-            read = read_value(written, pointer=pointer)
+            roots = UNTIL_ROOTS if pointer == UNTIL else ROOTS[:4]
+            read = read_value(written, pointer=pointer, roots=roots)
             each.values[pointer] = read.value
             item_there = step.for_each is not None and pointer != "/for_each"
             for found in self._references(read, place, mapped=item_there, reader=step.id):
@@ -296,12 +296,25 @@ class _PlanCheck:
         for pointer, value in each.values.items():
             if pointer in {"/in", "/for_each"}:
                 continue
+            if pointer == UNTIL:
+                self._until(each, value, check)
+                continue
             shape = check.check(value, condition=pointer in {"/when", "/approval/when"})
             default = shape if pointer == "/default" else default
         self._arguments(each, check)
         self._policies(each, place)
         self._undo(each, place)
-        return None if each.contract is None else _produced(each, each.contract, default)
+        return _given(each, default)
+
+    def _until(self, each: CheckedStep, value: Value, check: ValueCheck) -> None:
+        """The condition that ends a repeated step: it sees what the round gave, as `$.output`."""
+        scene, contract = check.scene, each.contract
+        if contract is not None:
+            shape = Shape.of(contract.output)
+            round_gave = Produced(label=_label(contract), part="output", declared=shape, shape=shape)
+            check.scene = Scene(process=scene.process, steps=scene.steps, undone=round_gave)
+        check.check(value, condition=True)
+        check.scene = scene
 
     def _item(self, each: CheckedStep, check: ValueCheck) -> Produced | None:
         value = each.values["/for_each"]
@@ -429,6 +442,17 @@ class _PlanCheck:
 
 def _label(definition: Contract | ProcessType) -> str:
     return f"{definition.name}@{definition.version}"
+
+
+def _given(each: CheckedStep, default: Shape | None) -> Produced | None:
+    """What bindings may see of a step's output; None where that is not known."""
+    if each.contract is not None:
+        return _produced(each, each.contract, default)
+    if each.step.wait_s is None:
+        return None
+    found = waited(each.step)
+    shape = found.declared if default is None else Shape.union([found.declared, default])
+    return Produced(label=found.label, part=found.part, declared=found.declared, shape=shape)
 
 
 def _produced(each: CheckedStep, contract: Contract, default: Shape | None) -> Produced:

@@ -54,7 +54,7 @@ class Scene:
     process: Produced
     steps: Mapping[str, Produced | None]
     item: Produced | None = None
-    undone: Produced | None = None  # `$.output` of `undo.in`
+    undone: Produced | None = None  # `$.output` of `undo.in`, or of the condition of a repeated step
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from process_orchestrator.core.unit import NEXT
 
 _WITHOUT_EVENT: Final = (
     (Phase.WAITING, Phase.PREPARING, "all needs closed"),
+    (Phase.WAITING, Phase.CALLING, "all needs closed, repeat"),
     (Phase.WAITING, Phase.SKIPPED, "fail-fast, cancel"),
     (Phase.ESCALATED, Phase.CALLING, "the money it waited for is there"),
 )

@@ -130,6 +130,11 @@ class Draft:
         since = self.before.running_since
         return self.before.running_ms + (self.now - since - self.outage_ms if since is not None else 0)
 
+    def is_whole(self, unit: Unit) -> bool:
+        """Whether a unit is a step's own, while its work is done by units of items or rounds."""
+        step = self.steps[unit.place]
+        return unit.id == unit.step and (step.is_map or step.repeat is not None)
+
     # writing
 
     def order(self, command: Command) -> None:
@@ -158,7 +163,8 @@ class Draft:
         phase_before = before.phase if before is not None else Phase.WAITING
         if unit.phase is not phase_before:
             unit = self._clocked(unit, phase_before)
-            if unit.item is not None and (unit.phase in _HUMAN or phase_before in _HUMAN):
+            of_whole = unit.item is not None or unit.round is not None
+            if of_whole and (unit.phase in _HUMAN or phase_before in _HUMAN):
                 self._count_item(unit, phase_before)
         self.units_busy += self._busy(unit) - (self._busy(before) if before is not None else 0)
         self.units[unit.id] = unit
@@ -166,7 +172,7 @@ class Draft:
 
     def _busy(self, unit: Unit) -> int:
         if unit.phase is Phase.CALLING:
-            return int(unit.collecting or not self.is_map(unit))
+            return int(unit.collecting or not self.is_whole(unit))
         return int(unit.phase in _BUSY)
 
     def _clocked(self, unit: Unit, phase_before: Phase) -> Unit:

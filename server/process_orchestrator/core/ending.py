@@ -26,9 +26,9 @@ def fail(draft: Draft, failure: Failure) -> None:
 
 
 def fail_unit(draft: Draft, unit: Unit, failure: Failure) -> None:
-    """Fail fast because a unit failed for good; a mapped step fails with its item."""
+    """Fail fast because a unit failed for good; a step fails with its item or round."""
     draft.put(replace(unit, phase=Phase.FAILED, failure=failure, collecting=False, why=None))
-    if unit.item is not None:
+    if unit.item is not None or unit.round is not None:
         draft.put(replace(draft.units[unit.step], phase=Phase.FAILED, failure=failure))
     fail(draft, failure)
 
@@ -64,7 +64,7 @@ def _stopped(draft: Draft, unit: Unit) -> Phase:
         return Phase.SKIPPED
     if unit.phase is Phase.ESCALATED:  # what failed stays failed: the report must not call it skipped
         return Phase.SKIPPED if unit.failure is None else Phase.FAILED
-    if unit.phase is Phase.CALLING and draft.is_map(unit):
+    if unit.phase is Phase.CALLING and draft.is_whole(unit):
         return Phase.SKIPPED
     return unit.phase
 
@@ -100,6 +100,6 @@ def complete(draft: Draft) -> None:
 
 def _left_an_effect(draft: Draft, unit: Unit) -> bool:
     """Whether a unit changed the world, or may have, and nothing took it back."""
-    if draft.is_map(unit) or draft.facts(unit).effect not in (Effect.WRITE, Effect.IRREVERSIBLE):
+    if draft.is_whole(unit) or draft.facts(unit).effect not in (Effect.WRITE, Effect.IRREVERSIBLE):
         return False
     return unit.phase is Phase.DONE or unit.outcome_unknown

@@ -25,12 +25,17 @@ class TimerKind(StrEnum):
     RETRY = "retry"  # the next try of a call
     DEADLINE = "deadline"  # an escalation's end
     REMIND = "remind"  # of an escalation
-    WAIT = "wait"  # a wait step
+    WAIT = "wait"  # a wait step, or the time between two rounds
 
 
 def item_id(step: str, item: int) -> str:
     """The unit of one item of a mapped step: `lines[3]`."""
     return f"{step}[{item}]"
+
+
+def round_id(step: str, number: int) -> str:
+    """The unit of one round of a repeated step, counted from 1: `poll#2`."""
+    return f"{step}#{number}"
 
 
 def call_id(unit: str, n: int) -> str:
@@ -71,6 +76,11 @@ def timer_id(owner: str, kind: TimerKind) -> str:
 def owner_of_timer(timer: str) -> str:
     """The call or escalation that a timer belongs to: `post.2/retry` -> `post.2`."""
     return timer.rpartition("/")[0]
+
+
+def is_pause(timer: str) -> bool:
+    """Whether a timer ends a pause, not the wait before a call is tried again."""
+    return timer.endswith(f"/{TimerKind.WAIT.value}")
 
 
 def next_generation(unit: Unit) -> int:

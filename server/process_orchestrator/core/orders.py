@@ -90,6 +90,8 @@ def prepare_call(standing: Standing, unit: Unit) -> PrepareCall:
         unit=unit.id,
         step=unit.step,
         item=unit.item,
+        round=unit.round,
+        last_output=_last_output(standing, unit),
         key=key_of(standing, unit),
         tried=unit.agents_tried,
         only_agent=keys.bound_agent(unit, step),
@@ -98,6 +100,13 @@ def prepare_call(standing: Standing, unit: Unit) -> PrepareCall:
         override=unit.override,
         default_only=unit.skipping,
     )
+
+
+def _last_output(standing: Standing, unit: Unit) -> Ref | None:
+    """What the round before this one gave."""
+    if unit.round is None or unit.round == 1:
+        return None
+    return standing.units[keys.round_id(unit.step, unit.round - 1)].output
 
 
 def open_map(standing: Standing, unit: Unit) -> OpenMap:

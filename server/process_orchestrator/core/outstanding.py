@@ -29,12 +29,13 @@ def _commands(state: Process) -> Iterator[Command]:
         yield orders.stage_command(state, state.stage)
     ending = state.cancelling or state.failing is not None
     for unit in state.units.values():
-        whole_map = unit.item is None and orders.step_of(state, unit).is_map
+        step = orders.step_of(state, unit)
+        whole = unit.id == unit.step and (step.is_map or step.repeat is not None)
         if unit.phase is Phase.PREPARING:
-            yield _preparing(state, unit, whole_map=whole_map)
+            yield _preparing(state, unit, whole=whole)
         elif unit.phase is Phase.BACKOFF:
             yield orders.start_timer(state, unit)
-        elif unit.phase is Phase.CALLING and not whole_map:
+        elif unit.phase is Phase.CALLING and not whole:
             if ending:
                 yield CancelCall(process=state.spec.process_id, call=keys.call_id(unit.id, unit.call))
             else:
@@ -46,7 +47,7 @@ def _commands(state: Process) -> Iterator[Command]:
             yield orders.open_escalation(state, escalation)
 
 
-def _preparing(state: Process, unit: Unit, *, whole_map: bool) -> Command:
-    if whole_map and not unit.skipping:
+def _preparing(state: Process, unit: Unit, *, whole: bool) -> Command:
+    if whole and not unit.skipping:
         return orders.open_map(state, unit)
     return orders.prepare_call(state, unit)

@@ -16,6 +16,7 @@ from process_orchestrator.core import (
     keys,
     maps,
     redriven,
+    rounds,
     schedule,
     settle,
     stage,
@@ -121,6 +122,7 @@ def _raise_budget(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
 
 
 def _afresh(draft: Draft, unit: Unit) -> Unit:
+    rounds.allow_more(draft, unit)
     bound = unit.outcome_unknown and not keys.repeatable(draft.facts(unit))
     return calling.afresh(unit, keep_agent=bound)
 

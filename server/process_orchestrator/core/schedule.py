@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import calling, maps, orders
+from process_orchestrator.core import calling, maps, orders, rounds
 from process_orchestrator.core.facts.values import Phase, Stage
 
 if TYPE_CHECKING:
@@ -26,12 +26,14 @@ def begin_ready(draft: Draft) -> None:
 
 
 def begin(draft: Draft, unit: Unit) -> None:
-    """Take a step out of waiting: its arguments, or its list of items, are asked for.
+    """Take a step out of waiting: its arguments, its list of items, or the arguments of its first round are asked for.
 
-    Wait steps and sub-processes would begin a timer or a child here; the plan check refuses them.
+    A wait step has no arguments, but perhaps a condition; a sub-process has its input.
     """
     if draft.is_map(unit):
         open_map(draft, unit)
+    elif draft.is_whole(unit):
+        rounds.begin(draft, unit)
     else:
         calling.prepare(draft, unit)
 
@@ -61,6 +63,11 @@ def close(draft: Draft, unit: Unit) -> None:
     if unit.item is not None:
         maps.item_closed(draft, unit)
         return
+    if unit.round is not None:
+        whole = rounds.closed(draft, unit)
+        if whole is None:
+            return
+        unit = draft.put(whole)
     draft.steps_done += 1
     for step in draft.facts(unit).needed_by:
         if draft.need_closed(step):

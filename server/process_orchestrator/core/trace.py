@@ -123,7 +123,8 @@ def entries(rows: Iterable[JournalRow]) -> Iterator[Entry]:
 
 def agents_of(events: Iterable[Numbered]) -> dict[str, str]:
     """The agent of each call that was prepared, by the call's id: its later events do not repeat it."""
-    return {each.event.call: each.event.agent.name for each in events if isinstance(each.event, e.CallPrepared)}
+    prepared = (each.event for each in events if isinstance(each.event, e.CallPrepared))
+    return {event.call: event.agent.name for event in prepared if event.agent.name}  # a wait step calls nobody
 
 
 def normalised(rows: Iterable[JournalRow]) -> tuple[Entry, ...]:

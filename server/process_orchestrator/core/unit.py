@@ -16,11 +16,12 @@ from process_orchestrator.core import (
     ending,
     escalate,
     failures,
-    gate,
     keys,
     maps,
+    pauses,
     redriven,
     resolve,
+    rounds,
     schedule,
     settle,
     stage,
@@ -54,7 +55,7 @@ def subject(draft: Draft, event: Event) -> Unit | None:
             unit = draft.units.get(keys.unit_of_call(event.call))
             if unit is None or event.call != keys.call_id(unit.id, unit.call):
                 return None
-            return None if draft.is_map(unit) and not unit.skipping else unit
+            return None if draft.is_whole(unit) and not unit.skipping else unit
         case MapOpened():
             return _map_unit(draft, event.step)
         case ItemsCollected():
@@ -103,11 +104,12 @@ def _prepared(draft: Draft, unit: Unit, event: CallPrepared) -> None:
         gate=event.gate,
     )
     if not redriven.settled(draft, unit):
-        gate.proceed(draft, unit)
+        pauses.before_call(draft, unit)
 
 
 def _skipped(draft: Draft, unit: Unit, event: StepSkipped) -> None:
-    schedule.close(draft, replace(unit, phase=Phase.SKIPPED, output=event.output))
+    until_met = event.reason == rounds.UNTIL and unit.round is not None and unit.round > 1
+    schedule.close(draft, replace(unit, phase=Phase.SKIPPED, output=event.output, until_met=until_met))
 
 
 def _opened(draft: Draft, unit: Unit, event: MapOpened) -> None:
@@ -175,9 +177,12 @@ def _stage_failed(draft: Draft, unit: Unit, event: StageFailed) -> None:
     settle.settle_by_plan(draft, replace(unit, collecting=False), failures.of_stage(event))
 
 
-def _again(draft: Draft, unit: Unit, event: TimerFired) -> None:
+def _waited(draft: Draft, unit: Unit, event: TimerFired) -> None:
     draft.timer_over(event.timer)
-    calling.prepare(draft, unit)
+    if keys.is_pause(event.timer):
+        pauses.over(draft, unit)
+    else:
+        calling.prepare(draft, unit)
 
 
 class Rule(NamedTuple):
@@ -194,7 +199,9 @@ _SETTLED: Final = (Phase.BACKOFF, *_BY_PLAN)
 
 NEXT: Final[Mapping[tuple[Phase, type[Event]], Rule]] = {
     (Phase.PREPARING, StepSkipped): Rule(_skipped, (Phase.SKIPPED,)),
-    (Phase.PREPARING, CallPrepared): Rule(_prepared, (Phase.ASKING, Phase.CALLING, Phase.DONE, *_BY_PLAN)),
+    (Phase.PREPARING, CallPrepared): Rule(
+        _prepared, (Phase.BACKOFF, Phase.ASKING, Phase.CALLING, Phase.DONE, *_BY_PLAN)
+    ),
     (Phase.PREPARING, MapOpened): Rule(_opened, (Phase.ASKING, Phase.CALLING, *_BY_PLAN)),
     (Phase.PREPARING, CallFailed): Rule(_failed, _SETTLED),
     (Phase.PREPARING, StageFailed): Rule(_stage_failed, _BY_PLAN),
@@ -204,7 +211,7 @@ NEXT: Final[Mapping[tuple[Phase, type[Event]], Rule]] = {
     (Phase.CALLING, CallLost): Rule(_lost, _SETTLED),
     (Phase.CALLING, ItemsCollected): Rule(_collected, (Phase.DONE,)),
     (Phase.CALLING, StageFailed): Rule(_stage_failed, _BY_PLAN),
-    (Phase.BACKOFF, TimerFired): Rule(_again, (Phase.PREPARING,)),
+    (Phase.BACKOFF, TimerFired): Rule(_waited, (Phase.DONE, Phase.ASKING, Phase.CALLING, *_BY_PLAN)),
     (Phase.ESCALATED, EscalationResolved): Rule(
         resolve.about_unit, (Phase.PREPARING, Phase.CALLING, Phase.DONE, Phase.SKIPPED, Phase.FAILED)
     ),

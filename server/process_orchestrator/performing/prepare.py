@@ -34,6 +34,10 @@ ORIGINS_MAX: Final = 4096
 """Calls whose origin is remembered between prepare and invoke. One that is forgotten is blamed on the plan."""
 
 
+NOBODY: Final = AgentPin(name="", sha256="")
+"""The agent of a step that only waits."""
+
+
 class Arguments(Fact, frozen=True, kw_only=True):
     """The arguments of one call, checked."""
 
@@ -73,8 +77,16 @@ class Preparer:
                 scope = self._scopes.of_item(step, command.context, scope, command.item)
             if command.default_only:
                 return self.skipped(command.unit, step, scope, reason="default")
-            if command.override is None and not self._applies(step, scope, item=command.item is not None):
+            if await self._is_over(command, step, scope):
+                return Performed(event=StepSkipped(at=self._clock.now_ms(), unit=command.unit, reason="until"))
+            if (
+                command.override is None
+                and (command.round or 1) == 1
+                and not self._applies(step, scope, item=command.item is not None)
+            ):
                 return self.skipped(command.unit, step, scope, reason="condition")
+            if step.step.wait_s is not None:
+                return self._wait(command, step.step.wait_s)
             return await self._prepared(command, step, scope)
         except BindingError as error:
             failed = Failed(code=error.code, message=error.message, blame=error.blame, pointer=error.pointer)
@@ -89,6 +101,27 @@ class Preparer:
     def _applies(self, step: CompiledStep, scope: Scope, *, item: bool) -> bool:
         """A map's condition is asked once for the whole map, unless it looks at the item."""
         return (item and not looks_at_item(step)) or step.applies(scope)
+
+    async def _is_over(self, command: PrepareCall, step: CompiledStep, scope: Scope) -> bool:
+        """Whether the round before this one gave what the repeated step waits for."""
+        if command.round is None or command.round == 1:
+            return False
+        gave = ABSENT if command.last_output is None else await self._bodies.value(command.last_output)
+        return step.is_over(Scope(input=scope.input, steps=scope.steps, output=gave))
+
+    def _wait(self, command: PrepareCall, seconds: float) -> Performed:
+        """A step that only waits calls nobody. What it gives is how long."""
+        body = body_of(stored({"seconds": seconds}))
+        self._bodies.keep(body)
+        event = CallPrepared(
+            at=self._clock.now_ms(),
+            call=command.call,
+            agent=NOBODY,
+            input=body.ref,
+            digest=body.ref.sha256,
+            reserve_usd_micros=0,
+        )
+        return Performed(event=event, bodies=(body,))
 
     def skipped(self, unit: str, step: CompiledStep, scope: Scope, *, reason: str) -> Performed:
         value = step.default(scope)

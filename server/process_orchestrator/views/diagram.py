@@ -49,6 +49,8 @@ def _label(row: StepView) -> str:
     status = f"{row.status}: {row.why}" if row.why else row.status
     if row.items is not None:
         status = f"{status}, {row.items.done}/{row.items.total}"
+    if row.rounds is not None:
+        status = f"{status}, round {row.rounds.done}/{row.rounds.total}"
     who = " at ".join(part for part in (row.contract, row.agent) if part)
     return "<br/>".join(_plain(part) for part in (row.id, who, status) if part)
 

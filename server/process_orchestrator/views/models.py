@@ -102,6 +102,7 @@ class StepView(View):
     wait_until: str | None = None
     cost_usd: str | None = None
     items: Progress | None = None
+    rounds: Progress | None = None
 
 
 class CostView(View):

@@ -41,6 +41,10 @@ def _step(step: StepFacts) -> dict[str, Any]:
         shown["contract_sha256"] = step.contract.sha256
     if step.is_map:
         shown["parallel"] = step.parallel
+    if step.repeat is not None:
+        shown["repeat"] = {"max": step.repeat.max, "every_s": step.repeat.every_ms / 1000}
+    if step.wait_ms is not None:
+        shown["wait_s"] = step.wait_ms / 1000
     if step.undo is not None:
         shown["undo"] = step.undo.contract.name
     return shown

@@ -186,13 +186,21 @@ def _step(step: StepFacts, units: list[Unit]) -> StepView:
     return StepView(
         id=step.id,
         contract=step.contract.name if step.contract else step.process.name if step.process else None,
-        agent=next((unit.agent.name for unit in units if unit.agent), None),
+        agent=next((unit.agent.name for unit in units if unit.agent and unit.agent.name), None),
         status=(shown_phase(own) if own is not None else Phase.WAITING).value,
         attempts=sum(unit.calls_total for unit in units),
         why=_why(units),
         wait_until=timestamp(min(waits)) if waits else None,
         cost_usd=usd(spent) if priced else None,
         items=Progress(done=own.items_done, total=own.count) if own and own.count is not None else None,
+        rounds=_rounds(own, units) if own is not None and own.rounds else None,
+    )
+
+
+def _rounds(own: Unit, units: Iterable[Unit]) -> Progress:
+    """How many rounds of a repeated step are done, of how many it may take."""
+    return Progress(
+        done=sum(unit.round is not None and unit.phase is Phase.DONE for unit in units), total=own.rounds_max
     )
 
 

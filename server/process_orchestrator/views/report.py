@@ -71,6 +71,8 @@ def _steps(view: ProcessView) -> str:
         status = f"{step.status} ({step.why})" if step.why else step.status
         if step.items:
             status = f"{status}, {step.items.done} of {step.items.total} items"
+        if step.rounds:
+            status = f"{status}, {step.rounds.done} of at most {step.rounds.total} rounds"
         cells = (step.id, step.contract or "", step.agent or "", status, str(step.attempts), step.cost_usd or "-")
         lines.append("| " + " | ".join(markdown(cell) for cell in cells) + " |")
     return "\n".join(lines)

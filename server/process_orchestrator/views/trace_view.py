@@ -140,6 +140,8 @@ def _call_summary(
     match event:
         case e.CallPrepared():
             asks = _asks(event.gate)
+            if not event.agent.name:
+                return f"{event.call}: waits, and calls nobody."
             return f"{event.call}: arguments keep {told.contract}, for {event.agent.name}.{asks}"
         case e.CallSucceeded():
             return f"{event.call}: answered in {event.ms} ms; the output keeps {told.contract}."
@@ -164,6 +166,8 @@ def _step_summary(event: e.MapOpened | e.StepSkipped | e.ItemsCollected) -> str:
             asks = _asks(event.gate)
             return f"{event.step}: {event.count} items.{asks}"
         case e.StepSkipped():
+            if event.reason == "until":
+                return f"{event.unit}: not needed; what the step was repeated for is there."
             then = "its default stands in." if event.output else "it has no output."
             because = ", its condition is false" if event.reason == "condition" else ""
             return f"{event.unit}: skipped{because}; {then}"

@@ -68,6 +68,8 @@ class PrepareCall(CommandFact, kw_only=True):
     unit: str
     step: str
     item: int | None = None
+    round: int | None = None
+    last_output: Ref | None = None  # of the round before; if `until` holds over it, StepSkipped(reason="until")
     key: str  # the idempotency key this call would have; filled into the contract's key field
     tried: tuple[str, ...] = ()
     only_agent: str | None = None

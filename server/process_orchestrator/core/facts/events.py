@@ -129,7 +129,7 @@ class CallPrepared(EventFact, kw_only=True):
 
 class StepSkipped(EventFact, kw_only=True):
     unit: str
-    reason: str  # condition | default
+    reason: str  # condition | default | until
     output: Ref | None = None
 
 

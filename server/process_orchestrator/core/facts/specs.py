@@ -58,6 +58,13 @@ class Undo(Fact, kw_only=True):
     idempotency: Idempotency
 
 
+class Repeat(Fact, kw_only=True):
+    """How often a step is done anew at most, and how long to wait between two rounds."""
+
+    max: int = 5
+    every_ms: int = 10_000
+
+
 class StepFacts(Fact, kw_only=True):
     """One step of a plan as the core sees it.
 
@@ -91,6 +98,7 @@ class StepFacts(Fact, kw_only=True):
     answer_level: Assurance = Assurance.A0
     role: str = "approver"  # who is asked when this step escalates
     wait_ms: int | None = None
+    repeat: Repeat | None = None
     process: TypePin | None = None
     free: bool = False  # effect none/read and a declared price of zero: may start before its turn is durable
 

@@ -50,12 +50,13 @@ class Attempt(Fact, kw_only=True):
 
 
 class Unit(Fact, kw_only=True):
-    """A step, or one item of a mapped step: what has calls, a key, a phase."""
+    """A step, one item of a mapped step, or one round of a repeated one: what has calls, a key, a phase."""
 
     id: str
     step: str
     place: int = 0  # of its step in the plan
     item: int | None = None
+    round: int | None = None
     phase: Phase = Phase.WAITING
     call: int = 0  # number of its last call; never reused
     attempts: int = 0  # calls at the present agent that count against max_attempts
@@ -96,6 +97,12 @@ class Unit(Fact, kw_only=True):
     items_escalated: int = 0
     rejected: tuple[int, ...] = ()  # items that the approval left out, ascending
     collecting: bool = False  # all items are closed and their outputs are being collected
+    # a repeated step's own unit:
+    rounds: int = 0  # rounds begun; the last of them only finds out whether there must be another
+    rounds_max: int = 0  # rounds that may be called; a human may allow more
+    # one round of it:
+    paused: bool = False  # its pause was begun, and is over once it is called
+    until_met: bool = False  # skipped because the condition held: its step is done
     # how a question or a default stands:
     wants: EscalationKind | None = None  # what is to be asked, or is being asked
     skipping: bool = False  # only the step's default is being evaluated
