@@ -102,7 +102,7 @@ MUTATIONS: Final = (
     Mutation("assurance.py", "_STRENGTH[have] >= _STRENGTH[need]", "_STRENGTH[have] > _STRENGTH[need]"),
     # ending
     Mutation("ending.py", "if failure.outcome is Outcome.NOT_DONE else", "if True else"),
-    Mutation("process.py", "        if not draft.live_calls:\n", "        if True:\n"),
+    Mutation("process.py", "    elif not draft.live_calls:\n", "    elif True:\n"),
 )  # fmt: skip
 
 
