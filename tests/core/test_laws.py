@@ -75,7 +75,7 @@ def plans(draw: st.DrawFn) -> PlanFacts:
     made: list[Any] = []
     for number in range(draw(st.sampled_from([3, 4, 2, 1]))):
         needs = tuple(one.id for one in made if draw(st.booleans()))
-        fields = draw(steps)
+        fields: dict[str, Any] = draw(steps)
         kind = draw(st.sampled_from(["call", "call", "call", "repeat", "wait"]))
         if kind == "wait":
             word = {"on_failure": fields["on_failure"], "has_default": fields["has_default"]}
