@@ -119,15 +119,22 @@ def step(name: str, called: str, source: str = "$.input.n", **more: Json) -> dic
 
 
 class Shape(NamedTuple):
-    """A plan with a name. `more` goes into its process type; `given` is the input of its reference run."""
+    """A plan. `more` goes into its process type.
+
+    `given` is the input of its reference run, `troubles` what its agents do there to which call, else they answer well:
+    a code that they fail with, after the deed for those of `network.AFTER_THE_DEED`.
+    """
 
     steps: tuple[dict[str, Json], ...]
     given: dict[str, Json]
+    troubles: dict[str, str]
     more: dict[str, Json]
 
 
-def shape(*steps: dict[str, Json], n: int = 1, items: int = 3, **more: Json) -> Shape:
-    return Shape(steps, {"n": n, "known": True, "list": list(range(1, items + 1))}, more)
+def shape(
+    *steps: dict[str, Json], n: int = 1, items: int = 3, troubles: dict[str, str] | None = None, **more: Json
+) -> Shape:
+    return Shape(steps, {"n": n, "known": True, "list": list(range(1, items + 1))}, troubles or {}, more)
 
 
 SHAPES: Final[dict[str, Shape]] = {
@@ -138,7 +145,12 @@ SHAPES: Final[dict[str, Shape]] = {
         step("all", "book", "$.item", for_each="$.input.list", parallel=2), step("z", "put", after=["all"]), items=4
     ),
     "approval": shape(step("pay", "pay"), step("z", "read", "$.steps.pay.output.n"), n=5),
-    "retry": shape(step("a", "read"), step("b", "put", "$.steps.a.output.n"), step("c", "book", "$.steps.b.output.n")),
+    "retry": shape(
+        step("a", "read"),
+        step("b", "put", "$.steps.a.output.n"),
+        step("c", "book", "$.steps.b.output.n"),
+        troubles={"a.1": "busy", "a.2": "unreachable", "b.1": "lost", "b.2": "busy", "c.1": "half_done", "c.2": "lost"},
+    ),
     "person": shape(step("ask", "ask"), step("b", "book", "$.steps.ask.output.n")),
     "unsafe": shape(step("a", "send"), step("b", "send", after=["a"])),
     "wide": shape(*(step(f"w{place}", "book") for place in range(5)), step("z", "read", after=["w0", "w3"])),

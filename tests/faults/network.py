@@ -8,6 +8,7 @@ they declare as not done was not done, and a keyed deed is done once under one k
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +23,8 @@ Json = Any
 
 QUICK_S: Final = 0.04
 MUTE_S: Final = 3600.0
+AFTER_THE_DEED: Final = frozenset({"half_done", "lost"})
+"""Failures that steady agents report of what they did."""
 LATE_S: Final = 0.6
 """How long after the question a deed may be done at most: well past the deadline of the call."""
 
@@ -111,6 +114,25 @@ class Network:
                 return
             self._done.add(deed.key)
         self.deeds.append(deed)
+
+
+class SteadyNetwork(Network):
+    """Agents that do to each call the same every time: what is written in a shape's troubles."""
+
+    def __init__(self, troubles: Mapping[str, str]) -> None:
+        super().__init__(seed=0, faults=False)
+        self._troubles = troubles
+
+    async def work(self, arguments: dict[str, Json], told: InProcessCall) -> Json:
+        self.asked[told.process, told.call] += 1
+        trouble = self._troubles.get(told.call)
+        await anyio.sleep(QUICK_S / 4)
+        if trouble is None or trouble in AFTER_THE_DEED:
+            self._do(self._deed(arguments, told))
+            await anyio.sleep(QUICK_S / 4)
+        if trouble is not None:
+            raise AgentCallError(trouble, "as it is written")
+        return {"n": arguments["n"], "known": True, "list": [1, 2]}
 
 
 def _good(arguments: dict[str, Json], draw: random.Random) -> Json:

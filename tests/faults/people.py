@@ -1,9 +1,14 @@
 """People of a simulation or soak: one decision on an open escalation, with all that it needs, drawn at random."""
 
+import ast
 import random
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from faults.catalogue import SERVED
+from faults.network import Deed
 from process_orchestrator.checking.validate import encode_body, ref_of
 from process_orchestrator.core.facts.events import EscalationResolved
 from process_orchestrator.core.facts.state import Escalation, Process
@@ -52,3 +57,19 @@ def decided(draw: random.Random, state: Process, escalation: Escalation, decisio
         request_id=f"{state.spec.process_id} {escalation.id} {draw.random()}",
     )
     return Decided(event, bodies, Proof(kind=ProofKind.TERMINAL))
+
+
+def steady(state: Process, escalation: Escalation, deeds: Sequence[Deed]) -> Decided:
+    """What a careful person decides: approve, answer, and look whether it was done before asking for it again."""
+    process, unit = state.spec.process_id, escalation.unit or ""
+    done = [deed for deed in deeds if (deed.process, deed.unit) == (process, unit)]
+    wanted = [Decision.APPROVE, Decision.ANSWER, *([Decision.USE_OUTPUT] if done else []), Decision.RETRY]
+    decision = next(each for each in (*wanted, *escalation.decisions) if each in escalation.decisions)
+    found = decided(random.Random(escalation.id), state, escalation, decision)
+    if decision not in WITH_DATA:
+        event = msgspec.structs.replace(found.event, fresh_key=False, reject_items=(), request_id=escalation.id)
+        return found._replace(event=event)
+    given = dict(ast.literal_eval(done[0].given)) if done else {"n": 3}
+    stored = encode_body({"n": given["n"], "known": True, "list": [1, 2]})
+    event = msgspec.structs.replace(found.event, data=ref_of(stored), request_id=escalation.id)
+    return Decided(event, Bodies(artifacts=(Body(ref=ref_of(stored), data=stored),)), found.proof)

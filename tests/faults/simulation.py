@@ -9,8 +9,8 @@ import asyncio
 import random
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 
 from faults.catalogue import Catalogue, catalogue
 from faults.disk import Disk, SimulatedJournal
+from faults.engines import MEMORY, World, everyone, settled, simulated_engine
 from faults.judging import Heard, judge_acknowledged, judge_process
 from faults.network import Network
 from faults.people import decide
@@ -39,21 +40,10 @@ from process_orchestrator.core.ports import (
     EscalationQuery,
     Host,
     JournalRow,
-    ProcessQuery,
 )
-from process_orchestrator.hosting.embedded import embedded_host
 from process_orchestrator.hosting.folding import CORE, Core
-from process_orchestrator.hosting.parts import Parts
-from process_orchestrator.hosting.proofs import derive
-from process_orchestrator.hosting.reviewers import Reviewers
-from process_orchestrator.hosting.stored_artifacts import StoredArtifacts
 from process_orchestrator.hosting.verification import verify_now
-from process_orchestrator.performing.agent_pool import AgentPool
-from process_orchestrator.performing.performer import LocalPerformer
 
-HOME_KEY: Final = b"simulated" * 4
-MEMORY: Final = Path("/dev/shm")
-"""A file system in memory, where there is one."""
 CALM_S: Final = 4 * 3600.0
 """How long all processes may take to end once the world is calm, in virtual seconds."""
 HURRY_S: Final = CALM_S / 2
@@ -137,7 +127,6 @@ class Simulation:
         self.heard = Heard()
         self.report = Report(setting=setting, wrong=[])
         self._wishes = [self._wish(number) for number in range(setting.processes)]
-        self._reviewers = Reviewers(state)
         self._abort = False
         self._changed: ChangeListener = nobody
 
@@ -190,33 +179,17 @@ class Simulation:
             while not state.finished:
                 state = await host.wait(process, since=state.seq, timeout_s=60)
 
-    @asynccontextmanager
-    async def engine(self) -> AsyncGenerator[tuple[Host, SimulatedJournal]]:
-        """The real parts, in the order in which `open_host` puts them together, over the simulated disk."""
-        async with SimulatedJournal(self.disk) as journal:
-            artifacts = StoredArtifacts(journal)
-            pool = AgentPool(
-                lambda: self._catalogue.registry,
-                state_dir=self.disk.state,
-                home=self.disk.state,
-                clock=self.clock,
-                in_process=self.network.agents(),
-            )
-            async with pool:
-                parts = Parts(
-                    journal=journal,
-                    artifacts=artifacts,
-                    performer=LocalPerformer(artifacts, self._compiler, pool, self.clock),
-                    core=self._core,
-                    clock=self.clock,
-                    listener=self._hear,
-                    processes_running_max=self._draw.choice([2, 100]),
-                )
-                host = embedded_host(
-                    parts, home_key=HOME_KEY, verify_proof=lambda proof: derive(proof, self._reviewers)
-                )
-                async with host as opened:
-                    yield opened, journal
+    def engine(self) -> AbstractAsyncContextManager[tuple[Host, SimulatedJournal]]:
+        world = World(
+            disk=self.disk,
+            clock=self.clock,
+            agents=self.network.agents(),
+            listener=self._hear,
+            processes_running_max=self._draw.choice([2, 100]),
+            core=self._core,
+            compiler=self._compiler,
+        )
+        return simulated_engine(world)
 
     # -- who is outside --
 
@@ -384,37 +357,6 @@ class Simulation:
 
 def nobody(_process: str, _seq: int, _escalations: Sequence[str]) -> None:
     """Nobody listens yet."""
-
-
-async def settled(host: Host, process: str) -> tuple[Process, list[JournalRow]]:
-    """A state and the journal up to it: what comes late may still fall between two looks."""
-    while True:
-        state, rows = await host.state(process), await journal_of(host, process)
-        if rows[-1].seq == state.seq:
-            return state, rows
-
-
-async def everyone(host: Host) -> list[str]:
-    """Every process, also those whose start nobody was there to hear acknowledged."""
-    found: list[str] = []
-    cursor: str | None = None
-    while True:
-        page = await host.processes(ProcessQuery(limit=100, cursor=cursor))
-        found += [row.process_id for row in page.items]
-        if page.next is None:
-            return found
-        cursor = page.next
-
-
-async def journal_of(host: Host, process: str) -> list[JournalRow]:
-    rows: list[JournalRow] = []
-    after = 0
-    while True:
-        page = await host.journal(process, after=after, limit=1000)
-        rows.extend(page.items)
-        if page.next is None:
-            return rows
-        after = int(page.next)
 
 
 def simulate(setting: Setting, *, core: Core = CORE, compiler: Compiler | None = None) -> Report:
