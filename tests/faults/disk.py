@@ -26,6 +26,8 @@ READ_S_MAX: Final = 0.01
 NO_ROOM_PAGES: Final = 1
 """A database that may not grow: SQLite takes the pages that it has for the least."""
 ROOMY_PAGES: Final = 1_000_000
+CHECKPOINT_PAGES: Final = 20
+"""Pages in the log before it is folded into the database: few, so that power cuts meet checkpoints."""
 
 
 @dataclass(kw_only=True)
@@ -37,6 +39,8 @@ class Disk:
     fails: bool = False
     kill_at: tuple[int, str] | None = None  # number of a commit, "before" or "after"
     killed: Callable[[], None] = lambda: None
+    synced: bool = False  # as a real engine writes, and with many checkpoints; else as fast as can be
+    acknowledged: Callable[[int, str], None] = lambda _rows, _head: None  # after each commit, before anybody is told
     commits: int = 0
     failures: int = 0
     bad_until: float = 0.0
@@ -61,7 +65,10 @@ class SimulatedWriter(_Writer):
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         super().__init__(disk.state)
-        self._connection.execute("PRAGMA synchronous=OFF")
+        if disk.synced:
+            self._connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        else:
+            self._connection.execute("PRAGMA synchronous=OFF")
 
     def _commit(self, group: Sequence[Write]) -> None:
         broken, room = self._disk.weather(asyncio.get_running_loop().time())
@@ -155,6 +162,7 @@ class SimulatedJournal(Journal):
             self._dead = True
             self._disk.killed()
             return
+        self._disk.acknowledged(*self.head)
         self._finish(group)
         if self._waiting and not self._committing:
             self._committing = True
