@@ -4,6 +4,8 @@ import argparse
 import os
 import random
 
+from faults.catalogue import SHAPES
+from faults.crash_points import every_point
 from faults.running import SEEDS, explain, kept, run_seeds
 from faults.simulation import Setting
 
@@ -23,6 +25,29 @@ def simulate(arguments: argparse.Namespace) -> int:
     return 1 if figures.failed else 0
 
 
+def power(arguments: argparse.Namespace) -> int:
+    """Power cuts over worlds of random seeds."""
+    from faults.power import cut_power, recordings  # noqa: PLC0415 - brings an SQLite library of its own
+
+    first = arguments.first if arguments.first is not None else random.SystemRandom().randrange(1_000_000_000)
+    print(f"seeds from {first}", flush=True)
+    worlds = max(1, arguments.cuts // 200)
+    bad = 0
+    for number, recording in enumerate(recordings(first, worlds)):
+        found = cut_power(recording, arguments.cuts // worlds, seed=first + number)
+        bad += found.lost + found.corrupt
+        print("\n  ".join([str(found), *found.found[:5]]), flush=True)
+    return 1 if bad else 0
+
+
+def crashes(_: argparse.Namespace) -> int:
+    """Every crash point of every shape."""
+    found = [every_point(name) for name in SHAPES]
+    for each in found:
+        print("\n  ".join([str(each), *each.wrong[:5]]))
+    return 1 if any(each.wrong for each in found) else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev faults", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -31,6 +56,11 @@ def main() -> int:
     simulation.add_argument("--first", type=int, default=None, help="the first seed; else a random one, printed")
     simulation.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     simulation.set_defaults(run=simulate)
+    cuts = commands.add_parser("power", help="power cuts over the real journal")
+    cuts.add_argument("--cuts", type=int, default=1000)
+    cuts.add_argument("--first", type=int, default=None)
+    cuts.set_defaults(run=power)
+    commands.add_parser("crashes", help="kills before and after every write").set_defaults(run=crashes)
     arguments = parser.parse_args()
     return arguments.run(arguments)
 

@@ -26,8 +26,6 @@ READ_S_MAX: Final = 0.01
 NO_ROOM_PAGES: Final = 1
 """A database that may not grow: SQLite takes the pages that it has for the least."""
 ROOMY_PAGES: Final = 1_000_000
-CHECKPOINT_PAGES: Final = 20
-"""Pages in the log before it is folded into the database: few, so that power cuts meet checkpoints."""
 
 
 @dataclass(kw_only=True)
@@ -39,7 +37,7 @@ class Disk:
     fails: bool = False
     kill_at: tuple[int, str] | None = None  # number of a commit, "before" or "after"
     killed: Callable[[], None] = lambda: None
-    synced: bool = False  # as a real engine writes, and with many checkpoints; else as fast as can be
+    pragmas: Sequence[str] = ("synchronous=OFF",)  # beside the journal's own
     acknowledged: Callable[[int, str], None] = lambda _rows, _head: None  # after each commit, before anybody is told
     commits: int = 0
     failures: int = 0
@@ -65,10 +63,8 @@ class SimulatedWriter(_Writer):
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         super().__init__(disk.state)
-        if disk.synced:
-            self._connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-        else:
-            self._connection.execute("PRAGMA synchronous=OFF")
+        for pragma in disk.pragmas:
+            self._connection.execute(f"PRAGMA {pragma}")
 
     def _commit(self, group: Sequence[Write]) -> None:
         broken, room = self._disk.weather(asyncio.get_running_loop().time())

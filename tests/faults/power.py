@@ -31,12 +31,14 @@ from process_orchestrator.hosting.verification import verify_now
 
 SURVIVES: Final = 0.5
 TORN: Final = 0.2
+CHECKPOINT_PAGES: Final = 20
+"""Pages in the log before it is folded into the database: few, so that the cuts meet checkpoints."""
 
 
 class Operation(NamedTuple):
     """One thing that SQLite did to a file."""
 
-    what: str  # write | truncate | sync | delete
+    what: str  # write | truncate | sync | delete | rename: `data` is the name before
     file: str
     offset: int = 0
     data: bytes = b""
@@ -47,15 +49,16 @@ class _File(apsw.VFSFile):
         super().__init__("", name, flags)
         self._log, self._name = log, Path(name.filename() if isinstance(name, apsw.URIFilename) else name).name
 
-    def xWrite(self, data: bytes, offset: int) -> None:
+    # The names are SQLite's.
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         self._log.append(Operation("write", self._name, offset, bytes(data)))
         super().xWrite(data, offset)
 
-    def xTruncate(self, newsize: int) -> None:
+    def xTruncate(self, newsize: int) -> None:  # noqa: N802
         self._log.append(Operation("truncate", self._name, newsize))
         super().xTruncate(newsize)
 
-    def xSync(self, flags: int) -> None:
+    def xSync(self, flags: int) -> None:  # noqa: N802
         self._log.append(Operation("sync", self._name))
         super().xSync(flags)
 
@@ -65,10 +68,10 @@ class _Vfs(apsw.VFS):
         self._log = log
         super().__init__(name, "")
 
-    def xOpen(self, name: Any, flags: list[int]) -> _File:
+    def xOpen(self, name: Any, flags: list[int]) -> _File:  # noqa: N802
         return _File(self._log, name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802, FBT001
         self._log.append(Operation("delete", Path(filename).name))
         super().xDelete(filename, syncdir)
 
@@ -88,7 +91,8 @@ class _Connection:
 
     def __init__(self, place: str, vfs: str) -> None:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
-        self._connection = apsw.Connection(place, flags=flags, vfs=vfs)
+        # A reader's attempt to lock at its end, which SQLite passes over in silence, apsw raises: open it for writing.
+        self._connection = apsw.Connection(place.replace("?mode=ro", ""), flags=flags, vfs=vfs)
 
     @property
     def in_transaction(self) -> bool:
@@ -111,10 +115,15 @@ class _Connection:
 def logged(log: list[Operation]) -> Generator[None]:
     """Let every connection that the journal opens write through the log."""
     vfs = _Vfs("power", log)
+    rename = Path.replace
+
+    def renamed(before: Path, after: Path) -> Path:
+        log.append(Operation("rename", after.name, data=before.name.encode()))
+        return rename(before, after)
+
+    connect = lambda place, **_options: _Connection(str(place), "power")  # noqa: E731 - beside what it stands for
     try:
-        with mock.patch.object(
-            database.sqlite3, "connect", lambda place, **_options: _Connection(str(place), "power")
-        ):
+        with mock.patch.object(database.sqlite3, "connect", connect), mock.patch.object(Path, "replace", renamed):
             yield
     finally:
         vfs.unregister()
@@ -130,18 +139,18 @@ class Recording:
     wrong: list[str] = field(default_factory=list[str])
 
 
-def record(setting: Setting) -> Recording:
-    """Live through a world and keep every write."""
+def record(setting: Setting, *, pragmas: Sequence[str] = ()) -> Recording:
+    """Live through a world and keep every write. `pragmas` weaken what the journal asks for, to show the difference."""
     state = Path(tempfile.mkdtemp(prefix="faults-", dir=MEMORY if MEMORY.is_dir() else None))
     recording = Recording()
     try:
         with logged(recording.log):
             simulation = Simulation(setting, state)
-            simulation.disk.synced = True
+            simulation.disk.pragmas = (f"wal_autocheckpoint={CHECKPOINT_PAGES}", *pragmas)
             simulation.disk.acknowledged = lambda rows, head: recording.acknowledged.append(
                 (len(recording.log), rows, head)
             )
-            with mock.patch("faults.simulation.verify_now", lambda _state: _Fine()):  # reads by another library
+            with mock.patch("faults.simulation.verify_now", return_value=_Fine()):  # it is of another library
                 run_virtual(simulation.run, complain=simulation.report.wrong.append)
         recording.wrong = simulation.report.wrong
         recording.chain_key = (state / CHAIN_KEY_FILE).read_bytes()
@@ -156,6 +165,11 @@ class _Fine:
     ok = True
 
 
+def recordings(seed: int, count: int) -> list[Recording]:
+    """Several worlds to cut the power in."""
+    return [record(Setting(seed=seed + number, processes=6, disk=False)) for number in range(count)]
+
+
 def files_after(log: Sequence[Operation], draw: random.Random) -> dict[str, bytearray]:
     """The files as a power cut leaves them after some operations."""
     files: dict[str, bytearray] = defaultdict(bytearray)
@@ -165,6 +179,9 @@ def files_after(log: Sequence[Operation], draw: random.Random) -> dict[str, byte
         if operation.what == "delete":
             files.pop(name, None)
             waiting.pop(name, None)
+        elif operation.what == "rename":
+            before = operation.data.decode()
+            files[name], waiting[name] = files.pop(before, bytearray()), waiting.pop(before, [])
         elif operation.what == "sync":
             for each in waiting.pop(name, ()):
                 _apply(files[name], each)
@@ -214,7 +231,10 @@ def cut_power(recording: Recording, count: int, *, seed: int, drop_syncs: bool =
         moment = draw.randrange(len(log) + 1)
         reached = places[moment - 1] + 1 if moment else 0
         told = [(rows, head) for place, rows, head in recording.acknowledged if place <= reached]
-        wrong = _look(files_after(log[:moment], draw), recording.chain_key, told[-1] if told else None)
+        files = files_after(log[:moment], draw)
+        if CHAIN_KEY_FILE in files:  # written and synced before it got its name
+            files[CHAIN_KEY_FILE] = bytearray(recording.chain_key)
+        wrong = _look(files, told[-1] if told else None)
         found.cuts += 1
         if wrong is not None:
             kind, text = wrong
@@ -223,11 +243,10 @@ def cut_power(recording: Recording, count: int, *, seed: int, drop_syncs: bool =
     return found
 
 
-def _look(files: dict[str, bytearray], chain_key: bytes, told: tuple[int, str] | None) -> tuple[str, str] | None:
+def _look(files: dict[str, bytearray], told: tuple[int, str] | None) -> tuple[str, str] | None:
     """Open the files as the next engine does. Whether an acknowledged row is lost, or anything corrupt."""
     state = Path(tempfile.mkdtemp(prefix="faults-", dir=MEMORY if MEMORY.is_dir() else None))
     try:
-        (state / CHAIN_KEY_FILE).write_bytes(chain_key)
         for name, data in files.items():
             if not name.endswith("-shm"):
                 (state / name).write_bytes(data)
@@ -245,5 +264,3 @@ def _look(files: dict[str, bytearray], chain_key: bytes, told: tuple[int, str] |
         return None
     finally:
         shutil.rmtree(state, ignore_errors=True)
-
-

@@ -95,6 +95,24 @@ async def test_an_edited_time_is_named(state: Path) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE artifact SET bytes = 'no bytes'",
+        "UPDATE artifact SET sha256 = hex(sha256)",
+        "UPDATE definition SET body = 'no bytes'",
+        "UPDATE definition SET sha256 = CAST(sha256 AS BLOB)",
+    ],
+)
+async def test_a_body_that_is_none_any_more_is_named(state: Path, statement: str) -> None:
+    await written(state)
+    change(state, statement)
+    report = await verify(state)
+    assert report.first_bad is not None
+    assert not report.ok
+
+
+@pytest.mark.anyio
 async def test_a_deleted_row_is_named_by_the_one_after_it(state: Path) -> None:
     _, second = await written(state)
     change(state, "DELETE FROM journal WHERE id = 4")

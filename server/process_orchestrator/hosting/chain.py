@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from process_orchestrator.core.errors import StorageError
+from process_orchestrator.hosting.put_in_place import put_in_place
 
 CHAIN_KEY_FILE: Final = "chain.key"
 HOME_KEY_FILE: Final = "home.key"
@@ -51,5 +52,5 @@ def make_key(path: Path) -> bytes:
         file.write(key)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
+    put_in_place(draft, path)
     return key

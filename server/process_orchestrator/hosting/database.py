@@ -19,6 +19,7 @@ from process_orchestrator.hosting.database_file import APPLICATION_ID, DATABASE_
 from process_orchestrator.hosting.disk_room import why_not_writable
 from process_orchestrator.hosting.journal_view import JournalView, RawRow
 from process_orchestrator.hosting.migrating import load_migrations, migrate, schema_of
+from process_orchestrator.hosting.put_in_place import put_in_place
 from process_orchestrator.hosting.statements import load_statements
 
 if TYPE_CHECKING:
@@ -96,15 +97,27 @@ def writing_connection(state: Path) -> sqlite3.Connection:
     with named_errors(path):
         if existed:
             _check_continues(state)
+        else:
+            _make(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         with closed_on_failure(connection):
-            if not existed:
-                path.chmod(0o600)
             connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
             migrate(connection, load_migrations(), state, keep_copy=_keep_copy)
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
                 connection.execute(f"PRAGMA {pragma}")
             return connection
+
+
+def _make(path: Path) -> None:
+    """A new database, by its name only once it is whole: a power cut while it is made leaves nothing to refuse."""
+    draft = path.with_name(f"{path.name}.new")
+    for left in (draft, draft.with_name(f"{draft.name}-journal"), draft.with_name(f"{draft.name}-wal")):
+        left.unlink(missing_ok=True)
+    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+        migrate(connection, load_migrations(), path.parent, keep_copy=_keep_copy)
+        connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    put_in_place(draft, path)
 
 
 def _check_continues(state: Path) -> None:

@@ -179,10 +179,14 @@ class JournalView:
 
     def every_artifact(self) -> Iterator[tuple[str, bytes]]:
         for sha256, data in self._connection.execute(self._sql["every_artifact"]):
+            if not isinstance(sha256, bytes) or not isinstance(data, bytes):
+                raise StorageError("a stored body has lost its name or its content")
             yield sha256.hex(), data
 
     def every_definition(self) -> Iterator[DefinitionBody]:
         for sha256, kind, name, version, data in self._connection.execute(self._sql["every_definition"]):
+            if not isinstance(sha256, str) or not isinstance(data, bytes):
+                raise StorageError("a pinned definition has lost its name or its content")
             yield DefinitionBody(sha256=sha256, kind=kind, name=name, version=version, data=data)
 
     def processes(self, query: ProcessQuery) -> Page[ProcessRow]:
