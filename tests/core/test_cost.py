@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def answer(command: c.Command, *, items: int) -> e.Event | None:
     match command:
         case c.PrepareCall():
-            return e.CallPrepared(at=0, call=command.call, agent=ALPHA, input=ref("in"), digest="d")
+            return e.CallPrepared(at=0, call=command.call, agent=ALPHA, input=ref("in"), digest=command.call)
         case c.OpenMap():
             return e.MapOpened(at=0, step=command.step, count=items, digest="d")
         case c.InvokeAgent():

@@ -136,7 +136,7 @@ def sensible_answer(draw: st.DrawFn, command: c.Command) -> e.Event | None:
                 call=call,
                 agent=agent,
                 input=ref("in"),
-                digest=draw(st.sampled_from("xy")),
+                digest=draw(st.sampled_from("xxyzuvw")),
                 gate=draw(gates),
                 reserve_usd_micros=draw(st.sampled_from([None, 0, 3, 5])),
             )

@@ -141,7 +141,9 @@ def test_a_refused_plan_is_mended_with_the_report_at_hand_until_the_rounds_are_u
     journey.decide(Decision.RETRY)
     [again] = journey.last
     assert isinstance(again, c.ProposePlan)
-    assert again.round == 1
+    assert again.round == 3
+    checked(proposed(journey, 3), ok=False)
+    assert (journey.question(2).kind, journey.state.stage) == (EscalationKind.LOOP, None)
 
 
 def test_a_check_that_brings_no_plan_is_no_success() -> None:

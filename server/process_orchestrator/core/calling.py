@@ -47,7 +47,8 @@ def prepare_default(draft: Draft, unit: Unit) -> None:
 
 def afresh(unit: Unit, *, keep_agent: bool) -> Unit:
     """The unit as if no agent had been tried: a human gave it a new start. An unsettled key stays with its agent."""
-    return replace(unit, attempts=0, agents_tried=(), only_agent=None, agent=unit.agent if keep_agent else None)
+    agent = unit.agent if keep_agent else None
+    return replace(unit, attempts=0, agents_tried=(), only_agent=None, agent=agent, series_begun=False)
 
 
 def invoke(draft: Draft, unit: Unit) -> None:

@@ -32,6 +32,7 @@ class Draft:
         "_own_escalations",
         "_own_needs",
         "before",
+        "begun",
         "budget_waiting",
         "calls",
         "cancel_reason",
@@ -55,6 +56,7 @@ class Draft:
         "plan_proposed",
         "plan_report",
         "plan_round",
+        "plans_seen",
         "reserved_usd_micros",
         "spec",
         "stage",
@@ -87,6 +89,8 @@ class Draft:
         self.plan_approved = before.plan_approved
         self.stage = before.stage
         self.plan_round = before.plan_round
+        self.plans_seen = before.plans_seen
+        self.begun = before.begun
         self.plan_proposed = before.plan_proposed
         self.plan_report = before.plan_report
         self.stage_failure = before.stage_failure
@@ -268,6 +272,8 @@ class Draft:
             plan_approved=self.plan_approved,
             stage=self.stage,
             plan_round=self.plan_round,
+            plans_seen=self.plans_seen,
+            begun=self.begun,
             plan_proposed=self.plan_proposed,
             plan_report=self.plan_report,
             stage_failure=self.stage_failure,

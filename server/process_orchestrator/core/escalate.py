@@ -156,7 +156,7 @@ def _money(draft: Draft, unit: Unit) -> Money:
 
 def ask_about_process(draft: Draft, kind: EscalationKind, failure: Failure | None = None) -> None:
     """Ask about the process as a whole: its plan, its intake, a stage that failed. Takes no place of a unit's."""
-    plan = draft.plan
+    plan = draft.plan or draft.spec.plan  # one that was given may not be begun yet
     draft.stage, draft.stage_failure = None, failure
     _register(
         draft,

@@ -178,6 +178,7 @@ def open_escalation(standing: Standing, escalation: Escalation) -> OpenEscalatio
         detail=failure.detail if failure is not None else standing.plan_report,
         code=failure.code if failure is not None else None,
         blame=failure.blame if failure is not None else None,
+        rule=failure.rule if failure is not None else None,
         decisions=escalation.decisions,
         min_assurance=escalation.min_assurance,
         role=escalation.role,

@@ -14,6 +14,7 @@ from process_orchestrator.core import (
     failures,
     gate,
     keys,
+    loops,
     maps,
     redriven,
     rounds,
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
 
     from process_orchestrator.core.draft import Draft
     from process_orchestrator.core.facts.events import EscalationResolved
-    from process_orchestrator.core.facts.state import Unit
+    from process_orchestrator.core.facts.state import Failure, Unit
 
 
 def about_process(draft: Draft, event: EscalationResolved) -> None:
     """A decision about the plan, the intake or a failed stage."""
     escalation = draft.escalations[event.escalation]
     escalate.resolved(draft, escalation, event)
-    draft.stage_failure = None
+    failure, draft.stage_failure = draft.stage_failure, None
     if event.decision is Decision.APPROVE:
         draft.plan_approved = True
         schedule.begin_ready(draft)
@@ -43,12 +44,21 @@ def about_process(draft: Draft, event: EscalationResolved) -> None:
         if not stage.propose_again(draft):
             ending.fail(draft, failures.of_code("rejected"))
     elif event.decision is Decision.RETRY:
-        stage.propose(draft, plan_round=1)
+        _retry_stage(draft, failure)
     elif event.decision is Decision.CHOOSE_TYPE:
         assert event.process_type is not None  # admitted
         stage.take_type(draft, event.process_type, plan=event.plan, given=event.data, by="human")
     else:  # abort; undoing what is done would begin here where the type says so
         ending.fail(draft, failures.of_code("aborted"))
+
+
+def _retry_stage(draft: Draft, failure: Failure | None) -> None:
+    """Plan anew; where that was a loop, one round more. A process that was stopped before its start is started."""
+    rule = failure.rule if failure is not None else None
+    if rule == loops.DEPTH:
+        stage.begin(draft)
+    else:
+        stage.propose(draft, plan_round=draft.plan_round + 1 if rule == loops.NO_PROGRESS else 1)
 
 
 def about_unit(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
@@ -75,9 +85,11 @@ def _reject(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
     settle.settle_rejected(draft, unit, failures.of_code("rejected", unit))
 
 
-def _retry(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
+def _retry(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
     if not draft.is_map(unit):
-        calling.prepare(draft, _afresh(draft, unit))
+        granted = draft.escalations[event.escalation].kind is EscalationKind.LOOP
+        fresh = _afresh(draft, unit)
+        calling.prepare(draft, loops.begun(fresh) if granted else fresh)
     elif maps.all_closed(unit):
         maps.collect(draft, unit)
     else:

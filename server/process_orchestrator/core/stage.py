@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import ending, escalate, failures, orders, schedule
+from process_orchestrator.core import ending, escalate, failures, loops, orders, schedule
 from process_orchestrator.core.facts.values import ApprovalMode, Blame, EscalationKind, Stage
 
 if TYPE_CHECKING:
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 
 
 def start(draft: Draft) -> None:
+    """Begin, unless the process stands too deep inside others."""
+    if loops.too_deep(draft.spec):
+        loops.ask_about_depth(draft)
+    else:
+        begin(draft)
+
+
+def begin(draft: Draft) -> None:
     """Begin with the plan that is given, else with planning, else with intake."""
     spec = draft.spec
     if spec.plan is not None:
@@ -91,11 +99,12 @@ def checked(draft: Draft, event: PlanChecked) -> bool:
     if draft.stage is not Stage.PLAN or draft.plan_proposed is None:
         return False
     draft.plan_proposed, draft.plan_report = None, event.report
-    if event.ok and event.plan is not None:
+    if loops.seen_before(draft, event.plan.sha256 if event.plan is not None else event.plan_sha256):
+        loops.ask_about_plan(draft, event.report)
+    elif event.ok and event.plan is not None:
         follow(draft, event.plan)
     elif not propose_again(draft):
-        failure = replace(failures.of_code("loop"), detail=event.report)
-        escalate.ask_about_process(draft, EscalationKind.LOOP, failure)
+        loops.ask_about_plan(draft, event.report)
     return True
 
 

@@ -17,6 +17,7 @@ from process_orchestrator.core import (
     escalate,
     failures,
     keys,
+    loops,
     maps,
     pauses,
     redriven,
@@ -103,8 +104,9 @@ def _prepared(draft: Draft, unit: Unit, event: CallPrepared) -> None:
         reserve_usd_micros=event.reserve_usd_micros,
         gate=event.gate,
     )
-    if not redriven.settled(draft, unit):
-        pauses.before_call(draft, unit)
+    if redriven.settled(draft, unit) or loops.stopped(draft, unit):
+        return
+    pauses.before_call(draft, loops.begun(unit))
 
 
 def _skipped(draft: Draft, unit: Unit, event: StepSkipped) -> None:

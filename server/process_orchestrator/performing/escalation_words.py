@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from process_orchestrator.checking.definitions import Contract, Json
+from process_orchestrator.core import loops
 from process_orchestrator.core.facts.values import (
     Decision,
     Effect,
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from process_orchestrator.core.facts.commands import OpenEscalation
 
 MESSAGE_CHARACTERS_MAX: Final = 300
+_LOOPS: Final = {
+    loops.SAME_CALL: "the very same call was begun as often as limits.same_call allows",
+    loops.NO_PROGRESS: "the rounds of planning are used up, or the same plan was proposed again (limits.replans)",
+    loops.DEPTH: "more processes stand above this one than limits.depth allows, or it stands above itself",
+}
 
 
 class Facts(Fact, frozen=True, kw_only=True):
@@ -72,6 +78,8 @@ def question(command: OpenEscalation, facts: Facts) -> str:
             return f"{step[:1].upper()}{step[1:]} may cost up to {needed} USD: {short} USD too much. May more be spent?"
         case EscalationKind.BUDGET:
             return f"The budget does not cover {step}. May more be spent?"
+        case EscalationKind.LOOP if command.rule == loops.DEPTH:
+            return "This process was started too deep inside other processes, or inside itself. Run it, or stop?"
         case EscalationKind.LOOP:
             return f"{step[:1].upper()}{step[1:]} repeats itself without progress. Once more, or stop?"
         case EscalationKind.DRIFT:
@@ -107,7 +115,7 @@ def rule(command: OpenEscalation, facts: Facts) -> str:
             worst = "a call is reserved at its worst case before it is made, and the budget has less left"
             return worst if command.money is None else f"{worst}: {_books(command.money)}"
         case EscalationKind.LOOP:
-            return f"a limit against loops was reached ({command.code or 'loop'})"
+            return _LOOPS.get(command.rule or "", f"a limit against loops was reached ({command.code or 'loop'})")
         case EscalationKind.DRIFT:
             return "the live definition differs from the pinned one"
         case EscalationKind.UNDO_FAILED:

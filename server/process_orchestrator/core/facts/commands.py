@@ -118,6 +118,7 @@ class OpenEscalation(CommandFact, kw_only=True):
     detail: Ref | None = None
     code: str | None = None
     blame: str | None = None
+    rule: str | None = None
     decisions: tuple[Decision, ...]
     min_assurance: Assurance
     role: str
