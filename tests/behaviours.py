@@ -26,6 +26,7 @@ PROMISES: Final[dict[str, Promise]] = {
     "P7": Promise("README", "A database that cannot be trusted is refused with a named error, never re-created."),
     "P8": Promise("README", "Every terminal state is explained in the trace."),
     "P9": Promise("README", "No approval without the assurance its contract demands."),
+    "undoing": Promise("docs/design.md", "What is done is undone, newest first, each once, also across a kill -9."),
     "demo": Promise("README", "`orchestrator demo` runs three invoices with real agents and needs no key or network."),
     "single-call": Promise("README", "Where one call of one agent closes the task, the server says so."),
     "check": Promise("README", "`orchestrator check` names file, line, JSON pointer and what to change."),

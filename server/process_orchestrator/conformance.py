@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from process_orchestrator.core.assurance import sufficient
-from process_orchestrator.core.facts.commands import Command, InvokeAgent
+from process_orchestrator.core.facts.commands import Command, InvokeAgent, StartTimer, StopTimer
 from process_orchestrator.core.facts.events import (
     BriefWritten,
     CallFailed,
@@ -23,6 +23,7 @@ from process_orchestrator.core.facts.events import (
     ProcessStarted,
     StageFailed,
     TaskClassified,
+    TimerFired,
 )
 from process_orchestrator.core.facts.specs import Earlier, Gate
 from process_orchestrator.core.facts.values import (
@@ -36,18 +37,19 @@ from process_orchestrator.core.facts.values import (
     Phase,
     Status,
 )
-from process_orchestrator.core.keys import call_id, step_of_unit, unit_of_call
+from process_orchestrator.core.keys import call_id, is_undo, step_of_unit, unit_of_call
 from process_orchestrator.core.process import apply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from process_orchestrator.core.facts.specs import StepFacts
-    from process_orchestrator.core.facts.state import Process
+    from process_orchestrator.core.facts.specs import PlanFacts, StepFacts
+    from process_orchestrator.core.facts.state import Process, Unit
     from process_orchestrator.core.ports import JournalRow
 
 _ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 _GRANTS_TRIES: Final = frozenset({Decision.RETRY, Decision.RETRY_WITH_INPUT, Decision.USE_AGENT})
+_WAS_DONE: Final = frozenset({Phase.DONE, Phase.UNDOING})
 _CHANGES_THE_WORLD: Final = frozenset({Effect.WRITE, Effect.IRREVERSIBLE})
 
 
@@ -79,6 +81,8 @@ class _Seen:
     spent: int = 0
     reserves: dict[str, int | None] = field(default_factory=dict[str, "int | None"])  # call -> what it may cost
     held: dict[str, int] = field(default_factory=dict[str, int])  # call under way -> what is held back for it
+    done: list[str] = field(default_factory=list[str])  # units with an effect, in the order in which they were done
+    timers: set[str] = field(default_factory=set[str])  # started, and neither fired nor stopped
 
 
 def gaps(rows: Sequence[JournalRow]) -> tuple[Violation, ...]:
@@ -111,6 +115,8 @@ def violations(events: Sequence[Event], *, projection: Process | None = None) ->
             *_money(event, seen, state),
             *_calls(transition.commands, seen, state),
             *_outputs(before, state, seen),
+            *_undoing(before, state, seen),
+            *_timers(event, transition.commands, seen),
             *_sequence(state, seq),
             *_end(state, seen),
         )
@@ -231,7 +237,8 @@ def _unapproved(command: InvokeAgent, seen: _Seen) -> bool:
         return False
     unit = _of_rounds(command.unit)
     given = seen.approved.get(unit, {}).get(digest)
-    if given is None and unit != command.step and command.unit not in seen.overridden:
+    item = unit != command.step and not is_undo(unit)
+    if given is None and item and command.unit not in seen.overridden:
         given = next(iter(seen.approved.get(command.step, {}).values()), None)
     return given is None or not sufficient(given, gate.min_assurance)
 
@@ -266,15 +273,15 @@ def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator
         if _unapproved(command, seen):
             yield "approval", f"{command.call} needs an approval of just these arguments, and has none"
         reserve = seen.held[command.call] = seen.reserves.get(command.call) or 0
-        if seen.spent + sum(seen.held.values()) > seen.cap:
+        if seen.spent + sum(seen.held.values()) > seen.cap and not is_undo(command.unit):
             others = sum(seen.held.values()) - reserve
             yield "cap", f"{command.call} may cost {reserve}: {seen.spent} spent, {others} held, cap {seen.cap}"
         agent = command.agent.name
         seen.tries[command.unit, agent] = seen.tries.get((command.unit, agent), 0) + 1
-        allowed = _step(state, command.step).retry.max_attempts
+        allowed = _tries(_step(state, command.step), command.unit)
         if seen.tries[command.unit, agent] > allowed:
             yield "attempts", f"{command.call} is try {seen.tries[command.unit, agent]} of {allowed} at {agent}"
-        if state.calls > state.spec.limits.calls:
+        if state.calls > state.spec.limits.calls and not is_undo(command.unit):
             yield "calls", f"{command.call} is call {state.calls} of {state.spec.limits.calls}"
 
 
@@ -283,20 +290,67 @@ def _step(state: Process, step: str) -> StepFacts:
     return next(facts for facts in steps if facts.id == step)
 
 
+def _tries(step: StepFacts, unit: str) -> int:
+    if is_undo(unit):
+        return step.undo.retry.max_attempts if step.undo is not None else 0
+    return step.retry.max_attempts
+
+
+def _undoing(before: Process | None, state: Process, seen: _Seen) -> Iterator[tuple[str, str]]:
+    """Effects are taken back only at the end, one at a time, each once, the last one first."""
+    known = before.units if before is not None else {}
+    if known is state.units:
+        return
+    for unit in state.units.values():
+        former = known.get(unit.id)
+        if former is unit or unit.undoes is None:
+            continue
+        if former is None and not state.cancelling and state.failing is None:
+            yield "undo", f"{unit.id} begins while the process goes on"
+        if former is None and unit.phase is Phase.PREPARING and unit.undoes not in seen.accepted:
+            yield "undo", f"{unit.id} begins although {unit.undoes} was never done"
+        if former is None and unit.undoes in seen.done:
+            later = seen.done[seen.done.index(unit.undoes) + 1 :][:1]
+            if later and f"{later[0]}!undo" not in state.units:
+                yield "undo", f"{unit.id} begins before {later[0]}!undo"
+        if unit.phase is Phase.CALLING and len(state.live_calls) > 1:
+            yield "undo", f"{unit.id} is called beside {state.live_calls}"
+
+
+def _timers(event: Event, commands: Sequence[Command], seen: _Seen) -> Iterator[tuple[str, str]]:
+    """Keep the books of timers. A timer that is started again is one timer."""
+    if isinstance(event, TimerFired):
+        seen.timers.discard(event.timer)
+    for command in commands:
+        if isinstance(command, StartTimer):
+            seen.timers.add(command.timer)
+        elif isinstance(command, StopTimer):
+            seen.timers.discard(command.timer)
+    yield from ()
+
+
 def _outputs(before: Process | None, state: Process, seen: _Seen) -> Iterator[tuple[str, str]]:
     """A closed unit keeps the one output that closed it."""
     for unit in state.units.values():
         former = before.units.get(unit.id) if before is not None else None
         if former is unit:
             continue
-        if former is not None and former.phase is Phase.DONE and former.output != unit.output:
+        if former is not None and former.phase in _WAS_DONE and former.output != unit.output:
             yield "one_output", f"{unit.id} was done and its output changed"
-        if unit.phase is Phase.DONE and (former is None or former.phase is not Phase.DONE):
+        if unit.phase in _WAS_DONE and (former is None or former.phase not in _WAS_DONE):
+            if unit.undoes is None and state.plan is not None and _changed_the_world(unit, state.plan):
+                seen.done.append(unit.id)
             seen.accepted[unit.id] = seen.accepted.get(unit.id, 0) + 1
             if unit.output is None:
                 yield "one_output", f"{unit.id} is done without an output"
             if seen.accepted[unit.id] > 1:
                 yield "one_output", f"{unit.id} was done twice"
+
+
+def _changed_the_world(unit: Unit, plan: PlanFacts) -> bool:
+    """Whether a done unit has an effect of its own: a mapped step has only those of its items."""
+    step = plan.steps[unit.place]
+    return step.effect in _CHANGES_THE_WORLD and not (step.is_map and unit.item is None)
 
 
 def _end(state: Process, seen: _Seen) -> Iterator[tuple[str, str]]:
@@ -305,8 +359,13 @@ def _end(state: Process, seen: _Seen) -> Iterator[tuple[str, str]]:
     unanswered = sorted(set(seen.invoked) - seen.answered)
     if unanswered or state.live_calls:
         yield "end", f"ended with live calls {unanswered or state.live_calls}"
-    if state.live_timers:
-        yield "end", f"ended with live timers {state.live_timers}"
+    if state.live_timers or seen.timers:
+        yield "end", f"ended with live timers {state.live_timers or sorted(seen.timers)}"
     still_open = [escalation.id for escalation in state.escalations.values() if escalation.open]
     if still_open:
         yield "end", f"ended with open escalations {still_open}"
+    if len(set(state.undone)) != len(state.undone) or set(state.undone) & set(state.left):
+        yield "undo", f"ended with {state.undone} undone and {state.left} left"
+    missed = [unit for unit in state.undone if f"{unit}!undo" not in seen.accepted]
+    if missed:
+        yield "undo", f"ended with {missed} undone, and no undo of them was done"

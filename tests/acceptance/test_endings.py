@@ -135,9 +135,16 @@ async def test_completed_ends_with_the_output_that_was_built(client: Client) -> 
     assert NOTE in approval["summary"]
 
 
-@pytest.mark.parametrize("word", ["fail", "compensate"])
-async def test_failed_by_the_plans_word_ends_with_the_failed_call(client: Client, word: str) -> None:
-    run = await ended(client, f"by_{word}")
+async def test_compensation_ends_with_the_decision_about_what_nothing_undoes(client: Client) -> None:
+    run = await decided(client, await asked(client, "by_compensate"), "skip")
+    assert (run.view["status"], run.view["error"]["code"]) == ("failed", "output_mismatch")
+    assert (run.view["undone"], run.view["left"]) == ([], ["post"])
+    assert (run.last["event"], run.last["step"]) == ("EscalationResolved", "post")
+    assert "skip" in run.last["summary"]
+
+
+async def test_failed_by_the_plans_word_ends_with_the_failed_call(client: Client) -> None:
+    run = await ended(client, "by_fail")
     error = run.view["error"]
     assert (run.view["status"], error["code"], error["blame"]) == ("failed", "output_mismatch", "agent")
     assert (run.last["event"], run.last["verdict"], run.last["blame"]) == ("CallFailed", "output_mismatch", "agent")

@@ -60,11 +60,6 @@ def told(folder: Path, **written: str) -> list[str]:
         ({"BIND": POLL}, "error", "/serves/0/bind/poll"),
         ({"TRANSPORT": "kind: mcp_stdio, command: [desk]", "BIND": "{process: acting}"}, "error", "/serves/0/bind/process"),
         ({"LIMITS": "usd_per_day: 5.0"}, "warning", "/limits/usd_per_day"),
-        ({"PROCESS": "on_failure: compensate"}, "warning", "/on_failure"),
-        ({"PROCESS": "on_cancel: compensate"}, "warning", "/on_cancel"),
-        ({"PROCESS": "on_abort: compensate"}, "warning", "/on_abort"),
-        ({"STEP": ", on_failure: compensate"}, "warning", "/plan/steps/0/on_failure"),
-        ({"STEP": ", on_failure: {else: compensate}"}, "warning", "/plan/steps/0/on_failure/else"),
     ],
 )  # fmt: skip
 def test_it_is_said_where_it_stands(tmp_path: Path, written: dict[str, str], level: str, pointer: str) -> None:

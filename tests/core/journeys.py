@@ -20,6 +20,7 @@ from process_orchestrator.core.facts.specs import (
     Repeat,
     RetryFacts,
     StepFacts,
+    Undo,
 )
 from process_orchestrator.core.facts.state import Escalation, Process, Unit
 from process_orchestrator.core.facts.values import (
@@ -97,6 +98,28 @@ def writing(name: str, *, needs: tuple[str, ...] = (), **fields: Any) -> StepFac
     return step(name, needs=needs, **(given | fields))
 
 
+UNDO = ContractPin(name="ledger.reverse", version="1.0.0", sha256="undo-sha")
+
+
+def undo(**fields: Any) -> Undo:
+    """A keyed write that takes another back: one agent, tried twice."""
+    given: dict[str, Any] = {
+        "contract": UNDO,
+        "agents": (ALPHA,),
+        "attempt_ms": 30_000,
+        "total_ms": 180_000,
+        "retry": msgspec.structs.replace(TRANSIENT, max_attempts=2),
+        "idempotency": Idempotency.KEYED,
+        "errors": {"busy": DeclaredError(class_=FailureClass.TRANSIENT)},
+    }
+    return Undo(**(given | fields))
+
+
+def undoable(name: str, *, needs: tuple[str, ...] = (), **fields: Any) -> StepFacts:
+    """A keyed write with an undo."""
+    return writing(name, needs=needs, **({"undo": undo()} | fields))
+
+
 def plan_of(*steps: StepFacts, **fields: Any) -> PlanFacts:
     """A plan whose `needed_by` and `bound_by` mirror its `needs`."""
     later = {one.id: tuple(two.id for two in steps if one.id in two.needs) for one in steps}
@@ -138,8 +161,9 @@ def refused(call: str, code: str = "unknown_vendor", **fields: Any) -> e.CallFai
 class Unanswered:
     """The commands whose answer is still due, told from commands and events alone."""
 
-    def __init__(self) -> None:
-        self.due: dict[tuple[str, str], c.Command] = {}
+    def __init__(self, former: Unanswered | None = None) -> None:
+        self.due: dict[tuple[str, str], c.Command] = dict(former.due) if former is not None else {}
+        self.ending = former is not None and former.ending
 
     def answered(self, event: e.Event, state: Process) -> None:
         for slot, command in tuple(self.due.items()):
@@ -149,10 +173,11 @@ class Unanswered:
             question = state.escalations.get(event.escalation)
             if question is not None and not question.open:
                 self.due.pop(("escalation", event.escalation), None)
+        if not self.ending and (state.finished or state.cancelling or state.failing is not None):
+            self.ending = True
+            self.only_calls()
 
     def ordered(self, commands: tuple[c.Command, ...]) -> None:
-        if any(isinstance(command, c.CancelCall | c.Finish) for command in commands):
-            self.only_calls()
         for command in commands:
             match command:
                 case c.StopTimer() | c.Finish():
@@ -171,15 +196,16 @@ class Unanswered:
                     self.due["stage", ""] = command
 
     def only_calls(self) -> None:
-        """An ending process drops every order but the calls that are under way."""
+        """A process that begins to end drops every order but the calls that are under way."""
         self.due = {slot: command for slot, command in self.due.items() if slot[0] == "call"}
 
 
 def answers(event: e.Event, command: c.Command) -> bool:
     """Whether an event is one that the table of commands names as the answer of this command."""
     match command:
-        case c.PrepareCall(call=call, unit=unit):
-            return _about_call(event, call, e.CallPrepared, e.CallFailed) or _skips(event, unit)
+        case c.PrepareCall(call=call, unit=unit, undoes=undoes):
+            skipped = undoes is None and _skips(event, unit)  # what undoes an effect has no condition
+            return skipped or _about_call(event, call, e.CallPrepared, e.CallFailed)
         case c.OpenMap(step=name):
             opened = isinstance(event, e.MapOpened) and event.step == name
             return opened or _skips(event, name) or (_stage_failed(event, Stage.MAP) == name)

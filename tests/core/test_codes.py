@@ -31,6 +31,7 @@ TABLE = {
     "aborted": ("permanent", "policy", "not_done"),
     "over_budget": ("permanent", "policy", "not_done"),
     "loop": ("permanent", "policy", "not_done"),
+    "no_undo": ("permanent", "policy", "not_done"),
     "cancelled": ("permanent", "policy", "unknown"),
     "done_before": ("permanent", "policy", "unknown"),
 }

@@ -18,19 +18,21 @@ from core.journeys import (
     refused,
     resolution,
     step,
+    undoable,
     writing,
 )
 from process_orchestrator import conformance
 from process_orchestrator.conformance import gaps, violations
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.paged import paged
+from process_orchestrator.core.facts.paged import Paged, paged
 from process_orchestrator.core.facts.specs import Budget
 from process_orchestrator.core.facts.state import Escalation, Process, Transition, Unit
 from process_orchestrator.core.facts.values import (
     Assurance,
     Decision,
     EscalationKind,
+    OnFailure,
     Outcome,
     Phase,
     Status,
@@ -242,3 +244,64 @@ def test_a_decision_about_nothing_and_a_call_that_no_agent_was_asked_are_taken_a
         circuit = failed(f"a.{number}", code, retry_after_ms=10)
         journey.fails(f"a.{number}", circuit).timer(f"a.{number}/retry")
     assert journey.broken_rules() == ()
+
+
+UNDOABLE = plan_of(undoable("a"), undoable("b"), step("doomed", on_failure={"else": OnFailure.COMPENSATE}))
+
+
+def both_done() -> Journey:
+    return Journey(UNDOABLE).done("a.1").done("b.1")
+
+
+def undo_of(name: str, phase: Phase = Phase.PREPARING) -> Unit:
+    return Unit(id=f"{name}!undo", step=name, undoes=name, phase=phase)
+
+
+def beside(journey: Journey, unit: Unit) -> Paged[Unit]:
+    return paged([*journey.state.units.items(), (unit.id, unit)])
+
+
+def test_an_undo_that_begins_while_the_process_goes_on_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = both_done()
+    fault = Transition(state=next_state(journey, units=beside(journey, undo_of("b"))))
+    assert judged(monkeypatch, journey, fault) == ["undo"]
+
+
+def test_an_undo_out_of_order_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = both_done()
+    fault = Transition(state=next_state(journey, cancelling=True, units=beside(journey, undo_of("a"))))
+    assert judged(monkeypatch, journey, fault) == ["undo"]
+
+
+def test_an_undo_of_what_was_never_done_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(UNDOABLE).prepared("a.1")
+    fault = Transition(state=next_state(journey, cancelling=True, units=beside(journey, undo_of("a"))))
+    assert judged(monkeypatch, journey, fault) == ["undo"]
+
+
+def test_an_undo_beside_another_call_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = both_done()
+    units = beside(journey, undo_of("b", Phase.CALLING))
+    live = next_state(journey, cancelling=True, units=units, live_calls=paged([("b!undo.1", None), ("x.1", None)]))
+    assert judged(monkeypatch, journey, Transition(state=live)) == ["undo"]
+
+
+def test_an_end_that_tells_of_undoing_what_was_not_undone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = both_done()
+    ended = next_state(journey, status=Status.FAILED, undone=("b", "b"), left=("b",))
+    assert judged(monkeypatch, journey, Transition(state=ended)) == ["undo", "undo"]
+
+
+def test_a_timer_that_outlives_its_process_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = both_done()
+    start = c.StartTimer(process=PROCESS, timer=f"{PROCESS}.e1/remind", fire_at=9)
+    fault = Transition(state=next_state(journey, status=Status.FAILED), commands=(start,))
+    assert judged(monkeypatch, journey, fault) == ["end"]
+
+
+def test_an_undo_of_a_step_without_one_has_no_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    journey = Journey(PLAN).prepared("a.1")
+    journey.events.append(e.CallPrepared(at=0, call="a!undo.1", agent=ALPHA, input=ref("x"), digest="d"))
+    order = next(order for order in journey.orders if isinstance(order, c.InvokeAgent))
+    fault = Transition(state=next_state(journey, seq=4), commands=(replace(order, call="a!undo.1", unit="a!undo"),))
+    assert judged(monkeypatch, journey, fault) == ["attempts"]

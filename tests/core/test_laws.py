@@ -23,6 +23,7 @@ from core.journeys import (
     repeated,
     resolution,
     step,
+    undo,
     waiting,
 )
 from process_orchestrator.core.facts import commands as c
@@ -50,8 +51,20 @@ if TYPE_CHECKING:
 
 AGENTS = (ALPHA, BETA)
 
+undos = st.one_of(
+    st.none(),
+    st.builds(
+        lambda idempotency, attempts, human: undo(
+            idempotency=idempotency, retry=replace(TRANSIENT, max_attempts=attempts), agents=AGENTS, human=human
+        ),
+        st.sampled_from(Idempotency),
+        st.integers(1, 2),
+        st.integers(0, 5).map(lambda n: n == 5),
+    ),
+)
+
 steps = st.builds(
-    lambda effect, idempotency, word, default, attempts, human: {
+    lambda effect, idempotency, word, default, attempts, human, undone: {
         "effect": effect,
         "idempotency": idempotency,
         "on_failure": {"else": word, "unknown_vendor": OnFailure.SKIP},
@@ -59,6 +72,7 @@ steps = st.builds(
         "retry": replace(TRANSIENT, max_attempts=attempts),
         "agents": AGENTS,
         "human": human,
+        "undo": undone,
     },
     st.sampled_from(Effect),
     st.sampled_from(Idempotency),
@@ -66,6 +80,7 @@ steps = st.builds(
     st.booleans(),
     st.integers(1, 3),
     st.integers(0, 5).map(lambda n: n == 5),
+    undos,
 )
 
 
@@ -92,7 +107,8 @@ def plans(draw: st.DrawFn) -> PlanFacts:
             )
         else:
             made.append(step(f"s{number}", needs=needs, **fields))
-    return plan_of(*made)
+    words = st.sampled_from(["leave", "compensate"])
+    return plan_of(*made, on_failure=draw(st.sampled_from(OnFailure)), on_cancel=draw(words), on_abort=draw(words))
 
 
 failures = st.builds(
@@ -124,7 +140,7 @@ def sensible_answer(draw: st.DrawFn, command: c.Command) -> e.Event | None:
             return e.StepSkipped(at=0, unit=unit, reason="default", output=ref("default"))
         case c.PrepareCall(unit=unit, round=int(number)) if number > 1 and draw(st.integers(0, 2)) == 2:
             return e.StepSkipped(at=0, unit=unit, reason="until")
-        case c.PrepareCall(call=call, unit=unit) if fails and draw(st.booleans()):
+        case c.PrepareCall(call=call, unit=unit, undoes=None) if fails and draw(st.booleans()):
             return e.StepSkipped(at=0, unit=unit, reason="condition")
         case c.PrepareCall(call=call) if fails:
             return failed(call, **(draw(failures) | {"outcome": Outcome.NOT_DONE}))
@@ -201,7 +217,9 @@ def human_answer(draw: st.DrawFn, state: Process) -> e.Event | None:
     return replace(event, escalation=question.id, version=draw(st.sampled_from([None, question.version])))
 
 
-names = st.sampled_from(["s0", "s1", "s2", "s1[0]", "s1[1]", "s0#1", "s0#2", "s1#1", "s3", "nobody", ""])
+names = st.sampled_from(
+    ["s0", "s1", "s2", "s1[0]", "s1[1]", "s0#1", "s0#2", "s1#1", "s3", "s0!undo", "s1[0]!undo", "nobody", ""]
+)
 calls = st.builds(lambda unit, n: f"{unit}.{n}", names, st.integers(0, 3))
 questions = st.integers(0, 4).map(lambda n: f"{PROCESS}.e{n}")
 nonsense = st.one_of(

@@ -21,6 +21,7 @@ from core.journeys import (
     ref,
     refused,
     step,
+    undoable,
     writing,
 )
 from process_orchestrator.core import settle
@@ -436,10 +437,13 @@ def test_a_failed_item_fails_its_map_and_the_process() -> None:
     assert (finish.status, finish.code, finish.unit) == (Status.FAILED, "unknown_vendor", "lines[1]")
 
 
-def test_compensate_fails_fast_and_names_what_is_left() -> None:
-    plan = plan_of(writing("a"), step("b", needs=("a",), on_failure={"else": OnFailure.COMPENSATE}))
-    journey = Journey(plan).done("a.1").fails("b.1", refused("b.1"))
-    assert (journey.state.status, journey.state.left) == (Status.FAILED, ("a",))
+def test_compensate_fails_fast_and_fail_leaves_what_is_done() -> None:
+    for word, begun in ((OnFailure.COMPENSATE, ["a!undo"]), (OnFailure.FAIL, [])):
+        plan = plan_of(undoable("a"), step("b", needs=("a",), on_failure={"else": word}))
+        journey = Journey(plan).done("a.1").fails("b.1", refused("b.1"))
+        assert [order.unit for order in journey.ordered(c.PrepareCall)] == begun
+        assert journey.state.failing is not None
+        assert journey.state.left == (() if begun else ("a",))
 
 
 def test_a_broken_answer_of_a_write_is_asked_again_only_where_the_policy_says_and_under_its_key() -> None:

@@ -24,6 +24,8 @@ from core.journeys import (
     resolution,
     spec_of,
     step,
+    undo,
+    undoable,
     waiting,
     writing,
 )
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TWICE = replace(TRANSIENT, max_attempts=2)
+ONCE = replace(TRANSIENT, max_attempts=1, on=())
 ENDED = {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
 PLANS = {
@@ -80,6 +83,36 @@ PLANS = {
         plan_of(writing("a", retry=replace(TWICE, on=())), step("b", retry=replace(TWICE, on=()))),
         9,
     ),
+    "two that are undone": (
+        plan_of(
+            undoable("a", retry=ONCE, undo=undo(retry=ONCE)),
+            undoable(
+                "b",
+                needs=("a",),
+                retry=ONCE,
+                undo=undo(retry=ONCE, idempotency=Idempotency.UNSAFE),
+                on_failure={"else": OnFailure.COMPENSATE},
+            ),
+            on_failure=OnFailure.COMPENSATE,
+            on_cancel="compensate",
+        ),
+        11,
+    ),
+    "a map that is undone": (
+        plan_of(
+            mapped(
+                "a",
+                parallel=1,
+                effect=Effect.WRITE,
+                idempotency=Idempotency.NATURAL,
+                retry=ONCE,
+                undo=undo(retry=ONCE),
+                on_failure={"else": OnFailure.COMPENSATE},
+            ),
+            on_abort="compensate",
+        ),
+        11,
+    ),
 }
 BUDGETS = {"two that cost more than there is": Budget(usd_micros=5)}
 """Plans that have less than they cost; every call may cost 3."""
@@ -104,7 +137,7 @@ def answers_to(command: c.Command) -> Iterator[e.Event]:
             yield e.StepSkipped(at=0, unit=unit, reason="until")
             yield e.CallPrepared(at=0, call=call, agent=ALPHA, input=ref("in"), digest="digest")
             yield refused(call, "condition_error", blame=Blame.PLANNER)
-        case c.PrepareCall(unit=unit, call=call, tried=tried, only_agent=only):
+        case c.PrepareCall(unit=unit, call=call, tried=tried, only_agent=only, undoes=undoes):
             agent = next(one for one in (ALPHA, BETA) if one.name not in tried and only in (None, one.name))
             for gate in (None, GATE):
                 yield e.CallPrepared(
@@ -117,7 +150,8 @@ def answers_to(command: c.Command) -> Iterator[e.Event]:
                     reserve_usd_micros=3,
                 )
             yield refused(call, "missing_binding", blame=Blame.PLANNER)
-            yield e.StepSkipped(at=0, unit=unit, reason="condition")
+            if undoes is None:
+                yield e.StepSkipped(at=0, unit=unit, reason="condition")
         case c.OpenMap(step=name):
             yield e.MapOpened(at=0, step=name, count=2, digest="m")
             yield e.MapOpened(at=0, step=name, count=2, digest="m", gate=GATE)
@@ -163,8 +197,7 @@ def onward(place: Place) -> Iterator[e.Event]:
 
 def went(place: Place | None, event: e.Event) -> Place:
     transition = apply(place.state if place is not None else None, event)
-    due = Unanswered()
-    due.due = dict(place.due.due) if place is not None else {}
+    due = Unanswered(place.due if place is not None else None)
     due.answered(event, transition.state)
     due.ordered(transition.commands)
     return Place(transition.state, due, (*(place.events if place is not None else ()), event))
@@ -184,6 +217,7 @@ def check(place: Place) -> None:
     if state.finished:
         assert (place.due.due, asked, list(state.live_calls), state.live_timers) == ({}, [], [], ())
         live = {Phase.WAITING, Phase.PREPARING, Phase.CALLING, Phase.BACKOFF, Phase.ASKING, Phase.ESCALATED}
+        live |= {Phase.UNDOING}
         assert live.isdisjoint({unit.phase for unit in state.units.values()})
     else:
         assert place.due.due or asked, "a place that leads nowhere"

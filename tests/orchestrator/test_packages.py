@@ -124,8 +124,8 @@ AT_POST: dict[str, Any] = {"unit": "post", "step": "post", "call": "post.1", "co
         (
             EscalationKind.UNDO_FAILED,
             {**AT_POST, "code": "closed"},
-            "The effect of step post could not be undone: closed. How should it go on?",
-            "the undo used up its tries",
+            "The effect of step post was not undone: closed. Undo it, or leave it?",
+            "effects are being undone, and it is not known whether this one happened",
         ),
     ],
 )

@@ -176,9 +176,13 @@ class _Compilation:
         serving = self._registry.serving(undo) if undo is not None and undo.status == "active" else ()
         if undo is None or not serving:
             return None
+        # A person is no fallback for a program, nor the other way.
+        human = serving[0][0].transport.kind == "human"
+        serving = tuple(pair for pair in serving if (pair[0].transport.kind == "human") is human)
         self._keep(contract_body(undo))
         for agent, _ in serving:
             self._keep(agent_body(agent))
+        level = highest(self._floor, self._type.escalation.min_assurance, _stated_level(undo))
         facts = Undo(
             contract=_pin(undo),
             agents=_agent_pins(serving),
@@ -186,6 +190,12 @@ class _Compilation:
             total_ms=undo.total_ms,
             retry=undo.retry,
             idempotency=undo.idempotency,
+            effect=undo.effect,
+            errors=undo.errors,
+            human=human,
+            role=serving[0][0].transport.role if human else None,
+            decision_level=level,
+            answer_level=(undo.approval.min_assurance if undo.approval is not None else None) or Assurance.A0,
         )
         planned = PlannedUndo(
             contract=_pin(undo),
@@ -193,6 +203,10 @@ class _Compilation:
             key_field=undo.key_field,
             agents=_pinned(serving),
             types=each.undo_types,
+            effect=undo.effect,
+            approval=_contract_rule(undo),
+            gate_role=(undo.approval.role if undo.approval is not None else None) or self._type.escalation.role,
+            gate_level=level,
         )
         return facts, planned
 
@@ -329,13 +343,19 @@ class _Compilation:
 
     def _level(self, contract: Contract | None, step: Step) -> Assurance:
         """What a decision about the step needs: the highest of server, type, contract and step."""
-        approval = contract.approval if contract is not None else None
-        stated = approval.min_assurance if approval is not None else None
-        if stated is None:
-            irreversible = contract is not None and contract.effect is Effect.IRREVERSIBLE
-            stated = Assurance.A3 if irreversible else Assurance.A0
         own = step.approval.min_assurance if step.approval is not None else None
-        return highest(self._floor, self._type.escalation.min_assurance, stated, own or Assurance.A0)
+        policy = self._type.escalation.min_assurance
+        return highest(self._floor, policy, _stated_level(contract), own or Assurance.A0)
+
+
+def _stated_level(contract: Contract | None) -> Assurance:
+    """What a contract asks for a decision about its calls."""
+    if contract is None:
+        return Assurance.A0
+    stated = contract.approval.min_assurance if contract.approval is not None else None
+    if stated is None:
+        return Assurance.A3 if contract.effect is Effect.IRREVERSIBLE else Assurance.A0
+    return stated
 
 
 def _answer_level(contract: Contract, step: Step) -> Assurance:

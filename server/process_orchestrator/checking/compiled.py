@@ -216,16 +216,26 @@ class CompiledPlan:
 class CompiledUndo:
     """How the effect of a step is taken back."""
 
-    __slots__ = ("_arguments", "agents", "contract", "key_field")
+    __slots__ = ("_approval", "_arguments", "_document", "agents", "contract", "key_field")
 
     def __init__(self, undo: PlannedUndo) -> None:
         value = read_value(undo.input, roots=("input", "output")).value
+        self._document = undo
         self._arguments = value, resolver(value, _expressions(value, undo.types))
+        self._approval = None if undo.approval is None else _contract_rule(undo.approval)
         self.contract, self.agents, self.key_field = undo.contract, undo.agents, undo.key_field
 
     def arguments(self, call_input: Json, call_output: Json) -> Json:
         """The arguments of the undoing call, from input and output of the call that it undoes. Raises BindingError."""
         return _present(*self._arguments, Scope(input=call_input, output=call_output), "")
+
+    def gate(self, arguments: Json, *, mode: ApprovalMode = ApprovalMode.POLICY) -> Gate | None:
+        """The approval that this undo needs: the undo contract's, or that of submit's `every_step`."""
+        effects = self._document.effect in {Effect.WRITE, Effect.IRREVERSIBLE}
+        wanted = mode is ApprovalMode.EVERY_STEP and effects
+        if wanted or (self._approval is not None and self._approval(Scope(), arguments)):
+            return Gate(role=self._document.gate_role, min_assurance=self._document.gate_level)
+        return None
 
 
 class CompiledStep:

@@ -47,6 +47,10 @@ class PlannedUndo(Fact, frozen=True, kw_only=True):
     key_field: str | None
     agents: tuple[PinnedAgent, ...]
     types: Types = {}
+    effect: Effect = Effect.WRITE
+    approval: ApprovalRule | None = None  # the undo contract's own
+    gate_role: str = "approver"
+    gate_level: Assurance = Assurance.A2
 
 
 class PlannedStep(Fact, frozen=True, kw_only=True):

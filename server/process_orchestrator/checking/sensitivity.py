@@ -172,3 +172,8 @@ def _source(text: str, step: Step | None) -> tuple[Place, Tokens] | None:
 
 def _tokens(pointer: str) -> Tokens:
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
+
+
+def of_item(pointer: str) -> str:
+    """A pointer into the list of a mapped step's outputs, as one into a single item's output."""
+    return "/" + "/".join(pointer.split("/")[2:]) if pointer.count("/") > 1 else ""

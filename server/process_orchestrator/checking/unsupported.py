@@ -13,7 +13,6 @@ from process_orchestrator.checking.definitions import Agent, Contract, Problem, 
 from process_orchestrator.checking.lines import Document, step_into
 
 CODE: Final = "NOT_YET_SUPPORTED"
-COMPENSATE: Final = "compensate"
 
 
 class Unsupported(NamedTuple):
@@ -26,7 +25,6 @@ class Unsupported(NamedTuple):
     fix: str
 
 
-_NOTHING_UNDONE: Final = "steps already done are not undone yet; the process names what is left"
 _OF_AGENTS: Final = (
     Unsupported(
         ("transport", "kind"),
@@ -64,25 +62,7 @@ _OF_AGENTS: Final = (
         "keep it for later versions, or remove it",
     ),
 )
-_OF_PROCESSES: Final = (
-    Unsupported(("on_failure",), (COMPENSATE,), "warning", f"read as fail: {_NOTHING_UNDONE}", "write fail"),
-    Unsupported(
-        ("plan", "steps", "*", "on_failure"),
-        (COMPENSATE,),
-        "warning",
-        f"read as fail: {_NOTHING_UNDONE}",
-        "write fail",
-    ),
-    Unsupported(
-        ("plan", "steps", "*", "on_failure", "*"),
-        (COMPENSATE,),
-        "warning",
-        f"read as fail: {_NOTHING_UNDONE}",
-        "write fail",
-    ),
-    Unsupported(("on_cancel",), (COMPENSATE,), "warning", f"read as leave: {_NOTHING_UNDONE}", "write leave"),
-    Unsupported(("on_abort",), (COMPENSATE,), "warning", f"read as leave: {_NOTHING_UNDONE}", "write leave"),
-)
+_OF_PROCESSES: Final[tuple[Unsupported, ...]] = ()
 
 
 def unsupported(document: Document, definition: Contract | ProcessType | Agent) -> Iterator[Problem]:

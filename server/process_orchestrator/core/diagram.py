@@ -12,6 +12,9 @@ _WITHOUT_EVENT: Final = (
     (Phase.WAITING, Phase.CALLING, "all needs closed, repeat"),
     (Phase.WAITING, Phase.SKIPPED, "fail-fast, cancel"),
     (Phase.ESCALATED, Phase.CALLING, "the money it waited for is there"),
+    (Phase.DONE, Phase.UNDOING, "compensation reached it"),
+    (Phase.UNDOING, Phase.UNDONE, "its undo is done"),
+    (Phase.UNDOING, Phase.DONE, "a human left it"),
 )
 
 _MEANS: Final = (
@@ -40,6 +43,8 @@ def page() -> str:
     return (
         "# The life of a unit\n\n"
         f"{_MEANS}\n"
-        "Cancel and fail-fast stop every live phase: what calls stays until it has answered, all else is skipped.\n\n"
+        "Cancel and fail-fast stop every live phase: what calls stays until it has answered, all else is skipped.\n"
+        "What undoes a unit is a unit of its own with this same life (`post!undo`); while it lives, the one that it "
+        "undoes is `undoing`.\n\n"
         f"{table()}\n\n```mermaid\n{diagram()}\n```\n"
     )

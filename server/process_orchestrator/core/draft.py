@@ -15,13 +15,14 @@ from process_orchestrator.core.facts.paged import paged
 from process_orchestrator.core.facts.state import Escalation, Process, Transition, Unit
 from process_orchestrator.core.facts.values import Effect, Phase, Status
 from process_orchestrator.core.pages import Pages
+from process_orchestrator.core.undo_step import undoing
 
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.commands import Command
     from process_orchestrator.core.facts.specs import PlanFacts, StepFacts
 
 _HUMAN: Final = frozenset({Phase.ASKING, Phase.ESCALATED})
-_BUSY: Final = frozenset({Phase.PREPARING, Phase.BACKOFF, Phase.UNDOING})
+_BUSY: Final = frozenset({Phase.PREPARING, Phase.BACKOFF})
 _CLOSED: Final = frozenset({Phase.DONE, Phase.SKIPPED, Phase.FAILED, Phase.UNDONE})
 
 
@@ -37,7 +38,9 @@ class Draft:
         "calls",
         "cancel_reason",
         "cancelling",
+        "closings",
         "commands",
+        "compensating",
         "escalations",
         "escalations_open",
         "escalations_opened",
@@ -64,7 +67,9 @@ class Draft:
         "status",
         "steps",
         "steps_done",
+        "to_undo",
         "tokens",
+        "undone",
         "units",
         "units_busy",
         "unknown_calls",
@@ -112,6 +117,10 @@ class Draft:
         self.tokens = before.tokens
         self.calls = before.calls
         self.unknown_calls = before.unknown_calls
+        self.closings = before.closings
+        self.compensating = before.compensating
+        self.to_undo = before.to_undo
+        self.undone = before.undone
         self.left = before.left
 
     # reading
@@ -122,12 +131,13 @@ class Draft:
         return self.cancelling or self.failing is not None
 
     def facts(self, unit: Unit) -> StepFacts:
-        """The step of a unit, as the plan has it."""
-        return self.steps[unit.place]
+        """The step of a unit, as the plan has it; what undoes one is a step of its own."""
+        step = self.steps[unit.place]
+        return step if unit.undoes is None else undoing(step)
 
     def is_map(self, unit: Unit) -> bool:
-        """Whether a unit is a mapped step itself, not one of its items."""
-        return unit.item is None and self.steps[unit.place].is_map
+        """Whether a unit is a mapped step itself, not one of its items nor what undoes one."""
+        return unit.item is None and unit.undoes is None and self.steps[unit.place].is_map
 
     def running_ms(self) -> int:
         """Time in running so far, this event's own outage left out."""
@@ -183,7 +193,12 @@ class Draft:
         """Time in asking and escalated counts in no total: it is kept apart."""
         if unit.phase in _HUMAN:
             return unit if phase_before in _HUMAN else replace(unit, waiting_since=self.now)
-        ended_at = self.now if unit.phase in _CLOSED else None
+        ended_at = None
+        if unit.phase in _CLOSED:
+            ended_at = self.now
+            if not unit.closed:
+                self.closings += 1
+                unit = replace(unit, closed=self.closings)
         if unit.waiting_since is None:
             return unit if ended_at is None else replace(unit, ended_at=ended_at)
         waited_ms = unit.waited_ms + self.now - unit.waiting_since
@@ -295,6 +310,10 @@ class Draft:
             tokens=self.tokens,
             calls=self.calls,
             unknown_calls=self.unknown_calls,
+            closings=self.closings,
+            compensating=self.compensating,
+            to_undo=self.to_undo,
+            undone=self.undone,
             left=self.left,
         )
         return Transition(state=state, commands=tuple(self.commands))

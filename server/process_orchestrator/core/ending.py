@@ -1,7 +1,7 @@
 """How a process ends before its output is built: fail-fast, cancel, and the order that is then put into what is left.
 
-Calls that are under way are cut off, and the end waits until each has said what became of it. Undoing effects
-(`compensate`) has its place between `stop` and `finish`.
+Calls that are under way are cut off, and the end waits until each has said what became of it. Taking effects back
+has its place between the stop and `finish`: that is `compensate`.
 """
 
 from __future__ import annotations
@@ -10,27 +10,33 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import escalate
+from process_orchestrator.core import escalate, failures
 from process_orchestrator.core.facts.commands import CancelCall, Finish, StopTimer
-from process_orchestrator.core.facts.values import Effect, Outcome, Phase, Status
+from process_orchestrator.core.facts.values import Effect, OnFailure, Outcome, Phase, Status
 
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
     from process_orchestrator.core.facts.state import Failure, Unit
 
 
-def fail(draft: Draft, failure: Failure) -> None:
-    """Fail fast: the first failure is the process's error."""
-    draft.failing = failure
+def fail(draft: Draft, failure: Failure, *, compensate: bool = False) -> None:
+    """Fail fast: the first failure is the process's error. `compensate`: what is done is undone before the end."""
+    draft.failing, draft.compensating = failure, compensate
     _stop(draft)
 
 
-def fail_unit(draft: Draft, unit: Unit, failure: Failure) -> None:
+def abort(draft: Draft, unit: Unit | None = None) -> None:
+    """Fail fast by a human's word; what is done stays done unless the type says otherwise."""
+    compensate = draft.plan is not None and draft.plan.on_abort == OnFailure.COMPENSATE
+    fail(draft, failures.of_code("aborted", unit), compensate=compensate)
+
+
+def fail_unit(draft: Draft, unit: Unit, failure: Failure, *, compensate: bool) -> None:
     """Fail fast because a unit failed for good; a step fails with its item or round."""
     draft.put(replace(unit, phase=Phase.FAILED, failure=failure, collecting=False, why=None))
     if unit.item is not None or unit.round is not None:
         draft.put(replace(draft.units[unit.step], phase=Phase.FAILED, failure=failure))
-    fail(draft, failure)
+    fail(draft, failure, compensate=compensate)
 
 
 def cancel(draft: Draft, reason: str) -> bool:
@@ -38,6 +44,7 @@ def cancel(draft: Draft, reason: str) -> bool:
     if draft.ending:
         return False
     draft.cancelling, draft.cancel_reason = True, reason
+    draft.compensating = draft.plan is not None and draft.plan.on_cancel == OnFailure.COMPENSATE
     _stop(draft)
     return True
 
@@ -80,7 +87,7 @@ def finish(draft: Draft) -> None:
     draft.finished = True
     draft.status = Status.CANCELLED if draft.cancelling else Status.FAILED
     draft.why = None
-    draft.left = tuple(unit.id for unit in draft.units.values() if _left_an_effect(draft, unit))
+    draft.left = tuple(unit.id for unit in draft.units.values() if left_an_effect(draft, unit))
     failing = draft.failing
     draft.order(
         Finish(
@@ -98,8 +105,10 @@ def complete(draft: Draft) -> None:
     draft.order(Finish(process=draft.spec.process_id, status=Status.COMPLETED, output=draft.output))
 
 
-def _left_an_effect(draft: Draft, unit: Unit) -> bool:
-    """Whether a unit changed the world, or may have, and nothing took it back."""
-    if draft.is_whole(unit) or draft.facts(unit).effect not in (Effect.WRITE, Effect.IRREVERSIBLE):
+def left_an_effect(draft: Draft, unit: Unit) -> bool:
+    """Whether a unit changed the world, or may have, and nothing took it back. Undoing adds nothing to that."""
+    if unit.undoes is not None or draft.is_whole(unit):
         return False
-    return unit.phase is Phase.DONE or unit.outcome_unknown
+    if draft.facts(unit).effect not in (Effect.WRITE, Effect.IRREVERSIBLE):
+        return False
+    return unit.phase in (Phase.DONE, Phase.UNDOING) or unit.outcome_unknown

@@ -51,6 +51,8 @@ _NEEDS_A_CALL: Final = frozenset({Decision.RETRY, Decision.RETRY_WITH_INPUT, Dec
 
 def offered(kind: EscalationKind, *, unit: Unit, step: StepFacts, may_call: bool) -> tuple[Decision, ...]:
     """The decisions of a kind that are allowed for this unit as it stands."""
+    if kind is EscalationKind.UNDO_FAILED and not unit.call:  # nothing is declared that could be called
+        return DECISIONS[kind][1:]
     if kind not in (EscalationKind.FAILED, EscalationKind.OUTCOME_UNKNOWN):
         return DECISIONS[kind]
     whole_map = step.is_map and unit.item is None

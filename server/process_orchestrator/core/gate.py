@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from process_orchestrator.core import budget, escalate
+from process_orchestrator.core import budget, calling, escalate
 from process_orchestrator.core.facts.values import EscalationKind
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ def proceed(draft: Draft, unit: Unit) -> None:
         escalate.ask(draft, unit, EscalationKind.APPROVAL)
     elif draft.facts(unit).human:
         escalate.ask(draft, unit, EscalationKind.TASK)
+    elif unit.undoes is not None:  # taking an effect back is never refused for its number or its price
+        calling.invoke(draft, unit)
     else:
         budget.call_or_wait(draft, unit)
 

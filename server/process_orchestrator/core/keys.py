@@ -58,6 +58,11 @@ def is_undo(unit: str) -> bool:
     return unit.endswith("!undo")
 
 
+def undo_id(unit: str) -> str:
+    """The unit that takes back what a unit did: `post!undo`."""
+    return f"{unit}!undo"
+
+
 def key(process: str, unit: str, generation: int) -> str:
     """The idempotency key of a unit's calls: `p_x/lines[3]/g1`."""
     return f"{process}/{unit}/g{generation}"

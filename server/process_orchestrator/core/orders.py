@@ -22,8 +22,10 @@ from process_orchestrator.core.facts.commands import (
     ProposePlan,
     Source,
     StartTimer,
+    UndoneCall,
 )
 from process_orchestrator.core.facts.values import Stage
+from process_orchestrator.core.undo_step import undoing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,9 +59,17 @@ class Standing(Protocol):
 
 
 def step_of(standing: Standing, unit: Unit) -> StepFacts:
-    """The step of a unit. Units exist only where a plan does."""
+    """The step of a unit; what undoes one is a step of its own. Units exist only where a plan does."""
     assert standing.plan is not None
-    return standing.plan.steps[unit.place]
+    step = standing.plan.steps[unit.place]
+    return step if unit.undoes is None else undoing(step)
+
+
+def _undone(standing: Standing, unit: Unit) -> UndoneCall | None:
+    if unit.undoes is None:
+        return None
+    done = standing.units[unit.undoes]
+    return UndoneCall(unit=done.id, input=done.input, output=done.output)
 
 
 def _context(standing: Standing, seen: Iterable[str]) -> PlanContext:
@@ -99,6 +109,7 @@ def prepare_call(standing: Standing, unit: Unit) -> PrepareCall:
         context=_context(standing, step.needs),
         override=unit.override,
         default_only=unit.skipping,
+        undoes=_undone(standing, unit),
     )
 
 
@@ -185,6 +196,7 @@ def open_escalation(standing: Standing, escalation: Escalation) -> OpenEscalatio
         deadline_at=escalation.deadline_at,
         context=_context(standing, step.needs if step is not None else ()) if plan is not None else None,
         money=escalation.money,
+        undoes=_undone(standing, unit) if unit is not None else None,
     )
 
 

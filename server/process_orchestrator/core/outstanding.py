@@ -36,7 +36,7 @@ def _commands(state: Process) -> Iterator[Command]:
         elif unit.phase is Phase.BACKOFF:
             yield orders.start_timer(state, unit)
         elif unit.phase is Phase.CALLING and not whole:
-            if ending:
+            if ending and unit.undoes is None:
                 yield CancelCall(process=state.spec.process_id, call=keys.call_id(unit.id, unit.call))
             else:
                 yield orders.invoke_agent(state, unit)

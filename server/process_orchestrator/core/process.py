@@ -1,7 +1,7 @@
 """The core's one door: `apply` takes a state and an event, and returns the next state and the commands that follow.
 
 Pure, total, deterministic. It only finds the rule; rules live in `unit` (the life of a unit), `stage` (intake, plan,
-output), `resolve` (human decisions), `settle` (failures), `ending` (fail-fast and cancel).
+output), `resolve` (human decisions), `settle` (failures), `ending` (fail-fast and cancel), `compensate` (undoing).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import budget, ending, escalate, resolve, stage, status
+from process_orchestrator.core import budget, compensate, ending, escalate, resolve, stage, status
 from process_orchestrator.core.admit import admit
 from process_orchestrator.core.draft import Draft
 from process_orchestrator.core.facts.events import (
@@ -106,12 +106,12 @@ def _applied_to_process(draft: Draft, event: Event) -> bool:
 
 
 def _conclude(draft: Draft) -> None:
-    """What holds after every event: who can be paid goes; an ending process ends once nothing is live."""
+    """What holds after every event: who can be paid goes; an ending process undoes, then ends, once no call is live."""
     if draft.budget_waiting:
         budget.let_in(draft)  # may itself begin the end, where a call that waited is refused for good
     if not draft.ending:
         escalate.let_in(draft)
     elif not draft.live_calls:
-        ending.finish(draft)
+        compensate.go_on(draft)
     if not draft.finished:
         draft.status, draft.why = status.standing(draft)

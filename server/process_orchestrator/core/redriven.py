@@ -53,8 +53,10 @@ def retried(draft: Draft, unit: Unit) -> Unit:
 
 
 def _counts(draft: Draft, unit: Unit) -> Earlier | None:
-    """What was done earlier, until a human has decided about it."""
-    return draft.spec.earlier.get(unit.id) if not unit.earlier_settled else None
+    """What was done earlier, until a human has decided about it. What was undone there says nothing of undoing here."""
+    if unit.earlier_settled or unit.undoes is not None:
+        return None
+    return draft.spec.earlier.get(unit.id)
 
 
 def _take_over(draft: Draft, unit: Unit, earlier: Earlier) -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from process_orchestrator.core import (
     budget,
     calling,
+    compensate,
     ending,
     escalate,
     failures,
@@ -48,8 +49,8 @@ def about_process(draft: Draft, event: EscalationResolved) -> None:
     elif event.decision is Decision.CHOOSE_TYPE:
         assert event.process_type is not None  # admitted
         stage.take_type(draft, event.process_type, plan=event.plan, given=event.data, by="human")
-    else:  # abort; undoing what is done would begin here where the type says so
-        ending.fail(draft, failures.of_code("aborted"))
+    else:
+        ending.abort(draft)
 
 
 def _retry_stage(draft: Draft, failure: Failure | None) -> None:
@@ -124,8 +125,10 @@ def _skip(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
 
 
 def _abort(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
-    """Undoing what is done would begin here where the type says so."""
-    ending.fail(draft, failures.of_code("aborted", unit))
+    if unit.undoes is not None:
+        compensate.stop(draft, unit)
+    else:
+        ending.abort(draft, unit)
 
 
 def _raise_budget(draft: Draft, unit: Unit, event: EscalationResolved) -> None:

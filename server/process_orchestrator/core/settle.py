@@ -178,12 +178,14 @@ _QUESTIONS: Final[Mapping[Settlement, EscalationKind]] = {
 
 def _give_up(draft: Draft, unit: Unit, failure: Failure, verdict: Settlement) -> None:
     question = _QUESTIONS.get(verdict)
-    if question is not None:
+    if unit.undoes is not None:  # whatever the reason: only a human can say that an effect stays
+        escalate.ask(draft, unit, EscalationKind.UNDO_FAILED)
+    elif question is not None:
         escalate.ask(draft, unit, question)
     elif verdict is Settlement.SKIP:
         schedule.skip(draft, unit)
-    else:  # fail; compensate fails fast too until done units can be undone, and the process names what is left
-        ending.fail_unit(draft, unit, failure)
+    else:
+        ending.fail_unit(draft, unit, failure, compensate=verdict is Settlement.COMPENSATE)
 
 
 def _back_off(draft: Draft, unit: Unit, trial: Trial, *, why: Why, counted: bool = True) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from process_orchestrator.core import ending, escalate, failures, loops, orders, schedule
-from process_orchestrator.core.facts.values import ApprovalMode, Blame, EscalationKind, Stage
+from process_orchestrator.core.facts.values import ApprovalMode, Blame, EscalationKind, OnFailure, Stage
 
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
@@ -128,7 +128,9 @@ def failed(draft: Draft, event: StageFailed) -> bool:
     if event.stage is Stage.INTAKE:
         escalate.ask_about_process(draft, EscalationKind.INTAKE, failure)
     elif event.stage is Stage.OUTPUT:
-        ending.fail(draft, replace(failure, blame=Blame.PLANNER))
+        plan = draft.plan
+        undo = plan is not None and plan.on_failure is OnFailure.COMPENSATE
+        ending.fail(draft, replace(failure, blame=Blame.PLANNER), compensate=undo)
     elif not propose_again(draft):
         escalate.ask_about_process(draft, EscalationKind.FAILED, failure)
     return True

@@ -67,7 +67,8 @@ def subject(draft: Draft, event: Event) -> Unit | None:
         case StageFailed(stage=Stage.COLLECT, step=str(step)):
             return _collecting_unit(draft, step)
         case StepSkipped():
-            return draft.units.get(event.unit)
+            unit = draft.units.get(event.unit)
+            return unit if unit is not None and unit.undoes is None else None
         case TimerFired():
             unit = draft.units.get(keys.unit_of_call(keys.owner_of_timer(event.timer)))
             return unit if unit is not None and unit.timer == event.timer else None
@@ -149,7 +150,7 @@ def _lost(draft: Draft, unit: Unit, event: CallLost) -> None:
 
 
 def _settle(draft: Draft, unit: Unit, failure: Failure, trial: settle.Trial) -> None:
-    if draft.ending:
+    if draft.ending and unit.undoes is None:
         ending.call_ended(draft, unit, failure)
     elif unit.skipping:  # the default of a step to be skipped cannot be evaluated: only a human can go on
         escalate.ask(draft, unit, EscalationKind.FAILED)

@@ -17,7 +17,7 @@ from process_orchestrator.checking.bindings import Scope, StepScope
 from process_orchestrator.checking.definitions import Contract, Json, Plan
 from process_orchestrator.checking.masking import cut, mask, sensitive
 from process_orchestrator.checking.paths import ABSENT
-from process_orchestrator.checking.sensitivity import Sensitivity, sensitivity
+from process_orchestrator.checking.sensitivity import Sensitivity, of_item, sensitivity
 from process_orchestrator.core.assurance import required_assurance
 from process_orchestrator.core.errors import BindingError
 from process_orchestrator.core.facts.events import EscalationOpened
@@ -51,6 +51,7 @@ class _Gathered:
         self.input: Json = None
         self.detail: dict[str, Json] = {}
         self.process_input: Json = None
+        self.undone: dict[str, Json] = {}
         self.sources: dict[str, StepScope] = {}
 
 
@@ -80,6 +81,10 @@ async def _gather(command: OpenEscalation, *, artifacts: Artifacts, compiler: Co
     context = command.context
     if context is None:
         return gathered
+    if command.undoes is not None:
+        for part, ref in (("input", command.undoes.input), ("output", command.undoes.output)):
+            if ref is not None:
+                gathered.undone[part] = orjson.loads(await artifacts.body(ref))
     if context.plan:
         gathered.plan = compiler.plan(await artifacts.definition(context.plan))
         gathered.marks = await _marks(gathered.plan, artifacts=artifacts, compiler=compiler)
@@ -230,7 +235,7 @@ def _evidence(gathered: _Gathered) -> list[dict[str, Any]]:
     # A question about the process as a whole is about no call: the input of the process stands below, masked as such.
     called = command.input is not None and about is not None
     evidence = [_arguments(gathered, uri=f"{place}/input")] if called else []
-    evidence += [*_shown(gathered), *_failed(gathered, place=place)]
+    evidence += [*_shown(gathered), *_failed(gathered, place=place), *_undone(gathered)]
     for step, source in list(gathered.sources.items())[:SOURCES_SHOWN_MAX]:
         if source.output is not ABSENT:
             uri = f"process://{command.process}/steps/{step}/output"
@@ -294,6 +299,22 @@ def _failed(gathered: _Gathered, *, place: str) -> list[dict[str, Any]]:
         evidence.append(_entry("what is wrong with it", "engine", detail["errors"], uri=trace))
     if detail.get("stderr"):
         evidence.append(_entry("last lines of the agent's log", "agent", detail["stderr"], uri=trace))
+    return evidence
+
+
+def _undone(gathered: _Gathered) -> list[dict[str, Any]]:
+    """The call whose effect is to be taken back, masked as its step's own bodies are."""
+    command, step = gathered.command, gathered.step
+    if command.undoes is None or step is None:
+        return []
+    place = f"process://{command.process}/steps/{command.undoes.unit}"
+    labels = {"input": "arguments of the call to be undone", "output": "its answer"}
+    evidence: list[dict[str, Any]] = []
+    for part, value in gathered.undone.items():
+        pointers = gathered.marks.of(step.step.id, part)
+        if part == "output" and step.step.for_each is not None:
+            pointers = tuple(of_item(pointer) for pointer in pointers)
+        evidence.append(_entry(labels[part], "agent", mask(value, pointers), uri=f"{place}/{part}"))
     return evidence
 
 

@@ -85,7 +85,7 @@ def question(command: OpenEscalation, facts: Facts) -> str:
         case EscalationKind.DRIFT:
             return f"What {step} was pinned to has changed since. Go on with the pinned definitions, or stop?"
         case EscalationKind.UNDO_FAILED:
-            return f"The effect of {step} could not be undone: {what}. How should it go on?"
+            return f"The effect of {_undone(command)} was not undone: {what}. Undo it, or leave it?"
 
 
 def rule(command: OpenEscalation, facts: Facts) -> str:
@@ -119,7 +119,11 @@ def rule(command: OpenEscalation, facts: Facts) -> str:
         case EscalationKind.DRIFT:
             return "the live definition differs from the pinned one"
         case EscalationKind.UNDO_FAILED:
-            return "the undo used up its tries"
+            if command.code == "no_undo":
+                return "effects are being undone, and nothing is declared that undoes this one"
+            if Decision.RETRY not in command.decisions:
+                return "effects are being undone, and it is not known whether this one happened"
+            return "effects are being undone, and the undo of this one used up its tries"
 
 
 def consequence(decision: Decision, command: OpenEscalation, facts: Facts) -> str:
@@ -132,6 +136,8 @@ def consequence(decision: Decision, command: OpenEscalation, facts: Facts) -> st
             return _approve(command, facts)
         case Decision.REJECT:
             return _reject(command, facts)
+        case Decision.ABORT if command.undoes is not None:
+            return f"Undoes nothing more: the effect of {_undone(command)} and all older ones stay, and are named."
         case Decision.ABORT:
             undone = (
                 "steps already done are undone" if facts.on_abort == "compensate" else "steps already done stay done"
@@ -145,6 +151,8 @@ def consequence(decision: Decision, command: OpenEscalation, facts: Facts) -> st
             return f"Takes your data as the answer of {called} without calling it; the process goes on with it."
         case Decision.USE_AGENT:
             return f"Calls {called} with the same arguments at the agent you name, and at no other."
+        case Decision.SKIP if command.kind is EscalationKind.UNDO_FAILED:
+            return f"Leaves the effect of {_undone(command)} as it is; older effects are undone all the same."
         case Decision.SKIP:
             after = "its default stands in for its output" if facts.has_default else "no later step needs its output"
             return f"Leaves out {step}: {after}."
@@ -160,6 +168,8 @@ def consequence(decision: Decision, command: OpenEscalation, facts: Facts) -> st
 
 def warnings(command: OpenEscalation, facts: Facts) -> tuple[str, ...]:
     """What a person must know before any answer."""
+    if command.kind is EscalationKind.UNDO_FAILED:
+        return ("Look at the system that was changed: what the process leaves, only a person can take back.",)
     if command.kind is not EscalationKind.OUTCOME_UNKNOWN:
         return ()
     contract = facts.contract
@@ -182,7 +192,14 @@ def _deed(contract: Contract) -> str:
     return contract.summary.split(". ", maxsplit=1)[0].rstrip(".")
 
 
+def _undone(command: OpenEscalation) -> str:
+    """The unit whose effect is in question."""
+    return f"step {command.undoes.unit}" if command.undoes is not None else _place(command)
+
+
 def _place(command: OpenEscalation) -> str:
+    if command.undoes is not None:
+        return f"the undo of step {command.undoes.unit}"
     return f"step {command.unit or command.step}" if command.unit or command.step else "the process"
 
 
@@ -221,6 +238,8 @@ def _approve(command: OpenEscalation, facts: Facts) -> str:
 
 
 def _reject(command: OpenEscalation, facts: Facts) -> str:
+    if command.undoes is not None:
+        return f"Calls nothing; you are asked what becomes of the effect of {_undone(command)}."
     if command.kind is EscalationKind.PLAN:
         return "Lets nothing of this plan run; another plan may be proposed, else the process fails."
     word = facts.on_failure.get("rejected") or facts.on_failure.get("permanent") or facts.on_failure.get("else")

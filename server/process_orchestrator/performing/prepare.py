@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -16,7 +16,7 @@ from process_orchestrator.checking.plan_document import PinnedAgent
 from process_orchestrator.checking.validate import check_value
 from process_orchestrator.core.assurance import highest
 from process_orchestrator.core.errors import BodyError
-from process_orchestrator.core.facts.commands import PrepareCall
+from process_orchestrator.core.facts.commands import PrepareCall, UndoneCall
 from process_orchestrator.core.facts.events import CallPrepared, StepSkipped
 from process_orchestrator.core.facts.specs import Gate
 from process_orchestrator.core.facts.values import AgentPin, Blame, ContractPin, Fact
@@ -45,6 +45,14 @@ class Arguments(Fact, frozen=True, kw_only=True):
     digest: str
 
 
+class Called(NamedTuple):
+    """What a call goes to: its contract, the agents that serve it in order, and the approval that it needs."""
+
+    contract: ContractPin
+    agents: tuple[PinnedAgent, ...]
+    gate: Callable[[], Gate | None]
+
+
 class Roster(Protocol):
     """What is asked of the agents while a call is prepared."""
 
@@ -71,8 +79,10 @@ class Preparer:
 
     async def prepare(self, command: PrepareCall) -> Performed:
         step = (await self._pinned.plan(command.context.plan)).step(command.step)
-        scope = await self._scopes.of(command.context)
         try:
+            if command.undoes is not None:
+                return await self._undoing(command, step, command.undoes)
+            scope = await self._scopes.of(command.context)
             if command.item is not None:
                 scope = self._scopes.of_item(step, command.context, scope, command.item)
             if command.default_only:
@@ -134,11 +144,29 @@ class Preparer:
 
     async def _prepared(self, command: PrepareCall, step: CompiledStep, scope: Scope) -> Performed:
         assert step.contract is not None  # a checked plan gives every called step one
-        contract = await self._pinned.contract(step.contract.sha256)
         given, blame = await self._given(command, step, scope)
-        arguments = checked(contract, given, sha256_of_contract=step.contract.sha256, key=command.key, blame=blame)
-        agent, why = self._chosen(command, step, step.contract)
-        gate = step.gate(scope, given, mode=command.approval)
+        called = Called(
+            contract=step.contract, agents=step.agents, gate=lambda: step.gate(scope, given, mode=command.approval)
+        )
+        return await self._made(command, called, given, blame)
+
+    async def _undoing(self, command: PrepareCall, step: CompiledStep, undone: UndoneCall) -> Performed:
+        """The call that takes another back. It has no condition, and no human writes its arguments."""
+        undo = step.undo
+        if undo is None or undone.input is None or undone.output is None:  # a core of another version
+            raise RefusedCallError(Failed(code="no_undo", message=f"nothing is known that undoes {undone.unit}"))
+        given = undo.arguments(await self._bodies.value(undone.input), await self._bodies.value(undone.output))
+        called = Called(
+            contract=undo.contract, agents=undo.agents, gate=lambda: undo.gate(given, mode=command.approval)
+        )
+        return await self._made(command, called, given, _of_planner)
+
+    async def _made(self, command: PrepareCall, called: Called, given: Any, blame: Callable[[str], Blame]) -> Performed:
+        """The call with its arguments checked, its agent chosen, its approval named."""
+        contract = await self._pinned.contract(called.contract.sha256)
+        arguments = checked(contract, given, sha256_of_contract=called.contract.sha256, key=command.key, blame=blame)
+        agent, why = self._chosen(command, called)
+        gate = called.gate()
         body = body_of(arguments.data)
         self._bodies.keep(body)
         self._origins.put(f"{command.process}/{command.call}", blame("") is Blame.CALLER)
@@ -154,13 +182,13 @@ class Preparer:
         )
         return Performed(event=event, bodies=(body,))
 
-    def _chosen(self, command: PrepareCall, step: CompiledStep, contract: ContractPin) -> tuple[AgentPin, str]:
+    def _chosen(self, command: PrepareCall, called: Called) -> tuple[AgentPin, str]:
         """The agent and why it. One with a long queue is waited for in the journal: nothing was handed over yet."""
         agent, why = choose(
-            step.agents,
+            called.agents,
             tried=command.tried,
             only=command.only_agent,
-            standing=lambda pinned: self._roster.standing(pinned, contract),
+            standing=lambda pinned: self._roster.standing(pinned, called.contract),
         )
         wait_ms = self._roster.place_wait_ms(agent.name, command.process)
         if wait_ms:
@@ -239,6 +267,10 @@ def looks_at_item(step: CompiledStep) -> bool:
     """Whether the step's condition binds `$.item` or `$.index`."""
     written = msgspec.json.encode(step.step.when)
     return b"$.item" in written or b"$.index" in written
+
+
+def _of_planner(_pointer: str) -> Blame:
+    return Blame.PLANNER
 
 
 def _of_caller(_pointer: str) -> Blame:

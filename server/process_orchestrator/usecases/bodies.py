@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from process_orchestrator.checking.definitions import Plan
 from process_orchestrator.checking.masking import mask, sensitive
-from process_orchestrator.checking.sensitivity import Sensitivity, sensitivity
+from process_orchestrator.checking.sensitivity import Sensitivity, of_item, sensitivity
 from process_orchestrator.checking.validate import read_stored
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Decision
@@ -109,7 +109,7 @@ class BodyReader:
         if part == "input":
             return tuple(f"/*{each}" for each in marks.of_item(facts.id)) if whole else marks.of(facts.id, "input")
         pointers = marks.of(facts.id, "output")
-        return pointers if whole else tuple(_of_item(pointer) for pointer in pointers)
+        return pointers if whole else tuple(of_item(pointer) for pointer in pointers)
 
     # --- what views need ---------------------------------------------------------------------------------------
 
@@ -208,8 +208,3 @@ def step_facts(state: Process, unit: str) -> StepFacts | None:
     """The step of a unit, as the plan has it."""
     name = step_of_unit(unit)
     return next((step for step in state.plan.steps if step.id == name), None) if state.plan else None
-
-
-def _of_item(pointer: str) -> str:
-    """A pointer into the list of a mapped step's outputs, as one into a single item's output."""
-    return "/" + "/".join(pointer.split("/")[2:]) if pointer.count("/") > 1 else ""

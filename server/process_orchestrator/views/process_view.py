@@ -188,7 +188,7 @@ def _step(step: StepFacts, units: list[Unit]) -> StepView:
         contract=step.contract.name if step.contract else step.process.name if step.process else None,
         agent=next((unit.agent.name for unit in units if unit.agent and unit.agent.name), None),
         status=(shown_phase(own) if own is not None else Phase.WAITING).value,
-        attempts=sum(unit.calls_total for unit in units),
+        attempts=sum(unit.calls_total for unit in units if unit.undoes is None),
         why=_why(units),
         wait_until=timestamp(min(waits)) if waits else None,
         cost_usd=usd(spent) if priced else None,

@@ -43,7 +43,7 @@ def culprit(state: Process) -> Culprit | None:
     questions = [each for each in state.escalations.values() if each.open]
     if state.failing is not None:
         unit = _unit_of(state, state.failing)
-        return Culprit(unit=unit, failure=state.failing, question=None)
+        return Culprit(unit=unit, failure=state.failing, question=next(iter(questions), None))
     for question in questions:
         unit = state.units.get(question.unit) if question.unit else None
         if unit is not None and unit.failure is not None:
@@ -106,8 +106,14 @@ def why_view(state: Process, found: Culprit | None, bodies: WhyBodies) -> WhyVie
         escalation_id=found.question.id if found.question else None,
         next_command=command,
         next_actions=[action],
-        warnings=[_cut_warning(state, found)] if request_cut or answer_cut else [],
+        warnings=[*_effects(state), *([_cut_warning(state, found)] if request_cut or answer_cut else [])],
     )
+
+
+def _effects(state: Process) -> list[str]:
+    """What became of the effects of a process that ends before its time."""
+    told = [f"Undone: {', '.join(state.undone)}."] if state.undone else []
+    return [*told, f"Effects that stay: {', '.join(state.left)}."] if state.left else told
 
 
 def _cut_warning(state: Process, found: Culprit) -> str:

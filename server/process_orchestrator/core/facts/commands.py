@@ -60,6 +60,14 @@ class PlanContext(Fact, kw_only=True):
     sources: dict[str, Source] = {}
 
 
+class UndoneCall(Fact, kw_only=True):
+    """The call whose effect is to be taken back: what it was given, and what it answered as far as is known."""
+
+    unit: str
+    input: Ref | None
+    output: Ref | None
+
+
 class PrepareCall(CommandFact, kw_only=True):
     """Build and check the arguments of one call; choose its agent."""
 
@@ -77,6 +85,7 @@ class PrepareCall(CommandFact, kw_only=True):
     context: PlanContext
     override: Ref | None = None  # whole input, from retry_with_input
     default_only: bool = False  # evaluate the step's default alone; answered by StepSkipped(reason="default")
+    undoes: UndoneCall | None = None  # the call is that of the step's undo contract
 
 
 class OpenMap(CommandFact, kw_only=True):
@@ -125,6 +134,7 @@ class OpenEscalation(CommandFact, kw_only=True):
     deadline_at: int | None = None
     context: PlanContext | None = None
     money: Money | None = None
+    undoes: UndoneCall | None = None
 
 
 class ClassifyTask(CommandFact, kw_only=True):

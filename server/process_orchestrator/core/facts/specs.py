@@ -48,7 +48,7 @@ class Gate(Fact, kw_only=True):
 
 
 class Undo(Fact, kw_only=True):
-    """The contract that takes a step's effect back."""
+    """The contract that takes a step's effect back. `human`: a role does it, no agent is called."""
 
     contract: ContractPin
     agents: tuple[AgentPin, ...]
@@ -56,6 +56,12 @@ class Undo(Fact, kw_only=True):
     total_ms: int
     retry: RetryFacts
     idempotency: Idempotency
+    effect: Effect = Effect.WRITE
+    errors: dict[str, DeclaredError] = {}
+    human: bool = False
+    role: str | None = None  # of the human who does it
+    decision_level: Assurance = Assurance.A0  # what the undo contract asks for beside its step
+    answer_level: Assurance = Assurance.A0
 
 
 class Repeat(Fact, kw_only=True):

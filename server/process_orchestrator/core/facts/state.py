@@ -110,6 +110,10 @@ class Unit(Fact, kw_only=True):
     author: str | None = None  # a human whose decision gave the output
     author_assurance: Assurance | None = None
     earlier_settled: bool = False  # a human has decided about what an earlier process did for it
+    # how an effect stands that is to be taken back:
+    closed: int = 0  # its place in the order in which units closed, from 1
+    undoes: str | None = None  # the unit whose effect this one takes back
+    items_undoing: int = 0  # of a mapped step: its items that are yet to be undone
 
 
 class Escalation(Fact, kw_only=True):
@@ -132,6 +136,9 @@ class Escalation(Fact, kw_only=True):
     opened_at: int = 0
     opened_seq: int | None = None  # of EscalationOpened, once its package is there
     deadline_at: int | None = None
+    remind_at: int | None = None  # when somebody is to be reminded; None once that has happened
+    reminded_at: int | None = None
+    passed_on: bool = False  # a first deadline has given it to another role
     open: bool = True
     withdrawn: bool = False
     contract_sha256: str | None = None  # what `data` must have been checked against
@@ -186,7 +193,10 @@ class Process(Fact, kw_only=True):
     unknown_calls: int = 0
     running_ms: int = 0
     running_since: int | None = None
-    undone: tuple[str, ...] = ()
+    closings: int = 0  # units that have closed
+    compensating: bool = False  # effects are taken back before it ends
+    to_undo: tuple[str, ...] | None = None  # newest first, the one being undone included; None: nothing is yet
+    undone: tuple[str, ...] = ()  # in the order of undoing
     left: tuple[str, ...] = ()
 
 
