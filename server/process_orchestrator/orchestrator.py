@@ -16,6 +16,7 @@ from process_orchestrator.usecases.bodies import BodyReader
 from process_orchestrator.usecases.deciding import Decider
 from process_orchestrator.usecases.definitions import Definitions
 from process_orchestrator.usecases.reading import Reader
+from process_orchestrator.usecases.redriving import Redriver, RedriveRequest
 from process_orchestrator.usecases.submitting import Submitter
 from process_orchestrator.usecases.surroundings import Surroundings, Workplace
 from process_orchestrator.views.diagram import diagram
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.registry import Registry
     from process_orchestrator.core.errors import OrchestratorError
 
-__all__ = ["AgentHealth", "Orchestrator", "Surroundings"]
+__all__ = ["AgentHealth", "Orchestrator", "RedriveRequest", "Surroundings"]
 
 LOCAL: Final = Caller()
 
@@ -67,6 +68,7 @@ class Orchestrator:
         self._reader = Reader(workplace)
         self._submitter = Submitter(workplace, self._reader)
         self._decider = Decider(workplace, self._reader, self._submitter)
+        self._redriver = Redriver(workplace, self._reader, self._submitter)
         self._definitions = Definitions(workplace)
 
     async def submit(self, request: SubmitRequest, *, caller: Caller = LOCAL) -> ProcessView:
@@ -141,6 +143,14 @@ class Orchestrator:
     async def cancel(self, process_id: str, reason: str, *, caller: Caller = LOCAL) -> ProcessView:
         """Stop a process for good; of an ended one its view, with a warning."""
         return await self._decider.cancel(process_id, reason, caller)
+
+    async def redrive(self, request: RedriveRequest, *, caller: Caller = LOCAL) -> ProcessView:
+        """Take an ended process up in a new one: what was done is taken over, the rest runs."""
+        return await self._redriver.redrive(request, caller)
+
+    async def unfinished(self, label: str, *, status: str = "failed", caller: Caller = LOCAL) -> tuple[str, ...]:
+        """The ended processes of a label that no redrive has taken up yet, oldest first."""
+        return await self._redriver.unfinished(label, status, caller)
 
     async def describe(
         self, process_type: str | None = None, *, contract: str | None = None, agent: str | None = None

@@ -135,7 +135,7 @@ def test_a_run_that_fails_ends_with_why(home: Home) -> None:
         child.expect(QUESTION)
         child.sendline("reject")
         child.expect("post failed: rejected")
-        child.expect("Next: orchestrator run invoice_approval --input FILE")
+        child.expect("Next: orchestrator redrive p_")
         assert ended(child) == 1
 
 

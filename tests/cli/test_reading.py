@@ -121,7 +121,7 @@ def test_a_trace_may_be_cut_and_gone_on_with(past: Past) -> None:
 def test_why_ends_with_the_next_command(past: Past) -> None:
     called = call("why", past.rejected, "--home", past.home)
     assert called.out.startswith("post failed: rejected.")
-    assert called.out.splitlines()[-1].startswith("Next: orchestrator run invoice_approval --input FILE --home")
+    assert called.out.splitlines()[-1].startswith(f"Next: orchestrator redrive {past.rejected} --home")
 
 
 def test_a_question_shows_its_evidence_without_what_is_sensitive(past: Past) -> None:

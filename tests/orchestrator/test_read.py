@@ -299,7 +299,7 @@ async def test_why_shows_the_failing_call_alone_and_the_next_command(tmp_path: P
         assert why.next_command == f"orchestrator resolve {question}"
         await desk.orchestrator.resolve(ResolveRequest(escalation_id=question, decision="abort"), proof=ASSERTED)
         ended = await desk.orchestrator.why(view.process_id)
-        assert ended.next_command == "orchestrator run booking --input FILE"
+        assert ended.next_command == f"orchestrator redrive {ended.process_id}"
 
 
 async def test_why_names_the_last_call_that_went_well(tmp_path: Path) -> None:

@@ -16,12 +16,20 @@ from process_orchestrator.core.facts.values import Effect, EscalationKind, Idemp
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
     from process_orchestrator.core.facts.specs import Earlier, ProcessSpec, StepFacts
-    from process_orchestrator.core.facts.state import Unit
+    from process_orchestrator.core.facts.state import Process, Unit
 
 
 def author(spec: ProcessSpec) -> str:
     """Who gave an output that was taken over."""
     return f"redrive of {spec.redrives}"
+
+
+def taken_over(state: Process, call: str) -> bool:
+    """Whether a call was prepared and not made, because an earlier process had its answer."""
+    unit = state.units.get(keys.unit_of_call(call))
+    if unit is None or unit.author is None or unit.author != author(state.spec):
+        return False
+    return call == keys.call_id(unit.id, unit.call)
 
 
 def settled(draft: Draft, unit: Unit) -> bool:

@@ -30,6 +30,8 @@ _LOOPS: Final = {
     loops.NO_PROGRESS: "the rounds of planning are used up, or the same plan was proposed again (limits.replans)",
     loops.DEPTH: "more processes stand above this one than limits.depth allows, or it stands above itself",
 }
+DONE_BEFORE: Final = "done_before"
+"""The code of a call that an earlier process made."""
 
 
 class Facts(Fact, frozen=True, kw_only=True):
@@ -62,6 +64,11 @@ def question(command: OpenEscalation, facts: Facts) -> str:
             return f"Planning failed: {what}. How should it go on?"
         case EscalationKind.FAILED:
             return f"{step[:1].upper()}{step[1:]} failed: {what}. How should it go on?"
+        case EscalationKind.OUTCOME_UNKNOWN if command.code == DONE_BEFORE:
+            return (
+                f"{step[:1].upper()}{step[1:]} was called before, by the process that this one takes up: "
+                f"did {doing} take effect, and may it happen again? Look there before you decide."
+            )
         case EscalationKind.OUTCOME_UNKNOWN:
             return (
                 f"Did {doing} take effect? {step[:1].upper()}{step[1:]} ended without a sure answer: {what}. "

@@ -20,6 +20,7 @@ from process_orchestrator.views.models import Candidate
 from process_orchestrator.views.process_view import ENDED, Extras
 
 if TYPE_CHECKING:
+    from process_orchestrator.checking.compiled import CompiledPlan
     from process_orchestrator.checking.definitions import ProcessType
     from process_orchestrator.checking.registry import Registry
     from process_orchestrator.core.facts.specs import PlanFacts
@@ -79,7 +80,7 @@ class Submitter:
             label=label,
             budget=budget,
             approval=ApprovalMode(request.approval),
-            limits=_limits(found),
+            limits=limits_of(found),
             core_version=CORE_VERSION,
         )
         bodies = Bodies(artifacts=(body, *texts), definitions=checked.definitions)
@@ -130,14 +131,17 @@ class Submitter:
 
     def checked_input(self, checked: CheckedType, value: Any) -> bytes:
         """The stored form of an input that keeps its type's schema. Raises RefusedError INPUT_MISMATCH, TOO_LARGE."""
+        document = next(each for each in checked.definitions if each.sha256 == checked.facts.sha256)
+        return self.fitting(self._compiler.plan(document), value, name=checked.process_type.name)
+
+    def fitting(self, plan: CompiledPlan, value: Any, *, name: str) -> bytes:
+        """As `checked_input`, of a plan alone; `name` is its type's."""
         try:
             data = check_value(value)
         except BodyError as error:
             raise unreadable("the input", error) from error
-        document = next(each for each in checked.definitions if each.sha256 == checked.facts.sha256)
-        problems = self._compiler.plan(document).input_problems(value)
+        problems = plan.input_problems(value)
         if problems:
-            name = checked.process_type.name
             raise mismatch(
                 f"the input of {name}",
                 problems,
@@ -257,7 +261,8 @@ def _budget(request: SubmitRequest, process_type: ProcessType) -> tuple[Budget, 
     )
 
 
-def _limits(process_type: ProcessType) -> Limits:
+def limits_of(process_type: ProcessType) -> Limits:
+    """The limits of a process of this type."""
     own, budget = process_type.limits, process_type.budget
     return Limits(
         steps=own.steps,

@@ -103,6 +103,7 @@ class StepView(View):
     cost_usd: str | None = None
     items: Progress | None = None
     rounds: Progress | None = None
+    author: str | None = None
 
 
 class CostView(View):
@@ -252,6 +253,7 @@ class ProcessView(View):
     error: FailureView | None = None
     undone: list[str] = []
     left: list[str] = []
+    redrives: str | None = None
     next_actions: list[NextAction] = []
     poll_after_ms: int
     resources: list[str] = []

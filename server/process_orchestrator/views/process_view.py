@@ -94,6 +94,7 @@ def process_view(
         error=_error(state),
         undone=list(state.undone),
         left=list(state.left),
+        redrives=spec.redrives,
         next_actions=next_actions(state, rows),
         poll_after_ms=poll_after_ms(state),
         resources=_resources(state, rows),
@@ -194,6 +195,7 @@ def _step(step: StepFacts, units: list[Unit]) -> StepView:
         cost_usd=usd(spent) if priced else None,
         items=Progress(done=own.items_done, total=own.count) if own and own.count is not None else None,
         rounds=_rounds(own, units) if own is not None and own.rounds else None,
+        author=own.author if own is not None else None,
     )
 
 

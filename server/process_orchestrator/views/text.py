@@ -99,6 +99,8 @@ def process_text(view: m.ProcessView) -> str:
         f"Process {view.process_id}, {one_line(name)}: {view.status}{waits}{until}. "
         f"{view.step.done} of {view.step.total} steps, version {view.version}.",
     ]
+    if view.redrives is not None:
+        lines.append(f"Takes up {view.redrives}: what was done there is not done again.")
     if view.error is not None:
         lines.append(_failure_line(view.error))
     if view.verdict is not None and view.verdict.kind == "single_call":
@@ -159,6 +161,8 @@ def _step_line(step: m.StepView) -> str:
         parts.append(f"until {step.wait_until}")
     if step.attempts > 1:
         parts.append(f"{step.attempts} calls")
+    if step.author:
+        parts.append(f"by {one_line(step.author)}")
     if step.cost_usd:
         parts.append(f"{step.cost_usd} USD")
     return f"- {step.id}: {', '.join(parts)}" + (f" [{who}]" if who else "")

@@ -13,6 +13,7 @@ from process_orchestrator.checking.masking import cut, encoded_bytes
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Outcome
 from process_orchestrator.core.money import usd
+from process_orchestrator.core.redriven import taken_over
 from process_orchestrator.core.trace import entry, overbilled
 from process_orchestrator.views.escalation_view import assurance_label
 from process_orchestrator.views.formats import one_line, timestamp
@@ -96,7 +97,7 @@ def summary(event: e.Event, told: Entry, state: Process | None) -> str:
     """One event in one line."""
     match event:
         case e.CallPrepared() | e.CallSucceeded() | e.CallFailed() | e.CallLost() | e.ChildFinished():
-            return _call_summary(event, told) + (_TOO_MUCH if _billed_too_much(event, state) else "")
+            return _call_summary(event, told, state) + (_TOO_MUCH if _billed_too_much(event, state) else "")
         case e.MapOpened() | e.StepSkipped() | e.ItemsCollected():
             return _step_summary(event)
         case e.EscalationOpened() | e.EscalationResolved() | e.BriefWritten():
@@ -116,7 +117,9 @@ def _process_summary(event: e.Event) -> str:
         case e.ProcessStarted(spec=spec):
             name = f"{spec.type.name} {spec.type.version}" if spec.type else "a task without a type yet"
             budget = usd(spec.budget.usd_micros)
-            return f"Started {name} for {spec.principal}, classified by {spec.classified_by}, budget {budget} USD."
+            takes_up = f" Takes up {spec.redrives}." if spec.redrives is not None else ""
+            started = f"Started {name} for {spec.principal}, classified by {spec.classified_by}, budget {budget} USD."
+            return started + takes_up
         case e.CancelRequested():
             return one_line(f"Cancel requested by {event.by}: {event.reason}")
         case e.EngineResumed():
@@ -135,9 +138,14 @@ def _process_summary(event: e.Event) -> str:
 
 
 def _call_summary(
-    event: e.CallPrepared | e.CallSucceeded | e.CallFailed | e.CallLost | e.ChildFinished, told: Entry
+    event: e.CallPrepared | e.CallSucceeded | e.CallFailed | e.CallLost | e.ChildFinished,
+    told: Entry,
+    state: Process | None,
 ) -> str:
     match event:
+        case e.CallPrepared() if state is not None and taken_over(state, event.call):
+            where = state.spec.redrives
+            return f"{event.call}: the arguments of {where}; what was answered there is taken over, nobody is called."
         case e.CallPrepared():
             asks = _asks(event.gate)
             if not event.agent.name:

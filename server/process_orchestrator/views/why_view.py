@@ -135,11 +135,13 @@ def _next(state: Process, found: Culprit | None) -> tuple[str, str]:
         return f"orchestrator resolve {question.id}", "A person must decide how it goes on."
     if state.status not in (Status.FAILED, Status.CANCELLED):
         return f"orchestrator state {process_id}", "It goes on by itself."
-    name = state.spec.type.name if state.spec.type else "TYPE"
-    again = f"orchestrator run {name} --input FILE"
+    if state.plan is None:
+        name = state.spec.type.name if state.spec.type else "TYPE"
+        return f"orchestrator run {name} --input FILE", "It ended before it had a plan: start again."
+    again = f"orchestrator redrive {process_id}"
     if found is not None and found.failure.blame is Blame.CALLER:
         at = f" at {found.failure.pointer}" if found.failure.pointer else ""
-        return again, f"Correct the input{at}, then start again."
+        return f"{again} --input FILE", f"Correct the input{at}; what does not depend on it is taken over."
     if found is not None and found.failure.blame is Blame.PLANNER:
-        return "orchestrator check", "A binding of the plan is at fault: mend the process type, then start again."
-    return again, "Once the cause is mended, start again with the same input."
+        return again, "A binding of the plan is at fault: mend the process type first; `check` says whether it fits."
+    return again, "Once the cause is mended, this goes on from there; what is done is taken over, not called again."

@@ -14,6 +14,7 @@ from process_orchestrator.doors.cli import (
     database_commands,
     decide_commands,
     operate_commands,
+    redrive_commands,
     run_commands,
 )
 from process_orchestrator.doors.cli.session import INTERRUPTED, report_usage
@@ -44,6 +45,7 @@ def build_app() -> typer.Typer:
         ("trace", run_commands.trace_command),
         ("why", run_commands.why_command),
         ("cancel", run_commands.cancel_command),
+        ("redrive", redrive_commands.redrive_command),
     ):
         app.command(name, rich_help_panel=RUN)(command)
     app.add_typer(author_commands.processes_app, name="processes", rich_help_panel=RUN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import anyio
@@ -10,6 +11,7 @@ import typer
 from process_orchestrator.assemble import Mode
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.asking import ask_and_resolve
+from process_orchestrator.doors.cli.input_lines import read_lines, submit_lines
 from process_orchestrator.doors.cli.live import ENDED, Watcher
 from process_orchestrator.doors.cli.session import (
     EXIT_OF_STATUS,
@@ -74,23 +76,15 @@ def run_command(
 
     async def work() -> Exit:
         session.need_definitions()
-        body, mode = read_json(input_file), _approval(approval)
+        request = _request(input_file, key=key, label=label, budget=budget, approval=approval)
         async with session.orchestrator(Mode.DRIVE) as orchestrator:
             if not task and PROCESS_ID.fullmatch(what.strip().lower()):
                 view = await orchestrator.state(what, caller=session.caller)
-                return await _watch(session, orchestrator, view, follow_on=follow_on)
+                return await watch(session, orchestrator, view, follow_on=follow_on)
             named = not task and await _names_a_type(orchestrator, what)
-            request = SubmitRequest(
-                task=None if named else what,
-                process_type=what if named else None,
-                input=body,
-                budget_usd=budget,
-                approval=mode,
-                idempotency_key=key,
-                label=label,
-            )
-            view = await orchestrator.submit(request, caller=session.caller)
-            return await _watch(session, orchestrator, view, follow_on=follow_on)
+            found = {"process_type": what} if named else {"task": what}
+            view = await orchestrator.submit(request.model_copy(update=found), caller=session.caller)
+            return await watch(session, orchestrator, view, follow_on=follow_on)
 
     run(session, work)
 
@@ -101,7 +95,7 @@ async def _names_a_type(orchestrator: Orchestrator, what: str) -> bool:
     return what in names or not any(character.isspace() for character in what.strip())
 
 
-async def _watch(session: Session, orchestrator: Orchestrator, view: ProcessView, *, follow_on: bool) -> Exit:
+async def watch(session: Session, orchestrator: Orchestrator, view: ProcessView, *, follow_on: bool) -> Exit:
     """Show a process until it ends; at a question, ask the person at the terminal or leave with WAITING."""
     for warning in view.warnings:
         session.note(f"Warning: {warning}")
@@ -141,36 +135,60 @@ async def _followed(session: Session, orchestrator: Orchestrator, view: ProcessV
 def submit_command(
     process_type: Annotated[str, typer.Argument(metavar="TYPE")],
     input_file: InputOption = None,
+    lines: Annotated[
+        Path | None,
+        typer.Option(
+            "--lines", metavar="FILE", help="One JSON object a line, each a process; --key is then a pointer."
+        ),
+    ] = None,
     task: Annotated[str | None, typer.Option("--task", help="The task in plain words, kept with the process.")] = None,
     key: KeyOption = None,
     label: LabelOption = None,
     budget: BudgetOption = None,
     approval: ApprovalOption = "policy",
+    follow_on: Annotated[
+        bool, typer.Option("--follow", help="Carry it on here, to its end or to the question that a human must answer.")
+    ] = False,
     home: HomeOption = None,
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start a process and return at once; a running engine carries it on, else the next one does."""
+    """Start a process, or one for each line of a file, and return at once; a running engine carries it on."""
     session = open_session(home, state, as_json=as_json)
 
-    async def work() -> None:
+    async def work() -> Exit:
         session.need_definitions()
-        request = SubmitRequest(
-            task=task,
-            process_type=process_type,
-            input=read_json(input_file),
-            budget_usd=budget,
-            approval=_approval(approval),
-            idempotency_key=key,
-            label=label,
-        )
-        async with session.orchestrator(Mode.WRITE) as orchestrator:
+        if lines is not None and input_file is not None:
+            raise RefusedError("BAD_ARGUMENT", "--input and --lines are given.", do="give one of them.")
+        request = _request(input_file, key=key, label=label, budget=budget, approval=approval)
+        request = request.model_copy(update={"task": task, "process_type": process_type})
+        if lines is not None:
+            read = read_lines(lines, key)
+            async with session.orchestrator(Mode.DRIVE if follow_on else Mode.WRITE) as orchestrator:
+                return await submit_lines(session, orchestrator, request, read, follow=follow_on)
+        async with session.orchestrator(Mode.DRIVE if follow_on else Mode.WRITE) as orchestrator:
             view = await orchestrator.submit(request, caller=session.caller)
+            if follow_on:
+                return await watch(session, orchestrator, view, follow_on=False)
         session.show(view, text.process_text)
         if view.status not in ENDED:
             await session.note_without_engine("stored", view.process_id)
+        return Exit.OK
 
     run(session, work)
+
+
+def _request(
+    input_file: str | None, *, key: str | None, label: str | None, budget: str | None, approval: str
+) -> SubmitRequest:
+    """What `run` and `submit` ask for alike; each says itself what it is to be done with."""
+    return SubmitRequest(
+        input=read_json(input_file),
+        budget_usd=budget,
+        approval=_approval(approval),
+        idempotency_key=key,
+        label=label,
+    )
 
 
 def _approval(word: str) -> Approval:
