@@ -2,8 +2,8 @@
 
 The only place that knows which class stands behind which port. It decides nothing and holds no state of its own.
 
-`performing` is imported where agents are reached, not above: it brings the MCP SDK and an HTTP client, about a second
-of start-up that a command which only reads or writes the journal must not pay.
+`performing` is imported where agents are reached, and `orchestrator` where use cases are offered, not above: a command
+which only reads the journal must not pay for calling agents, nor an engine alone for the views that doors show.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from process_orchestrator.hosting.engine_address import connect, find_address
 from process_orchestrator.hosting.open_host import HostParts, open_host
 from process_orchestrator.hosting.proofs import Derived, derive
 from process_orchestrator.hosting.reviewers import Reviewers
-from process_orchestrator.orchestrator import Orchestrator, Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
         Proof,
     )
     from process_orchestrator.home import Home
+    from process_orchestrator.orchestrator import Orchestrator
     from process_orchestrator.performing.agent_pool import AgentPool
     from process_orchestrator.settings import Settings
 
@@ -71,6 +71,8 @@ async def open_orchestrator(
     `in_process` agents shadow those of the registry (tests, benchmark). `listener` hears of every committed change.
     Raises EngineError where an engine holds the home and does not answer, StorageError for an untrusted database.
     """
+    from process_orchestrator.orchestrator import Orchestrator, Surroundings  # noqa: PLC0415 - see the docstring
+
     live = LiveHome(home)
     state = home.state if mode is Mode.READ else home.make_state()
     reviewers, fleet = Reviewers(state), Fleet(live.registry, home=home.path, in_process=in_process)

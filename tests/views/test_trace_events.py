@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from process_orchestrator.core.facts import events as e
+from process_orchestrator.core.facts.paged import paged
 from process_orchestrator.core.facts.specs import Fit, Gate, PlanFacts, ProcessSpec, StepFacts
 from process_orchestrator.core.facts.state import Process, Unit
 from process_orchestrator.core.facts.values import (
@@ -148,7 +149,7 @@ def test_what_was_billed_beyond_the_declared_price_is_told() -> None:
     succeeded = next(event for event, *_ in EVENTS if isinstance(event, e.CallSucceeded))
     spec = ProcessSpec(process_id="p_x", principal="ana", request_sha256="r")
     unit = Unit(id="post", step="post", overbilled=("post.1",))
-    state = Process(spec=spec, seq=3, now=1, created_at=1, updated_at=1, units={"post": unit})
+    state = Process(spec=spec, seq=3, now=1, created_at=1, updated_at=1, units=paged([("post", unit)]))
 
     entry = trace_entry(Numbered(seq=3, event=succeeded), Known(state=state))
 

@@ -1,12 +1,19 @@
-"""From an agent's file to a live link: placeholders filled in, secrets read, the right transport chosen."""
+"""From an agent's file to a live link: placeholders filled in, secrets read, the right transport chosen.
+
+The rooms of the transports are imported when an agent first needs them: they bring the MCP SDK and an HTTP client, half
+of an engine's memory and most of its start. That happens in a thread, so that the calls of other agents go on.
+"""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 import anyio.abc
+import anyio.to_thread
 
 from process_orchestrator.checking.definitions import Agent
 from process_orchestrator.core.errors import AgentCallError
@@ -14,12 +21,18 @@ from process_orchestrator.core.facts.values import FailureClass
 from process_orchestrator.core.limits import BODY_DEPTH_MAX
 from process_orchestrator.performing.child_process import ChildLog, Launch, Lifeline
 from process_orchestrator.performing.credentials import credentials
-from process_orchestrator.performing.http_agent import HttpLink, HttpTarget
 from process_orchestrator.performing.links import Link
-from process_orchestrator.performing.mcp_agent import McpLink, http_opener, stdio_opener
 from process_orchestrator.performing.secrets import Secrets, is_reference
-from process_orchestrator.performing.supervise import Supervised
-from process_orchestrator.performing.supervised_link import SupervisedLink
+
+if TYPE_CHECKING:
+    from process_orchestrator.performing.mcp_agent import McpLink
+
+ROOMS: Final = {
+    "mcp_stdio": "process_orchestrator.performing.mcp_agent",
+    "mcp_http": "process_orchestrator.performing.mcp_agent",
+    "http": "process_orchestrator.performing.supervised_link",
+}
+"""The module that reaches agents of a kind, with all that it imports."""
 
 
 class LinkMaker:
@@ -34,6 +47,9 @@ class LinkMaker:
     async def make(self, agent: Agent) -> Link:
         """A link for the agent as it is defined now. Raises AgentCallError where its kind cannot be called."""
         transport = agent.transport
+        room = ROOMS.get(transport.kind)
+        if room is not None and room not in sys.modules:
+            await anyio.to_thread.run_sync(import_module, room)
         if transport.kind == "mcp_stdio":
             return self._mcp_stdio(agent)
         if transport.kind == "mcp_http":
@@ -47,6 +63,8 @@ class LinkMaker:
         )
 
     def _mcp_stdio(self, agent: Agent) -> McpLink:
+        from process_orchestrator.performing.mcp_agent import McpLink, stdio_opener  # noqa: PLC0415 - see the docstring
+
         async def launch() -> Launch:
             return await self._launch(agent, agent.transport.command, {})
 
@@ -56,6 +74,8 @@ class LinkMaker:
         return McpLink(agent.name, opener, tasks=self._tasks)
 
     async def _mcp_http(self, agent: Agent) -> McpLink:
+        from process_orchestrator.performing.mcp_agent import McpLink, http_opener  # noqa: PLC0415 - see the docstring
+
         transport = agent.transport
         found = await credentials(transport.auth, self._secrets, folder=self._folder(agent))
         url = self._filled(transport.url or "")
@@ -71,6 +91,10 @@ class LinkMaker:
         return McpLink(agent.name, opener, tasks=self._tasks)
 
     def _http(self, agent: Agent) -> Link:
+        from process_orchestrator.performing.http_agent import HttpLink, HttpTarget  # noqa: PLC0415 - see the docstring
+        from process_orchestrator.performing.supervise import Supervised  # noqa: PLC0415
+        from process_orchestrator.performing.supervised_link import SupervisedLink  # noqa: PLC0415
+
         transport = agent.transport
         supervised: Supervised | None = None
         if transport.start_command:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import anyio
 import anyio.abc
@@ -31,8 +31,10 @@ from process_orchestrator.performing.child_process import Lifeline
 from process_orchestrator.performing.choice import Standing
 from process_orchestrator.performing.lane import Lane, Way
 from process_orchestrator.performing.links import AgentCall
-from process_orchestrator.performing.mcp_agent import McpLink
 from process_orchestrator.performing.secrets import Secrets
+
+if TYPE_CHECKING:
+    from process_orchestrator.performing.mcp_agent import McpLink
 
 RAW_CALL_MS: Final = 60_000
 OPEN_AHEAD_S: Final = 30.0
@@ -266,6 +268,8 @@ class AgentPool:
             return lane.way
 
     async def _mcp_link(self, agent_name: str) -> McpLink:
+        from process_orchestrator.performing.mcp_agent import McpLink  # noqa: PLC0415 - see agent_links
+
         agent = self._registry().agent(agent_name)
         if agent is None:
             raise AgentCallError("unreachable", f"no agent {agent_name} is registered")
