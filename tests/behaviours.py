@@ -29,6 +29,9 @@ PROMISES: Final[dict[str, Promise]] = {
     "undoing": Promise("docs/design.md", "What is done is undone, newest first, each once, also across a kill -9."),
     "redrive": Promise("docs/operating.md", "A redrive takes over what was done, and calls only the rest."),
     "redrive-unsafe": Promise("docs/operating.md", "A redrive repeats no effect by itself that must not be repeated."),
+    "cap": Promise(
+        "docs/operating.md", "What a process spends never passes its budget, kills or not; it waits and asks."
+    ),
     "demo": Promise("README", "`orchestrator demo` runs three invoices with real agents and needs no key or network."),
     "single-call": Promise("README", "Where one call of one agent closes the task, the server says so."),
     "check": Promise("README", "`orchestrator check` names file, line, JSON pointer and what to change."),

@@ -13,11 +13,11 @@ PROGRAM = Path(__file__).with_name("engine_program.py")
 
 
 @contextmanager
-def program(state: Path, *arguments: str) -> Generator[subprocess.Popen[str]]:
+def program(state: Path, *arguments: str, runs: Path = PROGRAM) -> Generator[subprocess.Popen[str]]:
     """A running program; killed at the latest when this context ends."""
     paths = os.pathsep.join((str(TESTS), str(TESTS.parent / "server")))
     with subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(state), *arguments],
+        [sys.executable, str(runs), str(state), *arguments],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": paths},

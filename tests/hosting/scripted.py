@@ -175,6 +175,7 @@ class Script:
 
     work: Work = succeed
     gate: Gate | None = None
+    reserve_usd_micros: int | None = None  # what every call may cost
     breaks_at: str | None = None  # the call whose preparation is a fault of the performer
     calls: list[tuple[str, int]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -209,6 +210,7 @@ class ScriptedPerformer:
                     input=made.ref,
                     digest=hashlib.sha256(f"{command.process} {command.unit}".encode()).hexdigest(),
                     gate=self._script.gate,
+                    reserve_usd_micros=self._script.reserve_usd_micros,
                 )
                 return Performed(event=prepared, bodies=(made,))
             case InvokeAgent(call=call):
