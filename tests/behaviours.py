@@ -41,4 +41,5 @@ PROMISES: Final[dict[str, Promise]] = {
     "restore": Promise("docs/operating.md", "A restored backup goes on; a log of another state beside it is refused."),
     "rebuild": Promise("docs/operating.md", "Listings that were tampered with are named by verify, mended by rebuild."),
     "migrations": Promise("docs/operating.md", "An older database is migrated whole after a copy, or not at all."),
+    "storage-full": Promise("docs/operating.md", "No room: a named refusal, nothing acknowledged or answered is lost."),
 }

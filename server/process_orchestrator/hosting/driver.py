@@ -168,7 +168,7 @@ class Driver:
             self._join_last(live, draft)
             return
         try:
-            write = turn_write(live, draft, self._plans, partial(self._written, live, draft))
+            write = turn_write(live, draft, self._plans, partial(self._written, live, draft), partial(_settle, draft))
         except BaseException:
             draft.after = None  # no row will tell it
             raise
@@ -295,6 +295,8 @@ class Driver:
 
     async def _revive(self, process: str) -> None:
         await self._clock.sleep_until(self._clock.now_ms() + REVIVE_MS)
+        while self._parts.journal.stalled is not None:
+            await self._clock.sleep_until(self._clock.now_ms() + REVIVE_MS)
         self._places.queue(process)
 
 

@@ -71,6 +71,7 @@ class EmbeddedHost(JournalHost):
         self, parts: Parts, driver: Driver, *, home_key: bytes, verify_proof: Callable[[Proof], Derived]
     ) -> None:
         super().__init__(parts.journal, parts.artifacts, parts.core)
+        self._written = parts.journal
         self._driver = driver
         self._clock = parts.clock
         self._home_key = home_key
@@ -84,6 +85,7 @@ class EmbeddedHost(JournalHost):
         Raises RefusedError KEY_REUSED, BAD_ARGUMENT, StorageError, StorageFullError.
         """
         must_be_storable(msgspec.structs.replace(spec, plan=None))
+        await self._written.must_have_room()
         process = self._id_of(spec)
         if spec.key is not None or spec.process_id:
             live = await self._driver.load(process)
@@ -108,9 +110,10 @@ class EmbeddedHost(JournalHost):
         """Let a resolution or a cancel enter; returns once it is durable.
 
         Who decided and how sure that is are derived here, from the proof alone. Raises RefusedError with the core's
-        code, BAD_ARGUMENT or UNKNOWN_PROCESS.
+        code, BAD_ARGUMENT or UNKNOWN_PROCESS; StorageFullError before anything is let in where nothing can be written.
         """
         must_be_storable(event)
+        await self._written.must_have_room()
         live = await self._driver.load(process_id)
         if live is None:
             raise unknown_process(process_id)

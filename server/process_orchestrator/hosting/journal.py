@@ -14,7 +14,7 @@ import logging
 import sqlite3
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -25,6 +25,7 @@ import anyio.to_thread
 import msgspec
 
 from process_orchestrator.core.errors import StorageError, StorageFullError
+from process_orchestrator.hosting.backlog import Backlog
 from process_orchestrator.hosting.chain import CHAIN_KEY_FILE, GENESIS, link, make_key, read_key
 from process_orchestrator.hosting.database import (
     closed_on_failure,
@@ -47,6 +48,11 @@ GROUP_MAX: Final = 500
 """Turns in one transaction at most: bounds what one failure undoes."""
 KNOWN_MAX: Final = 20_000
 """Hashes of stored bodies that the writer remembers, so that a body met again costs no statement."""
+PROBE_S: Final = 0.25
+"""How long after a write that had no room the next look is, in seconds; doubled up to the maximum."""
+PROBE_S_MAX: Final = 2.0
+ROOM: Final = "room"
+"""Key in `meta` that is written to see whether there is room."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +86,8 @@ class TurnWrite:
     due: bool = False
     escalations: Sequence[EscalationRow] = ()
     timers: Sequence[tuple[str, int | None]] = ()  # (timer, fire_at), None where it stopped; in order
+    patient: bool = False  # nobody was promised an answer: where there is no room it is kept, and written later
+    held: Callable[[StorageError], None] | None = None  # called on the event loop when it begins to wait for room
     error: StorageError | None = None  # set by the writer
 
 
@@ -101,6 +109,7 @@ class _Writer:
         self._path = state / DATABASE_FILE
         self._sql = load_statements("journal.sql")
         self._known: OrderedDict[str, None] = OrderedDict()
+        self._backlog = Backlog()
         self._connection = writing_connection(state)
         with named_errors(self._path), closed_on_failure(self._connection):
             last = self._connection.execute(self._sql["last_row"]).fetchone()
@@ -108,25 +117,64 @@ class _Writer:
             key_file = state / CHAIN_KEY_FILE
             self._key = read_key(key_file) if last else make_key(key_file)
 
-    def commit(self, group: Sequence[TurnWrite | MetaWrite]) -> None:
+    @property
+    def stalled(self) -> StorageFullError | None:
+        """Why nothing can be written now."""
+        return self._backlog.why
+
+    def commit(self, group: Sequence[TurnWrite | MetaWrite], *, last: bool = False) -> Outcome:
+        """Write what waits for room, then a group. What has no room now and may wait is kept, unless it is the last."""
+        waiting = self._backlog.take()
+        outcome = Outcome()
+        self._attempt([*waiting, *group], outcome)
+        if last:
+            kept = self._backlog.take()
+            _fail(kept, self._backlog.why or StorageError(f"{self._path} was closed"))
+            outcome.settled.extend(kept)
+        told = set(map(id, waiting))
+        outcome.held = [write for write in outcome.held if id(write) not in told]
+        return outcome
+
+    def _attempt(self, group: Sequence[TurnWrite | MetaWrite], outcome: Outcome) -> None:
         """Write a group, leaving each one's `error`. A group that fails for a fault of one is written one by one."""
         for write in group:
             write.error = write.lane.broken
         whole = [write for write in group if write.error is None]
+        outcome.settled.extend(write for write in group if write.error is not None)
         if not whole:
+            return
+        if self._backlog.why is not None and any(self._backlog.holds(write.lane) for write in whole):
+            self._wait_for_room(whole, self._backlog.why, outcome)  # written one by one, behind one that waits
             return
         try:
             self._commit(whole)
         except StorageFullError as error:
-            _fail(whole, error)
+            self._wait_for_room(whole, error, outcome)
         except StorageError as error:
-            if len(whole) == 1:
-                _fail(whole, error)
+            if len(whole) > 1:
+                for write in whole:
+                    self._attempt((write,), outcome)
                 return
-            for write in whole:
-                self.commit((write,))
+            _fail(whole, error)
+            outcome.settled.extend(whole)
         except Exception as error:  # noqa: BLE001 - a fault of ours must reach those who wait, and the thread live on
             _fail(whole, StorageError(f"{self._path} was not written: {error!r}"))
+            outcome.settled.extend(whole)
+        else:
+            outcome.settled.extend(whole)
+            self._backlog.freed()
+
+    def _wait_for_room(self, group: Sequence[TurnWrite | MetaWrite], error: StorageFullError, outcome: Outcome) -> None:
+        self._backlog.stalled(error)
+        for write in group:
+            if write.lane.broken is None and isinstance(write, TurnWrite) and self._backlog.keep(write):
+                outcome.held.append(write)
+                continue
+            # Who was promised an answer gets it now. What waits on the same lane is before it, and fails with it.
+            failed = [*self._backlog.forget(write.lane), write]
+            _fail(failed, write.lane.broken or error)
+            outcome.settled.extend(failed)
+            outcome.held = [each for each in outcome.held if each not in failed]
 
     def _commit(self, group: Sequence[TurnWrite | MetaWrite]) -> None:
         turns = [write for write in group if isinstance(write, TurnWrite)]
@@ -210,6 +258,14 @@ class _Writer:
 def _fail(group: Sequence[TurnWrite | MetaWrite], error: StorageError) -> None:
     for write in group:
         write.error = write.lane.broken = error
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Of an attempt to write: whose outcome is known, and who begins to wait for room."""
+
+    settled: list[TurnWrite | MetaWrite] = field(default_factory=list)
+    held: list[TurnWrite] = field(default_factory=list)
 
 
 class _Connection(aiosqlite.Connection):
@@ -309,37 +365,64 @@ class Journal:
         self._queue.put(MetaWrite(lane=Lane(), key=key, value=value, done=lambda error: _answer(answer, None, error)))
         await answer
 
+    @property
+    def stalled(self) -> StorageError | None:
+        """Why nothing can be written now; None while writing goes well, as far as the last try has shown."""
+        return self._writer.stalled if self._writer else None
+
+    async def must_have_room(self) -> None:
+        """Raise StorageFullError where nothing can be written now, before anything is let in."""
+        if self.stalled is not None:
+            await self.put_meta(ROOM, "1")
+
     async def read(self, run: Callable[[JournalView], T], *, empty: T) -> T:
         return await self._reader.read(run, empty=empty)
 
     def _work(self, writer: _Writer) -> None:
-        queue, closing = self._queue, False
+        closing, patience_s = False, PROBE_S
         while not closing:
-            group: list[TurnWrite | MetaWrite] = []
-            write = queue.get()
+            stalled = writer.stalled is not None
+            group, closing = self._next_group(patience_s if stalled else None)
+            patience_s = min(2 * patience_s, PROBE_S_MAX) if stalled and not group else PROBE_S
+            if stalled and not group:
+                group = [MetaWrite(lane=Lane(), key=ROOM, value="1", done=_nobody)]
+            outcome = writer.commit(group, last=closing) if group or closing else Outcome()
+            if stalled is (writer.stalled is None):
+                _log.warning("%s", "writing goes on" if stalled else writer.stalled)
+            self._tell(outcome)
+        writer.close()
+
+    def _next_group(self, timeout_s: float | None) -> tuple[list[TurnWrite | MetaWrite], bool]:
+        """All that waits, up to a bound, once something does or the time is over; and whether this is the end."""
+        group: list[TurnWrite | MetaWrite] = []
+        try:
+            write = self._queue.get(timeout=timeout_s)
             while write is not None:
                 group.append(write)
                 if len(group) >= GROUP_MAX:
                     break
-                try:
-                    write = queue.get_nowait()
-                except Empty:
-                    break
-            closing = write is None
-            if group:
-                writer.commit(group)
-                self._tell(group)
-        writer.close()
+                write = self._queue.get_nowait()
+        except Empty:
+            return group, False
+        return group, write is None
 
-    def _finish(self, group: Sequence[TurnWrite | MetaWrite]) -> None:
+    def _finish(self, outcome: Outcome) -> None:
         # Each in a callback of its own: a fault of one must not silence the others.
-        for write in group:
+        for write in outcome.settled:
             self._loop.call_soon(write.done, write.error)
+        for write in outcome.held:
+            if write.held is not None and self.stalled is not None:
+                self._loop.call_soon(write.held, self.stalled)
 
-    def _tell(self, group: list[TurnWrite | MetaWrite]) -> None:
+    def _tell(self, outcome: Outcome) -> None:
         # The loop is gone only when its program ends in the middle of a commit; nobody waits any more then.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._finish, group)
+        if outcome.settled or outcome.held:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._finish, outcome)
+
+
+def _nobody(_error: StorageError | None) -> None:
+    """Nobody waits for a look whether there is room."""
 
 
 @contextlib.asynccontextmanager

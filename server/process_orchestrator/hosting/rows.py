@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 
 
 def turn_write(
-    live: Live, draft: TurnDraft, plans: PlanFolder, done: Callable[[StorageError | None], None]
+    live: Live,
+    draft: TurnDraft,
+    plans: PlanFolder,
+    done: Callable[[StorageError | None], None],
+    held: Callable[[StorageError], None],
 ) -> TurnWrite:
-    """What must be written for a turn that has at least one event; sets which escalations it changed."""
+    """What must be written for a turn that has at least one event; sets which escalations it changed.
+
+    A turn that nobody waits for may wait for room itself: it holds what agents answered.
+    """
     state = draft.after
     assert state is not None
     events, pinned, definitions = plans.fold(draft.events)
@@ -45,4 +52,6 @@ def turn_write(
         escalations=[escalation_row(state, escalation) for escalation in escalations],
         timers=draft.timers,
         done=done,
+        patient=not draft.settles,
+        held=held,
     )

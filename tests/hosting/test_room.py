@@ -1,0 +1,64 @@
+"""Real ends of room: a full file system, a limit on the size of files. Named, nothing lost, resumed alone."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("room_program.py")
+TESTS = PROGRAM.parents[1]
+
+
+def lived(folder: Path, how: str, *before: str) -> dict[str, object]:
+    paths = os.pathsep.join((str(TESTS), str(TESTS.parent / "server")))
+    ran = subprocess.run(
+        [*before, sys.executable, str(PROGRAM), str(folder), how],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+        timeout=90,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def own_file_systems() -> bool:
+    """Whether this user may mount a file system that nobody else sees."""
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        return False
+    mounts = [unshare, "-rm", "mount", "-t", "tmpfs", "-o", "size=1m", "none", "/mnt"]
+    return subprocess.run(mounts, capture_output=True, check=False).returncode == 0
+
+
+def assert_resumed(seen: dict[str, object], said: str) -> None:
+    refused = seen["refused"]
+    assert isinstance(refused, list)
+    assert len(refused) == 51
+    assert all(each.startswith("STORAGE_FULL: ") and said in each and " Do: " in each for each in refused)
+    slowest_s = seen["slowest_s"]
+    assert isinstance(slowest_s, float)
+    assert slowest_s < 2
+    assert seen["acknowledged_intact"]
+    assert seen["paused"] == ["running"] * 20
+    assert seen["ended"] == ["completed"] * 20
+    assert seen["again"] == ["completed", "completed"]
+    assert (seen["calls"], seen["delivered_again"]) == (40, [])
+    assert seen["verified"]
+
+
+@pytest.mark.behaviour("storage-full")
+@pytest.mark.skipif(os.name != "posix", reason="file-size limits are POSIX's")
+def test_a_limit_on_the_size_of_files_is_named_loses_nothing_and_is_got_over_alone(tmp_path: Path) -> None:
+    assert_resumed(lived(tmp_path, "limit"), "no file of this program may pass")
+
+
+@pytest.mark.behaviour("storage-full")
+@pytest.mark.skipif(not own_file_systems(), reason="needs a file system of its own")
+def test_a_full_disk_is_named_loses_nothing_and_is_got_over_alone(tmp_path: Path) -> None:
+    assert_resumed(lived(tmp_path, "disk", "unshare", "-rm"), "there is no room")
