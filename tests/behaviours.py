@@ -42,4 +42,5 @@ PROMISES: Final[dict[str, Promise]] = {
     "rebuild": Promise("docs/operating.md", "Listings that were tampered with are named by verify, mended by rebuild."),
     "migrations": Promise("docs/operating.md", "An older database is migrated whole after a copy, or not at all."),
     "storage-full": Promise("docs/operating.md", "No room: a named refusal, nothing acknowledged or answered is lost."),
+    "set-aside": Promise("docs/operating.md", "A process that the engine set aside says so in every view."),
 }

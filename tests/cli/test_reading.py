@@ -1,6 +1,8 @@
 """Commands that only look: what they print, as prose and as JSON, and with which code they leave."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -234,3 +236,37 @@ def test_help_and_version_leave_with_0() -> None:
     assert call("--version").out.strip()
     assert "demo" in call("--help").out
     assert "demo" in call().out
+
+
+def test_doctor_says_how_the_database_is_how_much_room_is_left_and_when_it_was_backed_up(own_past: Past) -> None:
+    def found() -> dict[str, dict[str, object]]:
+        return {row["what"]: row for row in call("doctor", "--home", own_past.home, "--json").json["findings"]}
+
+    before = found()
+    rows = call("verify", "--home", own_past.home, "--json").json
+    assert f"schema 1, {rows['rows']} rows, chain head {rows['head']}" in str(before["database"]["found"])
+    assert " free " in str(before["storage"]["found"])
+    assert "none yet" in str(before["backup"]["found"])
+    assert str(before["set aside"]["found"]) == "0 processes"
+    made = call("backup", "--home", own_past.home, "--json").json
+    assert made["file"] in str(found()["backup"]["found"])
+    with closing(sqlite3.connect(own_past.home / "state" / "orchestrator.db")) as connection:
+        connection.execute("DELETE FROM journal WHERE id = (SELECT max(id) FROM journal)")
+        connection.commit()
+    after = found()
+    assert after["database"]["ok"] is False
+    assert "the tail was cut" in str(after["database"]["found"])
+
+
+def test_what_was_set_aside_is_shown_wherever_its_process_is(own_past: Past) -> None:
+    with closing(sqlite3.connect(own_past.home / "state" / "orchestrator.db")) as connection:
+        connection.execute("INSERT INTO meta VALUES ('aside ' || ?, 'a fault of ours')", (own_past.waiting,))
+        connection.commit()
+    listed = {
+        row["process_id"]: row["why"] for row in call("processes", "--home", own_past.home, "--json").json["processes"]
+    }
+    assert listed[own_past.waiting] == "engine"
+    assert call("state", own_past.done, "--home", own_past.home, "--json").json["why"] is None
+    said = call("doctor", "--home", own_past.home)
+    assert said.code == 1
+    assert f"1 processes; {own_past.waiting}: a fault of ours" in said.out

@@ -20,7 +20,7 @@ from process_orchestrator.hosting.journal import JournalReader
 from process_orchestrator.hosting.journal_host import ReadOnlyHost
 from process_orchestrator.hosting.remote_host import remote_host
 from process_orchestrator.hosting.stored_artifacts import StoredArtifacts
-from process_orchestrator.hosting.wire import FRAME_BYTES_MAX, Hello, frame
+from process_orchestrator.hosting.wire import FRAME_BYTES_MAX, EngineHealth, Hello, frame
 
 MORE_THAN_A_SOCKET_HOLDS = 8_000_000
 
@@ -71,7 +71,7 @@ class FaultyHost(ReadOnlyHost):
 async def test_a_fault_that_one_request_meets_is_an_answer_and_not_the_end_of_the_engine(state: Path) -> None:
     async with JournalReader(state) as reader:
         host = FaultyHost(reader, StoredArtifacts(reader), CORE)
-        async with serve_doors(state, host):
+        async with serve_doors(state, host, lambda: EngineHealth(pid=1, rows=0, head="")):
             async with remote_host(state) as door:
                 with pytest.raises(EngineError) as error:
                     await door.state("p_any")

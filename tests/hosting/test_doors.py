@@ -23,6 +23,7 @@ from process_orchestrator.hosting.journal_host import ReadOnlyHost
 from process_orchestrator.hosting.lock import try_lock
 from process_orchestrator.hosting.stored_artifacts import StoredArtifacts
 from process_orchestrator.hosting.verification import verify
+from process_orchestrator.hosting.wire import EngineHealth
 
 ASKS_FIRST = Gate(role="approver", min_assurance=Assurance.A0)
 
@@ -132,7 +133,7 @@ async def test_an_engine_of_another_protocol_is_named_with_what_to_do(
     assert lock is not None
     async with JournalReader(state) as reader:
         old = ReadOnlyHost(reader, StoredArtifacts(reader), CORE)
-        async with serve_doors(state, old):
+        async with serve_doors(state, old, lambda: EngineHealth(pid=1, rows=0, head="")):
             monkeypatch.setattr(remote_host, "PROTOCOL", wire.PROTOCOL + 1)
             monkeypatch.setattr(remote_host, "__version__", "0.4.0")
             with pytest.raises(EngineError) as error:

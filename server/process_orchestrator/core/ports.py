@@ -130,6 +130,7 @@ class ProcessRow(Fact, kw_only=True):
     input_sha256: str | None
     created_at: int
     updated_at: int
+    set_aside: bool = False  # its engine met a fault with it, and does nothing for it until the next start
 
 
 class EscalationRow(Fact, kw_only=True):

@@ -40,6 +40,9 @@ IDLE_KEPT: Final = 32
 """Parked processes kept in memory, the newest: a resolve is often followed by a look."""
 REVIVE_MS: Final = 1000
 """How long after a failed write its processes are folded again, in milliseconds."""
+ASIDE: Final = "aside "
+"""Begins the keys in `meta` of processes that were set aside."""
+ASIDE_CHARS: Final = 500
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ class Driver:
         self._outward = Outward(parts, tasks, self)
         self._plans = PlanFolder()
         self._closed = False
+        self._aside: set[str] = set()
         self.on_change: Callable[[str, Process], None] = _nobody
 
     # -- what embedded asks for --
@@ -69,6 +73,8 @@ class Driver:
         """Set the timers and queue every process with something to do, oldest first."""
         for row in await self._parts.journal.read(lambda view: view.timers(), empty=[]):
             self._timers.set(row.process, row.timer, row.fire_at)
+        for process in await self._parts.journal.read(lambda view: view.set_aside(), empty={}):
+            self._parts.journal.note(f"{ASIDE}{process}", None)
         for process in await self._parts.journal.read(lambda view: view.due_processes(), empty=[]):
             self._places.queue(process)
         self._tasks.create_task(self._timers.run(self._fire))
@@ -153,9 +159,11 @@ class Driver:
                 if not live.dead:
                     self._write(live, draft)
         except OrchestratorError as error:
+            self._set_aside(live.process, error)
             self.drop(live, error)
         except Exception as error:  # noqa: BLE001 - a fault sets this one process aside, never the engine
             _log.exception("%s is set aside", live.process)
+            self._set_aside(live.process, error)
             self.drop(live, EngineError("ENGINE_UNAVAILABLE", f"{live.process} is set aside: {error!r}"))
         finally:
             live.pumping = False
@@ -203,6 +211,9 @@ class Driver:
         if not live.dead:
             live.unwritten.remove(draft)
             live.durable = draft.after
+            if live.process in self._aside:
+                self._aside.discard(live.process)
+                self._parts.journal.note(f"{ASIDE}{live.process}", None)
             self._carry_out(live, draft)
         _settle(draft, None)
         self.on_change(live.process, draft.after)
@@ -245,9 +256,16 @@ class Driver:
         """As `load`; a process whose journal cannot be folded is left alone, and the engine lives on."""
         try:
             return await self.load(process)
-        except Exception:  # noqa: BLE001 - whatever was done to its rows harms this process alone
+        except Exception as error:  # noqa: BLE001 - whatever was done to its rows harms this process alone
             _log.exception("%s is set aside: its journal cannot be read", process)
+            self._set_aside(process, error)
             return None
+
+    def _set_aside(self, process: str, error: Exception) -> None:
+        """Let the listings say that nothing of it goes on, until it does or the next engine tries again."""
+        if self._drives and not self._closed:
+            self._aside.add(process)
+            self._parts.journal.note(f"{ASIDE}{process}", str(error)[:ASIDE_CHARS])
 
     async def _go_on(self, process: str) -> None:
         """A queued process has its place now."""

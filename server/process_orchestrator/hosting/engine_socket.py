@@ -21,8 +21,10 @@ from process_orchestrator.hosting.wire import (
     AnyRequest,
     Asked,
     Deliver,
+    EngineHealth,
     GetBody,
     GetDefinition,
+    GetHealth,
     GetJournal,
     GetState,
     Hello,
@@ -37,7 +39,7 @@ from process_orchestrator.hosting.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from anyio.abc import ByteStream
 
@@ -56,11 +58,11 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def serve_doors(state: Path, host: Host) -> AsyncGenerator[None]:
+async def serve_doors(state: Path, host: Host, health: Callable[[], EngineHealth]) -> AsyncGenerator[None]:
     """Answer doors for the life of this context. The caller holds the engine lock."""
     failure: Exception | None = None
     async with listen(state) as (listener, token), anyio.create_task_group() as tasks:
-        doors = _Doors(host, token)
+        doors = _Doors(host, token, health)
         tasks.start_soon(listener.serve, doors.answer)
         try:
             yield
@@ -74,8 +76,8 @@ async def serve_doors(state: Path, host: Host) -> AsyncGenerator[None]:
 class _Doors:
     """Answers each door in tasks of its own."""
 
-    def __init__(self, host: Host, token: str) -> None:
-        self._host = host
+    def __init__(self, host: Host, token: str, health: Callable[[], EngineHealth]) -> None:
+        self._host, self._health = host, health
         self._token = token
 
     async def answer(self, stream: ByteStream) -> None:
@@ -88,7 +90,7 @@ class _Doors:
                 await stream.send(frame(Hello(pid=os.getpid())))
                 if hello.protocol != PROTOCOL or not compare_digest(hello.token, self._token):
                     return
-                await _Door(self._host, stream).serve(buffered)
+                await _Door(self._host, stream, self._health).serve(buffered)
             except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, TimeoutError):
                 return  # doors come and go
             except (ValueError, msgspec.DecodeError) as error:
@@ -98,8 +100,8 @@ class _Doors:
 class _Door:
     """One connection. Requests run beside each other; answers leave one at a time."""
 
-    def __init__(self, host: Host, stream: ByteStream) -> None:
-        self._host = host
+    def __init__(self, host: Host, stream: ByteStream, health: Callable[[], EngineHealth]) -> None:
+        self._host, self._health = host, health
         self._stream = stream
         self._sending = asyncio.Lock()
         self._places = asyncio.Semaphore(REQUESTS_MAX)
@@ -146,6 +148,8 @@ class _Door:
                     request_id=request.request_id,
                     proof=request.proof,
                 )
+            case GetHealth():
+                return self._health()
             case GetState(process_id=process_id):
                 return await host.state(process_id)
             case GetJournal(process_id=process_id, after=after, limit=limit):

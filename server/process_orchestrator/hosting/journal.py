@@ -35,6 +35,7 @@ from process_orchestrator.hosting.database import (
 )
 from process_orchestrator.hosting.database_file import DATABASE_FILE, check_database_file
 from process_orchestrator.hosting.journal_view import JournalView
+from process_orchestrator.hosting.projection import columns
 from process_orchestrator.hosting.statements import load_statements
 
 if TYPE_CHECKING:
@@ -93,11 +94,11 @@ class TurnWrite:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class MetaWrite:
-    """One value of the `meta` table to be written."""
+    """One value of the `meta` table to be written, or with None to be removed."""
 
     lane: Lane
     key: str
-    value: str
+    value: str | None
     done: Callable[[StorageError | None], None]
     error: StorageError | None = None
 
@@ -188,7 +189,7 @@ class _Writer:
                 self._write_projections(turns)
                 for write in group:
                     if isinstance(write, MetaWrite):
-                        connection.execute(self._sql["put_meta"], (write.key, write.value))
+                        self._write_meta(write)
                 connection.execute("COMMIT")
             except BaseException:
                 # A full disk rolls back by itself.
@@ -197,6 +198,12 @@ class _Writer:
                 raise
         self.head = head
         self._remember(stored)
+
+    def _write_meta(self, write: MetaWrite) -> None:
+        if write.value is None:
+            self._connection.execute(self._sql["drop_meta"], (write.key,))
+        else:
+            self._connection.execute(self._sql["put_meta"], (write.key, write.value))
 
     def _write_bodies(self, turns: Sequence[TurnWrite], stored: list[str]) -> None:
         artifacts = {body.ref.sha256: body for turn in turns for body in turn.artifacts}
@@ -229,7 +236,7 @@ class _Writer:
         return row_id, previous
 
     def _write_projections(self, turns: Sequence[TurnWrite]) -> None:
-        rows = {turn.process: (*msgspec.structs.astuple(turn.row), turn.due) for turn in turns if turn.row is not None}
+        rows = {turn.process: columns(turn.row, due=turn.due) for turn in turns if turn.row is not None}
         if rows:
             self._connection.executemany(self._sql["put_process"], list(rows.values()))
         for turn in turns:
@@ -364,6 +371,10 @@ class Journal:
         answer: asyncio.Future[object] = self._loop.create_future()
         self._queue.put(MetaWrite(lane=Lane(), key=key, value=value, done=lambda error: _answer(answer, None, error)))
         await answer
+
+    def note(self, key: str, value: str | None) -> None:
+        """Write one value, or with None remove it, some time; lost where there is no room."""
+        self._queue.put(MetaWrite(lane=Lane(), key=key, value=value, done=_nobody))
 
     @property
     def stalled(self) -> StorageError | None:

@@ -35,6 +35,12 @@ DELETE FROM timer WHERE process_id = ? AND timer = ?
 -- name: put_meta
 INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)
 
+-- name: drop_meta
+DELETE FROM meta WHERE key = ?
+
+-- name: set_aside
+SELECT substr(key, 7), value FROM meta WHERE key >= 'aside ' AND key < 'aside!' ORDER BY key
+
 -- name: get_meta
 SELECT value FROM meta WHERE key = ?
 
@@ -62,7 +68,8 @@ SELECT process_id, timer, fire_at FROM timer
 -- name: processes
 SELECT
     process_id, process_type, label, principal, status, why, version, steps_done, steps_total, usd_micros,
-    input_sha256, created_at, updated_at
+    input_sha256, created_at, updated_at,
+    EXISTS (SELECT 1 FROM meta WHERE key = 'aside ' || process_id) AS set_aside
 FROM process
 WHERE (:status IS NULL OR status = :status)
   AND (:process_type IS NULL OR process_type = :process_type)

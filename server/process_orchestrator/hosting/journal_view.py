@@ -149,6 +149,10 @@ class JournalView:
         found = self._connection.execute(self._sql["get_meta"], (key,)).fetchone()
         return None if found is None else found[0]
 
+    def set_aside(self) -> dict[str, str]:
+        """The processes that their engine set aside, and why."""
+        return dict(self._connection.execute(self._sql["set_aside"]).fetchall())
+
     def due_processes(self) -> list[str]:
         """Processes for which an engine has something to do, oldest first."""
         return [row[0] for row in self._connection.execute(self._sql["due_processes"]).fetchall()]
@@ -163,7 +167,7 @@ class JournalView:
     def process_row(self, process: str) -> tuple[ProcessRow, bool] | None:
         """A process as listed, and whether an engine has something to do for it."""
         found = self._connection.execute(self._sql["process_row"], (process,)).fetchone()
-        return None if found is None else (_process(found[:-1]), bool(found[-1]))
+        return None if found is None else (_process((*found[:-1], False)), bool(found[-1]))
 
     def timers_of(self, process: str) -> dict[str, int]:
         """When each live timer of a process fires."""
@@ -238,7 +242,9 @@ def _cursor(text: str | None, parts: int) -> tuple[Any, ...]:
 
 
 def _process(row: Sequence[Any]) -> ProcessRow:
-    return ProcessRow(**dict(zip(ProcessRow.__struct_fields__, row, strict=True)))
+    fields: dict[str, Any] = dict(zip(ProcessRow.__struct_fields__, row, strict=True))
+    fields["set_aside"] = bool(fields["set_aside"])
+    return ProcessRow(**fields)
 
 
 def _escalation(row: Sequence[Any]) -> EscalationRow:

@@ -5,6 +5,7 @@ One engine per database, any number of doors. Who finds the lock free becomes th
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from process_orchestrator.hosting.chain import HOME_KEY_FILE, make_key
 from process_orchestrator.hosting.embedded import embedded_host
 from process_orchestrator.hosting.engine_socket import serve_doors
 from process_orchestrator.hosting.folding import CORE, Core, Derived
-from process_orchestrator.hosting.journal import JournalReader, open_journal
+from process_orchestrator.hosting.journal import Journal, JournalReader, open_journal
 from process_orchestrator.hosting.journal_host import ReadOnlyHost
 from process_orchestrator.hosting.lock import EngineLock, try_lock
 from process_orchestrator.hosting.parts import Parts
 from process_orchestrator.hosting.stored_artifacts import StoredArtifacts
 from process_orchestrator.hosting.switching_host import switching_host
+from process_orchestrator.hosting.wire import EngineHealth
 
 Mode: TypeAlias = Literal["drive", "write", "read"]
 BuildPerformer: TypeAlias = Callable[[Artifacts], AbstractAsyncContextManager[Performer]]
@@ -86,5 +88,11 @@ async def engine(parts: HostParts, lock: EngineLock, *, drives: bool) -> AsyncGe
             embedded_host(driven, home_key=home_key, verify_proof=parts.verify_proof)
         )
         if drives:
-            await stack.enter_async_context(serve_doors(parts.state, host))
+            await stack.enter_async_context(serve_doors(parts.state, host, partial(_health, journal)))
         yield host
+
+
+def _health(journal: Journal) -> EngineHealth:
+    rows, head = journal.head
+    stalled = journal.stalled
+    return EngineHealth(pid=os.getpid(), rows=rows, head=head, storage=str(stalled) if stalled else None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from process_orchestrator.core.facts.commands import StartTimer, StopTimer
 from process_orchestrator.core.facts.events import TimerFired
 from process_orchestrator.core.facts.values import Status
@@ -36,6 +38,11 @@ def process_row(state: Process) -> ProcessRow:
         created_at=state.created_at,
         updated_at=state.updated_at,
     )
+
+
+def columns(row: ProcessRow, *, due: bool) -> tuple[object, ...]:
+    """What is stored of it: whether it is set aside is no fold, and stands elsewhere."""
+    return (*msgspec.structs.astuple(row)[:-1], due)
 
 
 def escalation_row(state: Process, escalation: Escalation) -> EscalationRow:

@@ -17,7 +17,7 @@ from process_orchestrator.hosting.database import rewriting
 from process_orchestrator.hosting.database_file import check_database_file
 from process_orchestrator.hosting.folding import CORE, Core
 from process_orchestrator.hosting.lock import try_lock
-from process_orchestrator.hosting.projection import Listed
+from process_orchestrator.hosting.projection import Listed, columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,7 +108,7 @@ class _Rebuilding:
             self._connection.execute(self._sql[name], (process,))
         if listed.process is not None:
             row, due = listed.process
-            self._connection.execute(self._sql["put_process"], (*msgspec.structs.astuple(row), due))
+            self._connection.execute(self._sql["put_process"], columns(row, due=due))
         for row in listed.escalations.values():
             self._connection.execute(self._sql["put_escalation"], msgspec.structs.astuple(row))
         for timer, fire_at in listed.timers.items():

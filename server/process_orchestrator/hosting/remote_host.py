@@ -22,8 +22,10 @@ from process_orchestrator.hosting.wire import (
     AnyRequest,
     Asked,
     Deliver,
+    EngineHealth,
     GetBody,
     GetDefinition,
+    GetHealth,
     GetJournal,
     GetState,
     Hello,
@@ -107,6 +109,9 @@ class RemoteHost:
     async def wait(self, process_id: str, *, since: int, timeout_s: float, settled: bool = False) -> Process:
         request = Wait(process_id=process_id, since=since, timeout_s=timeout_s, settled=settled)
         return await self._ask(request, longer_s=timeout_s)
+
+    async def health(self) -> EngineHealth:
+        return await self._ask(GetHealth())
 
     async def _ask(self, request: AnyRequest, *, longer_s: float = 0.0) -> Any:
         """Send a request and wait for its answer. Raises DoorLostError, EngineError, or the error that came back."""
@@ -219,3 +224,12 @@ async def _greet(stream: ByteStream, buffered: BufferedByteReceiveStream, *, tok
             f"ENGINE_VERSION: engine {engine.version} (pid {engine.pid}) holds this home, this is {__version__}. "
             f"Do: quit the assistant fully, or use the {engine.version} command.",
         )
+
+
+async def engine_health(state: Path) -> EngineHealth | None:
+    """How the engine of a state folder is; None where none drives. Raises EngineError for a mute one."""
+    try:
+        async with remote_host(state) as engine:
+            return await engine.health()
+    except DoorLostError:
+        return None

@@ -105,8 +105,31 @@ class Wait(Request, frozen=True, kw_only=True):
     settled: bool = False
 
 
+class GetHealth(Request, frozen=True, kw_only=True):
+    pass
+
+
+class EngineHealth(Fact, frozen=True, kw_only=True):
+    """How an engine is. `storage` says why nothing can be written now; `head` is the newest durable chain link."""
+
+    pid: int
+    version: str = __version__
+    rows: int
+    head: str
+    storage: str | None = None
+
+
 AnyRequest: TypeAlias = (
-    Start | Deliver | GetState | GetJournal | ListProcesses | ListEscalations | GetBody | GetDefinition | Wait
+    Start
+    | Deliver
+    | GetState
+    | GetJournal
+    | ListProcesses
+    | ListEscalations
+    | GetBody
+    | GetDefinition
+    | Wait
+    | GetHealth
 )
 
 
@@ -145,6 +168,7 @@ _RESULTS: Final[dict[type[Request], Any]] = {
     GetBody: bytes,
     GetDefinition: DefinitionBody,
     Wait: Process,
+    GetHealth: EngineHealth,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from process_orchestrator.checking.nearest import nearest
@@ -44,6 +45,7 @@ WHOLE_PROCESS: Final = "-"
 KINDS: Final = tuple(kind.value for kind in EntryKind)
 INCLUDES: Final = ("plan", "report", "diagram")
 STATUSES: Final = tuple(status.value for status in Status)
+GOING_ON: Final = (Status.QUEUED, Status.RUNNING)
 ASKED: Final = ("open", "resolved", "all")
 
 
@@ -87,7 +89,13 @@ class Reader:
         )
 
     async def view(self, state: Process, *, extras: Extras | None = None) -> ProcessView:
+        if state.status in GOING_ON and await self._is_set_aside(state.spec.process_id):
+            extras = replace(extras or Extras(), set_aside=True)
         return process_view(state, await self._bodies.process(state), places=self._around.places, extras=extras)
+
+    async def _is_set_aside(self, process_id: str) -> bool:
+        page = await self._host.processes(ProcessQuery(prefix=process_id, limit=1))
+        return any(row.set_aside for row in page.items)
 
     async def state(
         self, process_id: str, *, wait_s: float, since: int | None, include: Sequence[str], caller: Caller

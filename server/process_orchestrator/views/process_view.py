@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.core.facts.values import Decision, EscalationKind, Phase, Status
+from process_orchestrator.core.facts.values import Decision, EscalationKind, Phase, Status, Why
 from process_orchestrator.core.money import usd
 from process_orchestrator.core.status import shown_phase
 from process_orchestrator.views.escalation_view import EscalationBodies, Places, assurance_label, escalation_view
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 OUTPUT_BYTES_MAX: Final = 256_000
 """A larger output is named, not shown: a host application would refuse or drown in it."""
 
+SET_ASIDE: Final = (
+    "The engine met a fault with this process and set it aside: nothing of it goes on until the next start. "
+    "Its log names the fault; `orchestrator verify` looks for what is amiss."
+)
 POLL_MS: Final = 1000
 POLL_HUMAN_MS: Final = 60_000
 WAIT_S: Final = 20
@@ -57,10 +61,16 @@ class Extras:
     """What a caller asked for beside the view, and what the use case wants to say. `whole`: never leave output out."""
 
     warnings: Sequence[str] = ()
+    set_aside: bool = False
     whole: bool = False
     plan: dict[str, Any] | None = None
     report: str | None = None
     diagram: str | None = None
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All warnings, the gravest first."""
+        return (SET_ASIDE, *self.warnings) if self.set_aside else tuple(self.warnings)
 
 
 def process_view(
@@ -79,7 +89,7 @@ def process_view(
         process_type=type_name(state),
         label=spec.label,
         status=state.status.value,
-        why=state.why.value if state.why else None,
+        why=Why.ENGINE.value if more.set_aside else state.why.value if state.why else None,
         wait_until=_wait_until(state),
         version=state.seq,
         verdict=verdict_view(state.plan.fit) if state.plan and state.plan.fit else None,
@@ -98,7 +108,7 @@ def process_view(
         next_actions=next_actions(state, rows),
         poll_after_ms=poll_after_ms(state),
         resources=_resources(state, rows),
-        warnings=[*more.warnings, *_warnings(state, bodies, too_large=too_large)],
+        warnings=[*more.said, *_warnings(state, bodies, too_large=too_large)],
         truncated=too_large,
         created_at=timestamp(state.created_at),
         updated_at=timestamp(state.updated_at),
@@ -115,7 +125,7 @@ def process_row(row: ProcessRow) -> ProcessRowView:
         process_type=row.process_type,
         label=row.label,
         status=row.status,
-        why=row.why,
+        why=Why.ENGINE.value if row.set_aside else row.why,
         version=row.version,
         step=Progress(done=row.steps_done, total=row.steps_total),
         cost_usd=usd(row.usd_micros),

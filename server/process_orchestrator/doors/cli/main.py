@@ -13,6 +13,7 @@ from process_orchestrator.doors.cli import (
     author_commands,
     database_commands,
     decide_commands,
+    doctor,
     operate_commands,
     redrive_commands,
     run_commands,
@@ -58,7 +59,7 @@ def build_app() -> typer.Typer:
     app.command("verify", rich_help_panel=OPERATE)(database_commands.verify_command)
     app.command("backup", rich_help_panel=OPERATE)(database_commands.backup_command)
     app.command("rebuild", rich_help_panel=OPERATE)(database_commands.rebuild_command)
-    app.command("doctor", rich_help_panel=OPERATE)(operate_commands.doctor_command)
+    app.command("doctor", rich_help_panel=OPERATE)(doctor.doctor_command)
     return app
 
 

@@ -1,37 +1,30 @@
-"""Commands that operate an installation: serve, init, doctor, demo. Those of its database are `database_commands`."""
+"""Commands that operate an installation: serve, init, demo. Those of its database are in `database_commands`."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import logging
 import shlex
-import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from process_orchestrator import __version__
-from process_orchestrator.assemble import Mode, engine_answers
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.assemble import Mode
 from process_orchestrator.doors.change_feed import ChangeFeed
 from process_orchestrator.doors.claude_desktop import config_block, config_path, merge_config
-from process_orchestrator.doors.cli.database_commands import first_bad
 from process_orchestrator.doors.cli.session import (
     Exit,
     HomeOption,
     JsonOption,
-    Session,
     StateOption,
     open_session,
     print_json,
     run,
 )
-from process_orchestrator.home import Home, seed_home
+from process_orchestrator.home import seed_home
 from process_orchestrator.hosting.reviewers import Reviewers
-from process_orchestrator.hosting.verification import verify
 
 
 def serve_command(
@@ -104,62 +97,6 @@ def init_command(
         session.out.print(f"Next: orchestrator check --home {here}", markup=False, soft_wrap=True)
 
     run(session, work)
-
-
-def doctor_command(home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
-    """Look at this installation: versions, definitions, database, engine, reviewers; each finding says what to do."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> Exit:
-        findings = await _findings(session)
-        if session.json:
-            print_json({"ok": all(row["ok"] for row in findings), "findings": findings})
-        else:
-            for row in findings:
-                session.out.print(f"{'ok ' if row['ok'] else 'BAD'}  {row['what']}: {row['found']}", markup=False)
-        return Exit.OK if all(row["ok"] for row in findings) else Exit.FAILED
-
-    run(session, work)
-
-
-async def _findings(session: Session) -> list[dict[str, Any]]:
-    home = session.home
-    registry = load_home(home.path)
-    errors = [problem for problem in registry.problems if problem.level == "error"]
-    reviewers = [reviewer.name for reviewer in Reviewers(home.state).active()]
-    rows = [
-        _row("version", f"{__version__} on Python {sys.version.split()[0]}, mcp {importlib.metadata.version('mcp')}"),
-        _row("home", str(home.path), ok=home.has_definitions, do="run `orchestrator init`"),
-        _row(
-            "definitions",
-            f"{len(registry.processes)} process types, {len(registry.contracts)} contracts, "
-            f"{len(registry.agents)} agents, {len(errors)} errors",
-            ok=not errors,
-            do="run `orchestrator check`",
-        ),
-        _row("models", "rules mode: no model is configured, and none is needed for fixed plans"),
-        _row("reviewers", ", ".join(reviewers) or "none. Do: `orchestrator reviewers add NAME` to approve at A2"),
-    ]
-    rows.extend(await _engine_findings(home))
-    git = shutil.which("git")
-    rows.append(_row("git", git or "not found: release_report needs it", ok=True))
-    return rows
-
-
-async def _engine_findings(home: Home) -> list[dict[str, Any]]:
-    if not (home.state / "orchestrator.db").exists():
-        return [_row("database", "none yet; the first process makes it")]
-    report = await verify(home.state)
-    detail = f"{report.rows} rows, chain head {report.head}" if report.ok else first_bad(report)
-    running = await engine_answers(home)
-    return [
-        _row("database", detail, ok=report.ok, do="run `orchestrator verify`"),
-        _row("engine", "running" if running else "none running; `run`, `demo` and `serve` start one"),
-    ]
-
-
-def _row(what: str, found: str, *, ok: bool = True, do: str = "") -> dict[str, Any]:
-    return {"what": what, "found": found if ok or not do else f"{found}. Do: {do}", "ok": ok}
 
 
 def demo_command(

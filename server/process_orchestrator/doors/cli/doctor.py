@@ -1,0 +1,141 @@
+"""The command `doctor`: looks at an installation and says of each thing whether it is well, else what to do."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from process_orchestrator import __version__
+from process_orchestrator.checking.loader import load_home
+from process_orchestrator.doors.cli.database_commands import first_bad
+from process_orchestrator.doors.cli.session import (
+    Exit,
+    HomeOption,
+    JsonOption,
+    Session,
+    StateOption,
+    open_session,
+    print_json,
+    run,
+)
+from process_orchestrator.hosting.backup import last_backup
+from process_orchestrator.hosting.database import reading
+from process_orchestrator.hosting.database_file import DATABASE_FILE, SCHEMA_VERSION
+from process_orchestrator.hosting.disk_room import SCARCE_BYTES, free_bytes
+from process_orchestrator.hosting.remote_host import engine_health
+from process_orchestrator.hosting.reviewers import Reviewers
+from process_orchestrator.hosting.verification import verify
+
+if TYPE_CHECKING:
+    from process_orchestrator.home import Home
+    from process_orchestrator.hosting.backup import BackupReport
+
+VERIFIED_ROWS_MAX: Final = 20_000
+"""Rows of a journal that is verified whole here, a few seconds; a longer one is left to `verify`."""
+OLD_BACKUP_DAYS: Final = 7
+MEGABYTE: Final = 1_000_000
+DAY_S: Final = 86_400
+
+
+def doctor_command(home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+    """Look at this installation: versions, definitions, database, engine, reviewers; each finding says what to do."""
+    session = open_session(home, state, as_json=as_json)
+
+    async def work() -> Exit:
+        findings = await _findings(session)
+        if session.json:
+            print_json({"ok": all(row["ok"] for row in findings), "findings": findings})
+        else:
+            for row in findings:
+                session.out.print(f"{'ok ' if row['ok'] else 'BAD'}  {row['what']}: {row['found']}", markup=False)
+        return Exit.OK if all(row["ok"] for row in findings) else Exit.FAILED
+
+    run(session, work)
+
+
+async def _findings(session: Session) -> list[dict[str, Any]]:
+    home = session.home
+    registry = load_home(home.path)
+    errors = [problem for problem in registry.problems if problem.level == "error"]
+    reviewers = [reviewer.name for reviewer in Reviewers(home.state).active()]
+    rows = [
+        _row("version", f"{__version__} on Python {sys.version.split()[0]}, mcp {importlib.metadata.version('mcp')}"),
+        _row("home", str(home.path), ok=home.has_definitions, do="run `orchestrator init`"),
+        _row(
+            "definitions",
+            f"{len(registry.processes)} process types, {len(registry.contracts)} contracts, "
+            f"{len(registry.agents)} agents, {len(errors)} errors",
+            ok=not errors,
+            do="run `orchestrator check`",
+        ),
+        _row("models", "rules mode: no model is configured, and none is needed for fixed plans"),
+        _row("reviewers", ", ".join(reviewers) or "none. Do: `orchestrator reviewers add NAME` to approve at A2"),
+    ]
+    if session.has_database:
+        rows.extend(await _database(home))
+    else:
+        rows.append(_row("database", "none yet; the first process makes it"))
+    git = shutil.which("git")
+    rows.append(_row("git", git or "not found: release_report needs it", ok=True))
+    return rows
+
+
+async def _database(home: Home) -> list[dict[str, Any]]:
+    with reading(home.state) as view:
+        assert view is not None
+        rows = (view.last_row() or (0, b""))[0]
+        aside = view.set_aside()
+    backed_up = last_backup(home.state)
+    health = await engine_health(home.state)
+    running = f"running, version {health.version}, pid {health.pid}" if health else None
+    return [
+        await _journal(home, rows, backed_up),
+        _storage(home, health.storage if health else None),
+        _row("backup", _backup(backed_up)),
+        _row("engine", running or "none running; `run`, `demo` and `serve` start one"),
+        _row(
+            "set aside",
+            f"{len(aside)} processes" + "".join(f"; {process}: {why}" for process, why in list(aside.items())[:3]),
+            ok=not aside,
+            do="read the engine's log, run `orchestrator verify`; the next start of an engine tries them again",
+        ),
+    ]
+
+
+async def _journal(home: Home, rows: int, backed_up: BackupReport | None) -> dict[str, Any]:
+    if rows > VERIFIED_ROWS_MAX:
+        return _row("database", f"schema {SCHEMA_VERSION}, {rows} rows, not verified here: run `orchestrator verify`")
+    published = (backed_up.rows, backed_up.head) if backed_up else None
+    report = await verify(home.state, published=published)
+    if not report.ok:
+        return _row("database", first_bad(report), ok=False, do="run `orchestrator verify`")
+    return _row("database", f"schema {SCHEMA_VERSION}, {report.rows} rows, chain head {report.head}")
+
+
+def _storage(home: Home, stalled: str | None) -> dict[str, Any]:
+    size = sum(file.stat().st_size for file in home.state.glob(f"{DATABASE_FILE}*"))
+    free = free_bytes(home.state)
+    room = f"database {_megabytes(size)}, free {_megabytes(free)}"
+    if stalled is not None:
+        return _row("storage", f"{room}; {stalled}", ok=False)
+    return _row("storage", room, ok=free >= SCARCE_BYTES, do="free some space")
+
+
+def _backup(made: BackupReport | None) -> str:
+    if made is None:
+        return "none yet. Do: `orchestrator backup`"
+    days = (dt.datetime.now(dt.UTC).timestamp() - made.at / 1000) / DAY_S
+    when = dt.datetime.fromtimestamp(made.at / 1000, dt.UTC).isoformat(timespec="seconds")
+    old = f"; {days:.0f} days old. Do: `orchestrator backup`" if days > OLD_BACKUP_DAYS else ""
+    return f"{when}, {made.rows} rows, {made.file}{old}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / MEGABYTE:,.1f} MB"
+
+
+def _row(what: str, found: str, *, ok: bool = True, do: str = "") -> dict[str, Any]:
+    return {"what": what, "found": found if ok or not do else f"{found}. Do: {do}", "ok": ok}
