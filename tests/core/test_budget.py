@@ -270,6 +270,12 @@ def test_a_call_of_unknown_price_is_refused_where_the_budget_says_so() -> None:
     assert called(journey.prepared("b.1", reserve_usd_micros=0)) == ["b.1"]
 
 
+def test_a_process_that_may_use_no_tokens_calls_agents_that_use_none() -> None:
+    journey = with_money(10, budget={"tokens": 0}).prepared("a.1", reserve_usd_micros=1)
+    assert called(journey) == ["a.1"]
+    assert stopped(journey.done("a.1").prepared("b.1")) == ("over_budget", "budget.tokens", Blame.POLICY)
+
+
 def test_no_call_starts_once_the_tokens_are_used_up() -> None:
     journey = with_money(10, budget={"tokens": 2}).done("a.1").prepared("b.1")
     assert stopped(journey) == ("over_budget", "budget.tokens", Blame.POLICY)

@@ -19,7 +19,8 @@ def exhausted(draft: Draft) -> str | None:
     """The rule by which this process makes no call any more."""
     if draft.calls >= draft.spec.limits.calls:
         return "budget.calls"
-    if draft.tokens >= draft.spec.budget.tokens:
+    # None allowed is not all used up: agents that need no model may be called until the first token is spent.
+    if draft.tokens >= max(draft.spec.budget.tokens, 1):
         return "budget.tokens"
     if draft.running_ms() >= draft.spec.limits.total_ms:
         return "budget.total_s"
