@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.compiled import Compiler
-from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX
+from process_orchestrator.core.limits import CHILD_LIMITS, PROCESSES_RUNNING_MAX, ChildLimits
 from process_orchestrator.core.ports import AgentHealth
 from process_orchestrator.home import LiveHome
 from process_orchestrator.hosting.clock import SystemClock
@@ -75,7 +75,10 @@ async def open_orchestrator(
 
     live = LiveHome(home)
     state = home.state if mode is Mode.READ else home.make_state()
-    reviewers, fleet = Reviewers(state), Fleet(live.registry, home=home.path, in_process=in_process)
+    reviewers, fleet = (
+        Reviewers(state),
+        Fleet(live.registry, home=home.path, in_process=in_process, child_limits=settings.agents.limits),
+    )
     engine = open_engine(
         state, fleet, mode=mode, listener=listener, processes_running_max=settings.engine.processes_running
     )
@@ -101,8 +104,10 @@ class Fleet:
         *,
         home: Path,
         in_process: Mapping[str, InProcessAgent] | None = None,
+        child_limits: ChildLimits = CHILD_LIMITS,
     ) -> None:
         self._registry, self._home, self._in_process = registry, home, in_process
+        self._child_limits = child_limits
         self._pool: AgentPool | None = None
 
     @asynccontextmanager
@@ -110,7 +115,14 @@ class Fleet:
         """Be able to call them for the life of this context."""
         from process_orchestrator.performing.agent_pool import AgentPool  # noqa: PLC0415 - see the module's docstring
 
-        pool = AgentPool(self._registry, state_dir=state, home=self._home, clock=clock, in_process=self._in_process)
+        pool = AgentPool(
+            self._registry,
+            state_dir=state,
+            home=self._home,
+            clock=clock,
+            in_process=self._in_process,
+            child_limits=self._child_limits,
+        )
         async with pool:
             self._pool = pool
             try:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts.values import Assurance
-from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX
+from process_orchestrator.core.limits import CHILD_LIMITS, PROCESSES_RUNNING_MAX, ChildLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,11 +43,24 @@ class EngineSettings(Section):
     processes_running: int = Field(default=PROCESSES_RUNNING_MAX, ge=1, le=10_000)
 
 
+class AgentsSettings(Section):
+    """What a program that the engine starts for an agent may take (Linux). 0: no limit."""
+
+    memory_mb: int = Field(default=CHILD_LIMITS.memory_mb, ge=0, le=1_000_000)
+    open_files: int = Field(default=CHILD_LIMITS.open_files, ge=0, le=1_000_000)
+    processes: int = Field(default=CHILD_LIMITS.processes, ge=0, le=1_000_000)
+
+    @property
+    def limits(self) -> ChildLimits:
+        return ChildLimits(memory_mb=self.memory_mb, open_files=self.open_files, processes=self.processes)
+
+
 class Settings(Section):
     """All settings, with the defaults of an installation that has no file."""
 
     assurance: AssuranceSettings = AssuranceSettings()
     engine: EngineSettings = EngineSettings()
+    agents: AgentsSettings = AgentsSettings()
 
 
 def load_settings(home: Path, *, environment: Mapping[str, str]) -> Settings:

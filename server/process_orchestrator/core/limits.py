@@ -39,3 +39,15 @@ class Limits(Fact, kw_only=True):
     calls: int = 100  # calls of the whole process, retries included
     total_ms: int = 3_600_000  # time in status running
     tried_kept: int = 20  # newest ended tries of a unit that are kept as evidence
+
+
+class ChildLimits(Fact, kw_only=True):
+    """Limits of one program that the engine starts for an agent. 0: none."""
+
+    memory_mb: int = 2048  # writable memory of one process
+    open_files: int = 4096
+    processes: int = 16_384  # counted by the system over all programs of the same user
+
+
+CHILD_LIMITS: Final = ChildLimits()
+"""Of an installation whose settings say nothing."""

@@ -18,7 +18,7 @@ import anyio.to_thread
 from process_orchestrator.checking.definitions import Agent
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import FailureClass
-from process_orchestrator.core.limits import BODY_DEPTH_MAX
+from process_orchestrator.core.limits import BODY_DEPTH_MAX, ChildLimits
 from process_orchestrator.performing.child_process import ChildLog, Launch, Lifeline
 from process_orchestrator.performing.credentials import credentials
 from process_orchestrator.performing.links import Link
@@ -39,9 +39,16 @@ class LinkMaker:
     """Makes links for one pool. Nothing is opened before a link's first call."""
 
     def __init__(
-        self, *, home: Path, state_dir: Path, secrets: Secrets, lifeline: Lifeline, tasks: anyio.abc.TaskGroup
+        self,
+        *,
+        home: Path,
+        state_dir: Path,
+        secrets: Secrets,
+        lifeline: Lifeline,
+        tasks: anyio.abc.TaskGroup,
+        child_limits: ChildLimits,
     ) -> None:
-        self._home, self._state_dir = home, state_dir
+        self._home, self._state_dir, self._child_limits = home, state_dir, child_limits
         self._secrets, self._lifeline, self._tasks = secrets, lifeline, tasks
 
     async def make(self, agent: Agent) -> Link:
@@ -124,7 +131,8 @@ class LinkMaker:
                 value = (await self._secrets.resolve(value, folder=folder)).reveal()
             env[name] = value
         log = ChildLog(self._state_dir / "logs" / f"{agent.name}.log", mask=self._secrets.mask_text)
-        return Launch([self._filled(part, filled) for part in command], cwd=folder, env=env, log=log)
+        argv = [self._filled(part, filled) for part in command]
+        return Launch(argv, cwd=folder, env=env, log=log, limits=self._child_limits)
 
     def _folder(self, agent: Agent) -> Path:
         return (self._home / agent.source.path).parent

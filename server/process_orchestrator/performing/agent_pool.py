@@ -24,6 +24,7 @@ from process_orchestrator.checking.plan_document import PinnedAgent
 from process_orchestrator.checking.versions import reference
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Blame, ContractPin, Fact, FailureClass
+from process_orchestrator.core.limits import CHILD_LIMITS, ChildLimits
 from process_orchestrator.core.ports import AgentHealth, Clock, InProcessAgent, InProcessCall
 from process_orchestrator.performing.agent_links import LinkMaker
 from process_orchestrator.performing.answer import Reply, read_value, renamed
@@ -75,11 +76,13 @@ class AgentPool:
         home: Path,
         clock: Clock,
         in_process: Mapping[str, InProcessAgent] | None = None,
+        child_limits: ChildLimits = CHILD_LIMITS,
     ) -> None:
         """`registry` is asked at each call. `in_process` agents shadow those of the registry and have no limits."""
         self._registry, self._clock = registry, clock
         self._state_dir, self._home = state_dir, home
         self._in_process = dict(in_process or {})
+        self._child_limits = child_limits
         self.secrets = Secrets()
         self._lifeline = Lifeline()
         self._lanes: dict[str, Lane] = {}
@@ -95,6 +98,7 @@ class AgentPool:
             secrets=self.secrets,
             lifeline=self._lifeline,
             tasks=self._tasks,
+            child_limits=self._child_limits,
         )
         return self
 
@@ -114,6 +118,8 @@ class AgentPool:
             await anyio.to_thread.run_sync(self._lifeline.close)
         # Without the block's own error, which would come out wrapped in a group.
         await tasks.__aexit__(None, None, None)
+        for child in tuple(self._lifeline.children):  # whose owner was cut off: killed by now, its pipes still open
+            await child.stop(0.0)
 
     def standing(self, pinned: PinnedAgent, contract: ContractPin) -> Standing:
         """How an agent stands now that promised, when a process began, to serve a contract."""

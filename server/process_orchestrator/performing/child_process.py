@@ -22,6 +22,9 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from process_orchestrator.core.limits import ChildLimits
+from process_orchestrator.performing.child_limits import hold
+
 ENVIRONMENT_KEPT: Final = (
     "HOME LOGNAME PATH SHELL TERM USER"
     if sys.platform != "win32"
@@ -40,6 +43,8 @@ LOG_BYTES_MAX: Final = 1_000_000
 TAIL_LINES: Final = 20
 TAIL_LINE_CHARACTERS: Final = 500
 STDERR_LINE_BYTES_MAX: Final = 8192
+STDERR_BYTES_PER_S_MAX: Final = 1_000_000
+"""Read no faster: who writes without end waits at its own pipe, and does not take the time of its neighbours."""
 
 
 class ChildLog:
@@ -61,10 +66,16 @@ class ChildLog:
 
     async def pump(self, stream: anyio.abc.ByteReceiveStream) -> None:
         """Write lines until the stream ends. A line over its cap is cut where it stands."""
-        rest = b""
+        rest, since, count = b"", anyio.current_time(), 0
         with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
             while True:
-                lines = (rest + await stream.receive(STDERR_LINE_BYTES_MAX)).split(b"\n")
+                if count > STDERR_BYTES_PER_S_MAX:
+                    await anyio.sleep(max(0.0, since + 1.0 - anyio.current_time()))
+                if anyio.current_time() >= since + 1.0:
+                    since, count = anyio.current_time(), 0
+                chunk = await stream.receive(STDERR_LINE_BYTES_MAX)
+                count += len(chunk)
+                lines = (rest + chunk).split(b"\n")
                 rest = lines.pop()
                 if len(rest) >= STDERR_LINE_BYTES_MAX:
                     lines, rest = [*lines, rest], b""
@@ -92,6 +103,7 @@ class Lifeline:
 
     def __init__(self) -> None:
         self.token = secrets.token_hex(16)
+        self.children: set[ChildProcess] = set()  # started and not stopped
         self._watchman: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()  # agents start beside each other, each from a thread of its own
 
@@ -144,10 +156,12 @@ class Lifeline:
 class Launch:
     """What a child is started with, all references resolved. `argv` is no shell line."""
 
-    __slots__ = ("argv", "cwd", "env", "log")
+    __slots__ = ("argv", "cwd", "env", "limits", "log")
 
-    def __init__(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: ChildLog) -> None:
-        self.argv, self.cwd, self.env, self.log = tuple(argv), cwd, dict(env), log
+    def __init__(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: ChildLog, limits: ChildLimits
+    ) -> None:
+        self.argv, self.cwd, self.env, self.log, self.limits = tuple(argv), cwd, dict(env), log, limits
 
 
 class ChildProcess:
@@ -198,6 +212,7 @@ class ChildProcess:
             self._signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
             await self.wait(1.0)
             self._lifeline.remove(self.pid)
+            self._lifeline.children.discard(self)
             await _close(self._process.stdout)
             await _close(self._process.stderr)
             _close_transport(self._process)
@@ -226,8 +241,11 @@ async def start_child(launch: Launch, *, lifeline: Lifeline, pipes: bool) -> Chi
         env={**kept, **launch.env, TOKEN_NAME: lifeline.token},
         start_new_session=sys.platform != "win32",
     )
+    hold(process.pid, launch.limits)
     lifeline.add(process.pid)
-    return ChildProcess(process, lifeline=lifeline, log=launch.log)
+    child = ChildProcess(process, lifeline=lifeline, log=launch.log)
+    lifeline.children.add(child)
+    return child
 
 
 async def _close(stream: anyio.abc.AsyncResource | None) -> None:

@@ -17,6 +17,7 @@ from process_orchestrator.core.facts.events import CallFailed, StageFailed
 from process_orchestrator.core.facts.specs import DeclaredError
 from process_orchestrator.core.facts.values import Blame, Fact, FailureClass, Outcome, Stage
 from process_orchestrator.core.ports import Body, Clock, Performed
+from process_orchestrator.performing.retry_after import bounded_ms
 
 MESSAGE_MAX: Final = 300
 EVIDENCE_BYTES_MAX: Final = 65_536
@@ -96,7 +97,7 @@ def call_failed(
         rule=failed.rule,
         message=clean(failed.message) or None,
         detail=detail.ref if detail is not None else None,
-        retry_after_ms=failed.retry_after_ms,
+        retry_after_ms=None if failed.retry_after_ms is None else bounded_ms(failed.retry_after_ms),
         jitter=clock.jitter(),
         usd_micros=spent.usd_micros,
         tokens=spent.tokens,

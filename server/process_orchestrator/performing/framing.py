@@ -21,6 +21,12 @@ HEAD_BYTES: Final = 4096
 SAMPLE_BYTES: Final = 400
 """How much of a line that is no message is kept as evidence."""
 
+ITEMS_MAX: Final = 1000
+"""Content items of a result, or tools of a list: each costs the event loop more than its bytes tell."""
+
+UNASKED_PER_S_MAX: Final = 500
+"""Messages that answer nothing: progress comes at tens a second, a flood would take the time of the neighbours."""
+
 MESSAGE_MARK: Final = b'"jsonrpc"'
 MESSAGE_START: Final = b'{"jsonrpc"'
 ID: Final = re.compile(rb'"id"\s*:\s*(\d{1,15})\s*[,}]')
@@ -50,6 +56,36 @@ class Noise(Fact, frozen=True, kw_only=True):
 
 
 Frame = Message | Broken | Noise
+
+
+class Flood:
+    """Counts what an agent says unasked."""
+
+    def __init__(self) -> None:
+        self._since = self._count = 0.0
+
+    def one_more(self, now_s: float) -> bool:
+        """Whether this message is one too many of its second."""
+        if now_s >= self._since + 1.0:
+            self._since, self._count = now_s, 0
+        self._count += 1
+        return self._count > UNASKED_PER_S_MAX
+
+    def check(self, now_s: float) -> None:
+        """As `one_more`. Raises BodyError (too_large)."""
+        if self.one_more(now_s):
+            raise BodyError("too_large", f"over {UNASKED_PER_S_MAX} messages in a second")
+
+
+def check_items(value: Any) -> None:
+    """Raises BodyError (too_large) where a message holds more items than the SDK should be made to build."""
+    result = value.get("result") if isinstance(value, dict) else None
+    if not isinstance(result, dict):
+        return
+    for name in ("content", "tools"):
+        items = result.get(name)
+        if isinstance(items, list) and len(items) > ITEMS_MAX:
+            raise BodyError("too_large", f"{len(items)} items of {name}; the limit is {ITEMS_MAX}")
 
 
 class LineFramer:
@@ -115,6 +151,7 @@ class LineFramer:
             return Noise(count=0, begins=True)
         try:
             value = parse_body(line, max_bytes=self.line_bytes_max, depth=self.depth_max)
+            check_items(value)
         except BodyError as error:
             head, tail = line[:HEAD_BYTES], line[-HEAD_BYTES:]
             if MESSAGE_MARK not in head and MESSAGE_MARK not in tail:

@@ -28,9 +28,10 @@ from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import Blame
 from process_orchestrator.performing.answer import Reply, refusal
 from process_orchestrator.performing.child_process import KILL_GRACE_S, ChildProcess, Launch, Lifeline, start_child
-from process_orchestrator.performing.framing import Broken, LineFramer, Message, Noise
+from process_orchestrator.performing.framing import Broken, Flood, LineFramer, Message, Noise
 from process_orchestrator.performing.links import AgentCall
 from process_orchestrator.performing.mcp_http_guard import TRANSPORT_FAILURE, Failures, LineCaps, guarded_client
+from process_orchestrator.performing.retry_after import told_retry_after_ms
 
 CONNECT_S: Final = 30.0
 """Longest that a start and handshake may take; a call waits for it no longer than its own deadline."""
@@ -53,6 +54,9 @@ NOISE_FLOOD_BYTES: Final = 4_000_000
 
 MUTE_GRACE_S: Final = 0.5
 """From asking an agent to end that has not answered a ping for the whole kill grace until it is killed."""
+
+TOOL_PAGES_MAX: Final = 20
+"""Of a list of tools; each has at most a thousand."""
 
 NOISE_KEPT: Final = 2000
 PIPES_AFTER_EXIT_S: Final = 1.0
@@ -144,13 +148,21 @@ class McpLink:
     async def tools(self, timeout_s: float) -> list[dict[str, Any]]:
         """The tools that the agent lists, as it describes them."""
         client = await self._connected(timeout_s)
+        found: list[dict[str, Any]] = []
+        cursor: str | None = None
         try:
             with anyio.fail_after(timeout_s):
-                listed = await self._asked(client.list_tools())
+                for _ in range(TOOL_PAGES_MAX):
+                    listed = await self._asked(client.list_tools(cursor=cursor))
+                    found += [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed.tools]
+                    cursor = listed.next_cursor
+                    if cursor is None:
+                        return found
         except TimeoutError:
             message = f"no list of tools within {timeout_s:g} s"
             raise AgentCallError("timeout", message, stderr=self._evidence()) from None
-        return [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed.tools]
+        message = f"the list of tools does not end after {TOOL_PAGES_MAX} pages"
+        raise AgentCallError("too_large", message, stderr=self._evidence())
 
     # --- connection ---------------------------------------------------------------------------------------------
 
@@ -263,6 +275,7 @@ class McpLink:
             structured=result.structured_content if given else msgspec.UNSET,
             text="\n".join(texts) if texts else None,
             failed=bool(result.is_error),
+            retry_after_ms=told_retry_after_ms(result.structured_content, result.meta) if result.is_error else None,
             stderr=self._evidence(),
         )
 
@@ -338,6 +351,7 @@ class _StdioPipes:
         self._waiting: dict[int, int] = {}  # request id -> bytes of noise that began while it waited
         self._disturbed: set[int] = set()  # requests that waited when the present line of noise began
         self._noise_unbroken = 0
+        self._unasked = Flood()
 
     def close(self) -> None:
         for stream in (self._deliver, self.incoming, self.outgoing, self._orders):
@@ -365,11 +379,13 @@ class _StdioPipes:
         """Carry answers from the child until its stdout ends or it is past saving."""
         stdout = self._child.stdout
         with self._deliver, suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream, OSError):
-            while stdout is not None and self._framer.dropped < DROPPED_BYTES_MAX:
+            while stdout is not None and self._link.usable and self._framer.dropped < DROPPED_BYTES_MAX:
                 chunk = await stdout.receive()
                 self._link.heard_at = anyio.current_time()
                 for cut in self._framer.cut(chunk):
                     await self._take(cut)
+                    if not self._link.usable:
+                        break
                 if self._noise_unbroken > NOISE_FLOOD_BYTES:
                     break
         self._link.lose()
@@ -407,6 +423,9 @@ class _StdioPipes:
             return
         if answered is not None:
             self._waiting.pop(answered, None)
+        elif self._unasked.one_more(anyio.current_time()):
+            self._link.lose()
+            return
         await self._deliver.send(SessionMessage(message))
 
     async def _noise(self, frame: Noise) -> None:

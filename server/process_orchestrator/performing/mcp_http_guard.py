@@ -12,6 +12,7 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+import anyio
 import httpx2
 
 from process_orchestrator.checking.validate import parse_body
@@ -19,12 +20,15 @@ from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Fact
 from process_orchestrator.performing.address import pinned_address
 from process_orchestrator.performing.answer import Reply, refusal
+from process_orchestrator.performing.framing import Flood, check_items
 from process_orchestrator.performing.retry_after import retry_after_ms
 
 TRANSPORT_FAILURE: Final = -32050
 """JSON-RPC code under which our own verdicts travel through the SDK to the waiting call. That one is ours is proven by
 the random name in its `data`, which no agent can know."""
 
+EVENT_MARKS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+LONGEST_MARK: Final = 4
 CONNECT_S: Final = 10.0
 ERROR_BODY_BYTES: Final = 16_384
 
@@ -109,7 +113,7 @@ class _GuardedTransport(httpx2.AsyncBaseTransport):
         try:
             data = await _bounded(response, self._caps.bytes)
             if response.status_code < 300 and data and call is not None:
-                parse_body(data, max_bytes=self._caps.bytes, depth=self._caps.depth)
+                check_items(parse_body(data, max_bytes=self._caps.bytes, depth=self._caps.depth))
         except BodyError as error:
             return self._failed(request, call, AgentCallError(error.code, error.message))
         except httpx2.HTTPError as error:
@@ -129,7 +133,7 @@ class _GuardedTransport(httpx2.AsyncBaseTransport):
 
     def scan(self, data: bytes) -> None:
         """Raises BodyError where a message is no strict JSON within the caps."""
-        parse_body(data, max_bytes=self._caps.bytes, depth=self._caps.depth)
+        check_items(parse_body(data, max_bytes=self._caps.bytes, depth=self._caps.depth))
 
     def measure(self, event: bytearray) -> None:
         """Raises BodyError where an event is over the cap."""
@@ -153,16 +157,19 @@ class _ScannedEvents(httpx2.AsyncByteStream):
         self._transport, self._response, self._call = transport, response, call
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        event = bytearray()
+        event, flood, searched = bytearray(), Flood(), 0
         try:
             async for chunk in self._response.aiter_raw():
                 event += chunk
-                while (end := _event_end(event)) >= 0:
+                while (end := _event_end(event, searched)) >= 0:
                     whole = bytes(event[:end])
                     del event[:end]
+                    searched = 0
                     self._transport.scan(_data_of(whole) or b"null")
+                    flood.check(anyio.current_time())
                     yield whole
                 self._transport.measure(event)
+                searched = max(0, len(event) - LONGEST_MARK + 1)  # what was searched is not searched again
         except BodyError as error:
             yield self._failure(AgentCallError(error.code, error.message))
         except httpx2.HTTPError as error:
@@ -178,9 +185,9 @@ class _ScannedEvents(httpx2.AsyncByteStream):
         await self._response.aclose()
 
 
-def _event_end(event: bytearray) -> int:
-    """Where the first whole event ends, past its blank line; -1 where there is none."""
-    ends = [at + len(mark) for mark in (b"\n\n", b"\r\n\r\n", b"\r\r") if (at := event.find(mark)) >= 0]
+def _event_end(event: bytearray, searched: int) -> int:
+    """Where the first whole event ends, past its blank line; -1 where there is none. None ends before `searched`."""
+    ends = [at + len(mark) for mark in EVENT_MARKS if (at := event.find(mark, searched)) >= 0]
     return min(ends, default=-1)
 
 

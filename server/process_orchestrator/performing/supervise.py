@@ -86,8 +86,9 @@ class Supervised:
                         stream = await anyio.connect_tcp("127.0.0.1", self._port)
                         await stream.aclose()
                         return True
-                    if (await client.get(url + self._ready)).status_code < 500:
-                        return True
+                    async with client.stream("GET", url + self._ready) as response:  # its body is nobody's business
+                        if response.status_code < 500:
+                            return True
                 except (OSError, httpx.HTTPError):
                     pass
                 await anyio.sleep(READY_POLL_S)
