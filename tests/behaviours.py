@@ -43,4 +43,10 @@ PROMISES: Final[dict[str, Promise]] = {
     "migrations": Promise("docs/operating.md", "An older database is migrated whole after a copy, or not at all."),
     "storage-full": Promise("docs/operating.md", "No room: a named refusal, nothing acknowledged or answered is lost."),
     "set-aside": Promise("docs/operating.md", "A process that the engine set aside says so in every view."),
+    "circuit": Promise(
+        "docs/operating.md", "While the circuit of an only agent is open its steps wait, and no attempt counts."
+    ),
+    "fallback": Promise("docs/design.md", "A fallback serves the pinned version of the contract, or is not asked."),
+    "fair-turns": Promise("docs/operating.md", "A map of a thousand items does not starve a process with one call."),
+    "child-limits": Promise("docs/operating.md", "A program of an agent takes no more memory than the settings say."),
 }

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from core.journeys import GATE, PROCESS, TYPE, Journey, mapped, plan_of, ref, refused, step
+from msgspec.structs import replace
+
+from core.journeys import GATE, PROCESS, TYPE, Journey, mapped, plan_of, ref, refused, step, writing
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.specs import Undo
-from process_orchestrator.core.facts.values import Blame, ContractPin, Decision, Idempotency, Stage, Status, Usage
+from process_orchestrator.core.facts.values import (
+    Blame,
+    ContractPin,
+    Decision,
+    Effect,
+    Idempotency,
+    Stage,
+    Status,
+    Usage,
+)
 from process_orchestrator.core.ports import JournalRow
 from process_orchestrator.core.trace import (
     Entry,
@@ -17,6 +28,7 @@ from process_orchestrator.core.trace import (
     kind_of,
     normalised,
     numbered,
+    only_reads,
 )
 
 
@@ -178,3 +190,12 @@ def test_a_call_that_billed_more_than_its_contract_declares_is_blamed_on_its_age
     journey.succeeded("a.1", usd_micros=5).prepared("b.1", reserve_usd_micros=4).succeeded("b.1", usd_micros=4)
     told = [(one.call, one.verdict, one.blame) for one in traced(journey) if one.event == "CallSucceeded"]
     assert told == [("a.1", "ok", Blame.AGENT), ("b.1", "ok", None)]
+
+
+def test_a_call_that_only_reads_changes_nothing_and_its_undo_would() -> None:
+    plan = plan_of(step("a", effect=Effect.READ), step("b", effect=Effect.NONE), writing("c"))
+    state = Journey(plan).state
+    told = [only_reads(call, state) for call in ("a.1", "b.1", "c.1", "gone.1", "a!undo.1")]
+    assert told == [True, True, False, False, False]
+    assert not only_reads("a.1", None)
+    assert not only_reads("a.1", replace(state, plan=None))

@@ -195,6 +195,7 @@ async def test_an_mcp_agent_says_when_it_may_be_asked_again(
 
 
 @LINUX
+@pytest.mark.behaviour("child-limits")
 async def test_a_program_may_take_what_the_settings_say_and_writes_no_core(tmp_path: Path) -> None:
     async with AgentPool(
         edgy,

@@ -53,6 +53,7 @@ def test_processes_take_turns_however_many_calls_one_of_them_has() -> None:
     run_virtually(main())
 
 
+@pytest.mark.behaviour("fair-turns")
 def test_a_process_with_one_call_waits_for_one_round_and_not_for_a_thousand_calls() -> None:
     async def main() -> None:
         busy = Busy(ONE)

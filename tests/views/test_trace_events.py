@@ -16,6 +16,7 @@ from process_orchestrator.core.facts.values import (
     Assurance,
     Blame,
     Decision,
+    Effect,
     FailureClass,
     Outcome,
     Ref,
@@ -59,7 +60,7 @@ EVENTS: list[tuple[Any, str, str, str]] = [
     ),
     (e.CancelRequested(at=1, by="ana", reason="stop\nit", request_id="r"), "process", "Cancel requested by ana: stop it", "ok"),
     (e.TimerFired(at=1, timer="post.1/retry"), "timer", "Timer post.1/retry fired.", "ok"),
-    (e.CallLost(at=1, call="post.1"), "call", "post.1: lost; no answer came, and it is unknown whether it took effect.", "lost"),
+    (e.CallLost(at=1, call="post.1"), "call", "post.1: lost; no answer came. It is unknown whether it took effect.", "lost"),
     (e.ChildFinished(at=1, call="post.1", status=Status.COMPLETED), "call", "post.1: its process ended completed.", "ok"),
     (
         e.EngineResumed(at=1, engine=3),
@@ -155,3 +156,18 @@ def test_what_was_billed_beyond_the_declared_price_is_told() -> None:
 
     assert (entry.blame, entry.verdict) == ("agent", "ok")
     assert entry.summary.endswith("It billed more than its contract declares.")
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [(Effect.READ, "It only reads: nothing was changed."), (Effect.WRITE, "It is unknown whether it took effect.")],
+)
+def test_of_a_call_without_answer_it_is_said_whether_it_could_change_anything(effect: Effect, words: str) -> None:
+    plan = PlanFacts(sha256="2" * 64, steps=(StepFacts(id="post", kind=StepKind.CALL, effect=effect),))
+    spec = ProcessSpec(principal="ana", request_sha256="", plan=plan)
+    state = Process(spec=spec, plan=plan, seq=3, now=1, created_at=1, updated_at=1)
+    timeout = e.CallFailed(
+        at=1, call="post.1", code="timeout", class_=FailureClass.TIMEOUT, blame=Blame.TRANSPORT, outcome=Outcome.UNKNOWN
+    )
+    for event in (timeout, e.CallLost(at=1, call="post.1")):
+        assert trace_entry(Numbered(seq=3, event=event), Known(state=state)).summary.endswith(words)

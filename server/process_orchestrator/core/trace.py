@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from process_orchestrator.core import keys
 from process_orchestrator.core.codes import classify
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.values import Blame, Decision, Fact, Ref, Stage
+from process_orchestrator.core.facts.values import Blame, Decision, Effect, Fact, Ref, Stage
 from process_orchestrator.core.process import apply
 
 if TYPE_CHECKING:
@@ -154,6 +154,15 @@ def about(event: e.Event, step: str, state: Process) -> bool:
     """Whether an event concerns a step, or one unit of it (`lines[3]`)."""
     unit = _said(event, state).get("unit")
     return unit is not None and step in (unit, keys.step_of_unit(unit))
+
+
+def only_reads(call: str, state: Process | None) -> bool:
+    """Whether a call changes nothing, whatever became of it. False where the state does not know its step."""
+    unit = keys.unit_of_call(call)
+    if state is None or state.plan is None or keys.is_undo(unit):
+        return False
+    name = keys.step_of_unit(unit)
+    return any(step.id == name and step.effect in (Effect.NONE, Effect.READ) for step in state.plan.steps)
 
 
 def _contract(state: Process | None, unit: str | None) -> str | None:

@@ -344,6 +344,7 @@ class WhyView(View):
     failure_class: str | None = None
     blame: str | None = None
     outcome: str | None = None
+    only_reads: bool = False  # then nothing was changed, whatever the outcome
     pointer: str | None = None
     rule: str | None = None
     message: str | None = None

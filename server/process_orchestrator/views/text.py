@@ -297,6 +297,12 @@ def trace_line(entry: m.TraceEntry) -> str:
     return "\n".join(lines)
 
 
+def _effect(view: m.WhyView) -> str:
+    if view.only_reads:
+        return "none, it only reads"
+    return "surely not done" if view.outcome == "not_done" else "unknown"
+
+
 def why_text(view: m.WhyView) -> str:
     if not view.failed:
         return _joined([view.message or "Nothing has failed.", f"Next: {view.next_command}"])
@@ -304,7 +310,7 @@ def why_text(view: m.WhyView) -> str:
     pointer = f" at {view.pointer or '/'} ({view.rule})" if view.rule else ""
     lines = [
         f"{view.call or view.step or 'The process'} failed: {view.code}{pointer}.",
-        f"Blame: {view.blame}. Effect: {'surely not done' if view.outcome == 'not_done' else 'unknown'}.",
+        f"Blame: {view.blame}. Effect: {_effect(view)}.",
     ]
     if view.contract:
         lines.append(f"Called: {view.contract}{agent}" + (f", {view.ms} ms" if view.ms is not None else ""))

@@ -14,7 +14,7 @@ from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Outcome
 from process_orchestrator.core.money import usd
 from process_orchestrator.core.redriven import taken_over
-from process_orchestrator.core.trace import entry, overbilled
+from process_orchestrator.core.trace import entry, only_reads, overbilled
 from process_orchestrator.views.escalation_view import assurance_label
 from process_orchestrator.views.formats import one_line, timestamp
 from process_orchestrator.views.models import CutView, TraceEntry
@@ -155,13 +155,20 @@ def _call_summary(
             return f"{event.call}: answered in {event.ms} ms; the output keeps {told.contract}."
         case e.CallFailed():
             where = f" at {event.pointer or '/'} ({event.rule})" if event.rule else ""
-            unsure = " It is unknown whether it took effect." if event.outcome is Outcome.UNKNOWN else ""
+            unsure = f" {_unsure(event.call, state)}." if event.outcome is Outcome.UNKNOWN else ""
             why = f" {event.message}" if event.message else ""
             return one_line(f"{event.call}: {event.code}{where}, blame {event.blame.value}.{unsure}{why}")
         case e.CallLost():
-            return f"{event.call}: lost; no answer came, and it is unknown whether it took effect."
+            return f"{event.call}: lost; no answer came. {_unsure(event.call, state)}."
         case e.ChildFinished():
             return f"{event.call}: its process ended {event.status.value}."
+
+
+def _unsure(call: str, state: Process | None) -> str:
+    """What is known of the effect of a call without an answer that counts."""
+    if only_reads(call, state):
+        return "It only reads: nothing was changed"
+    return "It is unknown whether it took effect"
 
 
 def _asks(gate: Gate | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.masking import cut
 from process_orchestrator.core.facts.values import Blame, Phase, Status
+from process_orchestrator.core.trace import only_reads
 from process_orchestrator.views.models import NextAction, WhyView
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def why_view(state: Process, found: Culprit | None, bodies: WhyBodies) -> WhyVie
         failure_class=failure.class_.value if failure.class_ else None,
         blame=failure.blame.value,
         outcome=failure.outcome.value,
+        only_reads=failure.call is not None and only_reads(failure.call, state),
         pointer=failure.pointer,
         rule=failure.rule,
         message=failure.message,

@@ -34,6 +34,14 @@ def result_of(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
     content: list[dict[str, Any]] = []
     if tool == "items":
         return {"content": [{"type": "text", "text": ""}] * int(arguments["count"])}
+    if tool == "moody":
+        with open(arguments["file"], "a+") as file:  # noqa: PTH123 - a program of its own
+            file.write("x")
+            file.seek(0)
+            tries = len(file.read())
+        if tries <= int(arguments["bad"]):
+            os._exit(1)
+        return {"content": content, "structuredContent": {"tries": tries}}
     if tool == "limits":
         return {"content": content, "structuredContent": limits()}
     if tool == "hog":
