@@ -27,6 +27,7 @@ PROMISES: Final[dict[str, Promise]] = {
     "P8": Promise("README", "Every terminal state is explained in the trace."),
     "P9": Promise("README", "No approval without the assurance its contract demands."),
     "undoing": Promise("docs/design.md", "What is done is undone, newest first, each once, also across a kill -9."),
+    "drift": Promise("docs/operating.md", "What this version decides otherwise than the journal waits for a person."),
     "redrive": Promise("docs/operating.md", "A redrive takes over what was done, and calls only the rest."),
     "redrive-unsafe": Promise("docs/operating.md", "A redrive repeats no effect by itself that must not be repeated."),
     "cap": Promise(

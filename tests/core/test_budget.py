@@ -281,6 +281,10 @@ def test_no_call_starts_once_the_tokens_are_used_up() -> None:
     assert stopped(journey) == ("over_budget", "budget.tokens", Blame.POLICY)
 
 
+def test_a_budget_without_tokens_forbids_no_call_that_takes_none() -> None:
+    assert called(with_money(10, budget={"tokens": 0}).prepared("a.1")) == ["a.1"]
+
+
 def test_no_call_starts_once_all_calls_are_made() -> None:
     journey = with_money(10, limits=Limits(calls=1)).done("a.1").prepared("b.1")
     assert stopped(journey) == ("over_budget", "budget.calls", Blame.POLICY)

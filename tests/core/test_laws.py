@@ -246,6 +246,7 @@ nonsense = st.one_of(
     st.builds(e.CancelRequested, at=st.just(0), by=st.just("x"), reason=st.just("y"), request_id=st.just("z")),
     st.builds(e.ChildFinished, at=st.just(0), call=calls, status=st.sampled_from(Status)),
     st.builds(e.EngineResumed, at=st.just(0), engine=st.just(2)),
+    st.builds(e.DecisionsDrifted, at=st.just(0), row=st.just(1)),
     st.builds(e.TaskClassified, at=st.just(0), process_type=st.just(TYPE), input=st.just(ref("x")), by=st.just("model")),
     st.builds(e.PlanProposed, at=st.just(0), plan=st.just(ref("x")), round=st.integers(0, 2)),
     st.builds(e.PlanChecked, at=st.just(0), ok=st.booleans(), report=st.just(ref("x"))),

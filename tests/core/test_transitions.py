@@ -139,6 +139,7 @@ def test_every_kind_of_event_is_known_by_name() -> None:
             "CallLost",
             "ChildFinished",
             "EngineResumed",
+            "DecisionsDrifted",
             "TaskClassified",
             "PlanProposed",
             "PlanChecked",

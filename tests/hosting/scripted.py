@@ -54,6 +54,7 @@ from process_orchestrator.core.ports import (
     Proof,
 )
 from process_orchestrator.hosting.clock import SystemClock
+from process_orchestrator.hosting.folding import CORE, Core
 from process_orchestrator.hosting.open_host import HostParts, Mode, open_host
 
 AGENT = AgentPin(name="worker", sha256="a" * 64)
@@ -244,11 +245,13 @@ async def opened(
     listener: ChangeListener | None = None,
     clock: Clock = CLOCK,
     places: int = PROCESSES_RUNNING_MAX,
+    core: Core = CORE,
 ) -> AsyncGenerator[Host]:
     parts = HostParts(
         state=state,
         build_performer=(script or Script()).build,
         clock=clock,
+        core=core,
         verify_proof=trust,
         listener=listener,
         processes_running_max=places,

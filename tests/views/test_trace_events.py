@@ -115,6 +115,12 @@ EVENTS: list[tuple[Any, str, str, str]] = [
     (e.StageFailed(at=1, stage=Stage.MAP, code="missing_binding", blame=Blame.PLANNER, step="post"), "call", "Stage map failed: missing_binding, blame planner.", "missing_binding"),
     (e.StageFailed(at=1, stage=Stage.BRIEF, code="no_model", blame=Blame.POLICY), "escalation", "Stage brief failed: no_model, blame policy.", "no_model"),
     (e.StageFailed(at=1, stage=Stage.INTAKE, code="no_model", blame=Blame.POLICY), "process", "Stage intake failed: no_model, blame policy.", "no_model"),
+    (
+        e.DecisionsDrifted(at=1, row=3, was=("InvokeAgent post.1",)),
+        "process",
+        "Set aside: at seq 3 the journal says InvokeAgent post.1; this version decides nothing.",
+        "ok",
+    ),
     (e.BriefWritten(at=1, escalation="p.e1", brief=REF, usage=USAGE), "escalation", "p.e1: a model added a paragraph.", "ok"),
 ]  # fmt: skip
 

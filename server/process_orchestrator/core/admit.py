@@ -34,6 +34,12 @@ def admit(state: Process, event: OutsideEvent) -> Refusal | None:
     if not escalation.open:
         said = "withdrawn" if escalation.withdrawn else "resolved"
         return Refusal(code="ALREADY_RESOLVED", message=f"{escalation.id} was {said} already", record=escalation)
+    if state.set_aside is not None and state.set_aside != escalation.id:
+        return Refusal(
+            code="DECISION_NOT_ALLOWED",
+            message=f"the process is set aside: {state.set_aside} must be decided first",
+            record=escalation,
+        )
     if event.version is not None and event.version != escalation.version:
         return Refusal(
             code="VERSION_CONFLICT",

@@ -61,6 +61,7 @@ class Draft:
         "plan_round",
         "plans_seen",
         "reserved_usd_micros",
+        "set_aside",
         "spec",
         "stage",
         "stage_failure",
@@ -84,6 +85,7 @@ class Draft:
         self.commands: list[Command] = []
         self._own_escalations = self._own_needs = False
         self.spec = before.spec
+        self.set_aside = before.set_aside
         self.plan = before.plan
         self.steps: tuple[StepFacts, ...] = before.plan.steps if before.plan is not None else ()
         self.units = Pages(before.units)
@@ -278,6 +280,7 @@ class Draft:
             running_ms=running_ms,
             running_since=running_since,
             spec=self.spec,
+            set_aside=self.set_aside,
             plan=self.plan,
             units=self.units.done(),
             escalations=self.escalations,

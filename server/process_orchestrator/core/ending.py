@@ -52,7 +52,7 @@ def cancel(draft: Draft, reason: str) -> bool:
 def _stop(draft: Draft) -> None:
     """Nothing new begins: what has not begun is skipped, what is under way is told to stop."""
     process = draft.spec.process_id
-    draft.stage = None
+    draft.stage = draft.set_aside = None
     escalate.withdraw_all(draft)
     for timer in draft.live_timers:
         draft.order(StopTimer(process=process, timer=timer))

@@ -173,6 +173,16 @@ def ask_about_process(draft: Draft, kind: EscalationKind, failure: Failure | Non
     )
 
 
+def ask_about_drift(draft: Draft) -> str:
+    """Ask whether the process goes on with what this core decides. What it waits for else stays as it is."""
+    plan = draft.plan or draft.spec.plan
+    level = highest(plan.server_floor, plan.type_level) if plan is not None else Assurance.A2
+    role = plan.role if plan is not None else "approver"
+    kind = EscalationKind.DRIFT
+    asked = Escalation(id="", kind=kind, decisions=DECISIONS[kind], min_assurance=level, role=role)
+    return _register(draft, asked).id
+
+
 def _register(draft: Draft, escalation: Escalation) -> Escalation:
     """Number an escalation, give it its deadline, order its package computed.
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import budget, compensate, ending, escalate, resolve, stage, status
+from process_orchestrator.core import budget, compensate, drift, ending, escalate, resolve, stage, status
 from process_orchestrator.core.admit import admit
 from process_orchestrator.core.draft import Draft
 from process_orchestrator.core.facts.events import (
     BriefWritten,
     CancelRequested,
+    DecisionsDrifted,
     EngineResumed,
     EscalationOpened,
     EscalationResolved,
@@ -67,6 +68,9 @@ def _applied(draft: Draft, event: Event) -> bool:
     if isinstance(event, EscalationResolved):
         if admit(draft.before, event) is not None:
             return False
+        if event.escalation == draft.set_aside:
+            drift.decided(draft, event)
+            return True
         if draft.escalations[event.escalation].unit is None:
             resolve.about_process(draft, event)
             return True
@@ -99,6 +103,8 @@ def _applied_to_process(draft: Draft, event: Event) -> bool:
             return stage.checked(draft, event)
         case BriefWritten():
             return escalate.briefed(draft, event)
+        case DecisionsDrifted():
+            return drift.noticed(draft)
         case EngineResumed():
             return draft.leave_out_outage()
         case _:

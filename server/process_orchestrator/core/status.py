@@ -17,6 +17,8 @@ def standing(draft: Draft) -> tuple[Status, Why | None]:
 
     Until anything but its start is known it is queued: nothing of it may have begun.
     """
+    if draft.set_aside is not None:
+        return Status.WAITING_HUMAN, Why.HUMAN
     if draft.stage is None and not draft.units_busy and draft.escalations_open:
         only_money = draft.escalations_open == 1 and budget.asked(draft) is not None
         return Status.WAITING_HUMAN, Why.BUDGET if only_money else Why.HUMAN

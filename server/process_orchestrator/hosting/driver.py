@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
+from msgspec.structs import replace
 
 from process_orchestrator.core.errors import EngineError, OrchestratorError, StorageError
 from process_orchestrator.core.facts.commands import CancelCall, InvokeAgent
@@ -25,6 +26,7 @@ from process_orchestrator.hosting.places import Places
 from process_orchestrator.hosting.projection import is_due
 from process_orchestrator.hosting.refusals import closing
 from process_orchestrator.hosting.rows import turn_write
+from process_orchestrator.hosting.setting_aside import adopted, may_be_asked, waits_for
 from process_orchestrator.hosting.timers import Timers
 from process_orchestrator.hosting.turn_maker import TurnMaker
 from process_orchestrator.hosting.turns import PlanFolder
@@ -98,7 +100,9 @@ class Driver:
                 continue
             loading = self._loading[process] = anyio.Event()
             try:
-                folded = await self._parts.journal.read(partial(fold, core=self._core, process=process), empty=None)
+                folded = await self._parts.journal.read(
+                    partial(fold, core=self._core, process=process, compare=True), empty=None
+                )
                 return None if folded is None else self._keep(process, folded)
             finally:
                 del self._loading[process]
@@ -148,6 +152,8 @@ class Driver:
         live.held = self._drives and is_due(folded.state)
         if live.held:
             self._places.queue(process)
+        if folded.drift is not None and may_be_asked(folded.state):
+            self.feed(live, Fed(event=replace(folded.drift, at=self._clock.now_ms())))
         self.rest(live)
         return live
 
@@ -216,6 +222,8 @@ class Driver:
                 self._parts.journal.note(f"{ASIDE}{live.process}", None)
             self._carry_out(live, draft)
         _settle(draft, None)
+        if adopted(draft.before, draft.after):
+            self._go_on_again(live)
         self.on_change(live.process, draft.after)
         if self._parts.listener is not None:
             self._parts.listener(live.process, draft.after.seq, draft.changed)
@@ -243,7 +251,7 @@ class Driver:
 
     async def _fire(self, process: str, timer: str) -> None:
         live = await self._load_or_set_aside(process)
-        if live is not None:
+        if live is not None and waits_for(live.state, timer):
             self.feed(live, Fed(event=TimerFired(at=self._clock.now_ms(), timer=timer)))
 
     # -- going on, parking, dropping --
@@ -251,6 +259,14 @@ class Driver:
     def _call_up(self, process: str) -> None:
         if not self._closed:
             self._tasks.create_task(self._go_on(process))
+
+    def _go_on_again(self, live: Live) -> None:
+        """A human has taken the decisions of this core: what is outstanding is ordered again."""
+        live.held = self._drives and not live.dead
+        if live.held and live.process in self._places:
+            self._call_up(live.process)
+        elif live.held:
+            self._places.queue(live.process)
 
     async def _load_or_set_aside(self, process: str) -> Live | None:
         """As `load`; a process whose journal cannot be folded is left alone, and the engine lives on."""

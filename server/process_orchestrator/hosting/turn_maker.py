@@ -21,6 +21,7 @@ from process_orchestrator.core.ports import Bodies
 from process_orchestrator.hosting.live import Answer, Fed, Live, TurnDraft, no_heartbeat
 from process_orchestrator.hosting.refusals import refused
 from process_orchestrator.hosting.reissue import reissue, under_way
+from process_orchestrator.hosting.setting_aside import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,11 +120,11 @@ class TurnMaker:
         if not live.held:
             return
         live.held = False
-        if under_way(self._core.outstanding(live.state)):
+        if under_way(allowed(live.state, self._core.outstanding(live.state))):
             resumed = EngineResumed(at=self._clock.now_ms(), engine=self._engine)
             self._apply(live, draft, resumed, Bodies())
         again = reissue(
-            self._core.outstanding(live.state),
+            allowed(live.state, self._core.outstanding(live.state)),
             deliveries=live.deliveries,
             deliveries_max=live.state.spec.limits.deliveries,
         )

@@ -89,6 +89,11 @@ def question(command: OpenEscalation, facts: Facts) -> str:
             return "This process was started too deep inside other processes, or inside itself. Run it, or stop?"
         case EscalationKind.LOOP:
             return f"{step[:1].upper()}{step[1:]} repeats itself without progress. Once more, or stop?"
+        case EscalationKind.DRIFT if command.unit is None:
+            return (
+                "This version of the orchestrator decides otherwise than the journal of this process says; the trace "
+                "names where. Go on as this version decides, or stop?"
+            )
         case EscalationKind.DRIFT:
             return f"What {step} was pinned to has changed since. Go on with the pinned definitions, or stop?"
         case EscalationKind.UNDO_FAILED:
@@ -123,6 +128,8 @@ def rule(command: OpenEscalation, facts: Facts) -> str:
             return worst if command.money is None else f"{worst}: {_books(command.money)}"
         case EscalationKind.LOOP:
             return _LOOPS.get(command.rule or "", f"a limit against loops was reached ({command.code or 'loop'})")
+        case EscalationKind.DRIFT if command.unit is None:
+            return "folding the journal led to other decisions than it holds"
         case EscalationKind.DRIFT:
             return "the live definition differs from the pinned one"
         case EscalationKind.UNDO_FAILED:

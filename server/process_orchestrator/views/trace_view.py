@@ -122,6 +122,9 @@ def _process_summary(event: e.Event) -> str:
             return started + takes_up
         case e.CancelRequested():
             return one_line(f"Cancel requested by {event.by}: {event.reason}")
+        case e.DecisionsDrifted():
+            was, now = ", ".join(event.was) or "nothing", ", ".join(event.now) or "nothing"
+            return one_line(f"Set aside: at seq {event.row} the journal says {was}; this version decides {now}.")
         case e.EngineResumed():
             return f"Engine {event.engine} took over; unanswered calls are sent again under their keys."
         case e.TaskClassified():

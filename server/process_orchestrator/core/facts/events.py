@@ -1,6 +1,7 @@
 """Events: facts, past tense, journaled. Every one carries `at`, epoch milliseconds, set by who made it.
 
-Made by the host: ProcessStarted, TimerFired, CallLost, ChildFinished, EngineResumed. From outside: EscalationResolved,
+Made by the host: ProcessStarted, TimerFired, CallLost, ChildFinished, EngineResumed,
+DecisionsDrifted. From outside: EscalationResolved,
 CancelRequested. All others by the performer.
 """
 
@@ -83,6 +84,19 @@ class ChildFinished(EventFact, kw_only=True):
 
 class EngineResumed(EventFact, kw_only=True):
     engine: int
+
+
+class DecisionsDrifted(EventFact, kw_only=True):
+    """Folded with this core, the row that ends with `row` decides otherwise than the journal says.
+
+    `was` and `now` are its decisions in short form. `digest` is that of all commands that would be ordered again as the
+    process stands now, so that a later core which decides otherwise still is noticed.
+    """
+
+    row: int
+    was: tuple[str, ...] = ()
+    now: tuple[str, ...] = ()
+    digest: str = ""
 
 
 class TaskClassified(EventFact, kw_only=True):
@@ -201,6 +215,7 @@ Event: TypeAlias = (
     | CallLost
     | ChildFinished
     | EngineResumed
+    | DecisionsDrifted
     | TaskClassified
     | PlanProposed
     | PlanChecked

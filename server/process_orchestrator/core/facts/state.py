@@ -169,6 +169,7 @@ class Process(Fact, kw_only=True):
     begun: dict[str, int] = {}  # digest -> how often a step began a series of tries with it
     plan_proposed: Ref | None = None  # being checked
     plan_report: Ref | None = None  # of the last check
+    set_aside: str | None = None  # the question whether it goes on with what this core decides
     stage_failure: Failure | None = None  # why an escalation without a unit was opened
     units: Paged[Unit] = Paged()
     escalations: dict[str, Escalation] = {}
