@@ -16,6 +16,7 @@ import msgspec
 import psutil
 
 from process_orchestrator.home import Home
+from process_orchestrator.hosting.packing import unpack
 
 LOOK_S: Final = 0.001
 """How often a moment is looked for: far below the time that a step takes."""
@@ -34,7 +35,7 @@ def events(home: Home, process_id: str) -> list[str]:
     """The events of a process so far, as its journal has them: `CallSucceeded extract.1`, `EngineResumed`."""
     with tables(home, "orchestrator.db") as journal:
         turns = journal.execute("SELECT turn FROM journal WHERE process = ? ORDER BY seq", (process_id,)).fetchall()
-    found = [event for (turn,) in turns for event in msgspec.json.decode(turn)["events"]]
+    found = [event for (turn,) in turns for event in msgspec.json.decode(unpack(turn))["events"]]
     return [f"{event['type']} {event.get('call') or ''}".strip() for event in found]
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from process_orchestrator.core.facts.events import Event
 from process_orchestrator.core.facts.specs import RetryFacts
 from process_orchestrator.core.facts.values import Status
 from process_orchestrator.core.ports import Bodies
+from process_orchestrator.hosting.packing import pack, unpack
 from process_orchestrator.hosting.verification import verify
 
 DATABASE = "orchestrator.db"
@@ -56,7 +58,10 @@ async def test_a_journal_that_nobody_touched_verifies_beside_its_engine_and_afte
 @pytest.mark.anyio
 async def test_an_edited_row_is_named(state: Path) -> None:
     await written(state)
-    change(state, "UPDATE journal SET turn = replace(turn, 'CallSucceeded', 'CallSucceedef') WHERE id = 2")
+    with closing(sqlite3.connect(state / DATABASE)) as connection:
+        (turn,) = connection.execute("SELECT turn FROM journal WHERE id = 2").fetchone()
+    edited = pack(unpack(turn).replace(b"CallSucceeded", b"CallSucceedef"))
+    change(state, f"UPDATE journal SET turn = x'{edited.hex()}' WHERE id = 2")
     bad = (await verify(state)).first_bad
     assert bad is not None
     assert (bad.id, bad.seq) == (2, 4)

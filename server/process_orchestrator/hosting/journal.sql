@@ -4,7 +4,7 @@
 SELECT id, chain FROM journal ORDER BY id DESC LIMIT 1
 
 -- name: newest_rows
-SELECT id, process, seq, at, turn, chain FROM journal ORDER BY id DESC LIMIT 2
+SELECT id, process, seq, at, CAST(turn AS BLOB), CAST(chain AS BLOB) FROM journal ORDER BY id DESC LIMIT 2
 
 -- name: append
 INSERT INTO journal (id, process, seq, at, turn, chain) VALUES (?, ?, ?, ?, ?, ?)

@@ -34,6 +34,7 @@ from process_orchestrator.core.facts.events import (
 from process_orchestrator.core.facts.specs import PlanFacts
 from process_orchestrator.core.facts.values import Fact
 from process_orchestrator.core.ports import DefinitionBody
+from process_orchestrator.hosting.packing import pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -154,12 +155,13 @@ def with_plan(event: Event, plan: PlanFacts | None) -> Event:
 
 
 def encode_turn(turn: Turn) -> bytes:
-    return _ENCODER.encode(turn)
+    """A turn as its row stores it."""
+    return pack(_ENCODER.encode(turn))
 
 
 def decode_turn(data: bytes, plan_of: Callable[[str], PlanFacts]) -> Turn:
     """Read a row's turn and put its plans back. Raises msgspec.ValidationError or DecodeError where it is not one."""
-    turn = _DECODER.decode(data)
+    turn = _DECODER.decode(unpack(data))
     if not turn.plans:
         return turn
     events = list(turn.events)

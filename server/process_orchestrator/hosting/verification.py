@@ -19,6 +19,7 @@ from process_orchestrator.core.facts.values import Fact
 from process_orchestrator.hosting.chain import CHAIN_KEY_FILE, GENESIS, link, read_key
 from process_orchestrator.hosting.database import reading, reading_file
 from process_orchestrator.hosting.folding import CORE, Core
+from process_orchestrator.hosting.packing import unpack
 from process_orchestrator.hosting.projection import Listed
 from process_orchestrator.hosting.turns import decisions_of, digest_of
 
@@ -159,7 +160,11 @@ class _Checks:
             what = "its chain is broken: it, or its place, was changed"
             raise _BadError(BadRow(id=row.id, process=row.process, seq=row.seq, what=what))
         self.rows, self.head = row.id, here
-        for sha256 in set(_REF.findall(row.turn)):
+        try:
+            turn = unpack(row.turn)
+        except msgspec.DecodeError as error:
+            raise _BadError(BadRow(id=row.id, process=row.process, seq=row.seq, what=str(error))) from error
+        for sha256 in set(_REF.findall(turn)):
             if not self._view.has_artifact(sha256.decode()):
                 what = f"the body {sha256.decode()} that it names is missing"
                 raise _BadError(BadRow(id=row.id, process=row.process, seq=row.seq, what=what))
