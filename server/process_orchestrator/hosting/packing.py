@@ -39,8 +39,8 @@ DICTIONARY: Final = (
     b'{"events":[{"type":"CallSucceeded","at":17,"call":"s0.1","output":{"sha256":"","bytes":19,"media_type":'
     b'"application/json"},"usd_micros":null,"tokens":null,"ms":0},{"type":"CallPrepared","at":17,"call":"s1.1","agent":'
     b'{"name":"","sha256":""},"why_agent":"first of 2 by preference","why_agent":"the only agent that serves this'
-    b' contract","input":{"sha256":"","bytes":96,"media_type":"application/json"},"digest":"","reserve_usd_micros":null,"gate":null}]'
-    b',"decisions":["PrepareCall s1.1","InvokeAgent s1.1"],"digest":"'
+    b' contract","input":{"sha256":"","bytes":96,"media_type":"application/json"},"digest":"",'
+    b'"reserve_usd_micros":null,"gate":null}],"decisions":["PrepareCall s1.1","InvokeAgent s1.1"],"digest":"'
 )
 
 
