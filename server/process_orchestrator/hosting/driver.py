@@ -27,7 +27,7 @@ from process_orchestrator.hosting.projection import is_due
 from process_orchestrator.hosting.refusals import closing
 from process_orchestrator.hosting.rows import turn_write
 from process_orchestrator.hosting.setting_aside import adopted, may_be_asked, waits_for
-from process_orchestrator.hosting.timers import Timers
+from process_orchestrator.hosting.timers import Stored, Timers
 from process_orchestrator.hosting.turn_maker import TurnMaker
 from process_orchestrator.hosting.turns import PlanFolder
 
@@ -61,7 +61,7 @@ class Driver:
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._loading: dict[str, anyio.Event] = {}
         self._places = Places(parts.processes_running_max, self._call_up)
-        self._timers = Timers(parts.clock)
+        self._timers = Timers(parts.clock, self._stored_timers)
         self._turns = TurnMaker(parts, self._timers, engine=engine)
         self._outward = Outward(parts, tasks, self)
         self._plans = PlanFolder()
@@ -73,13 +73,15 @@ class Driver:
 
     async def recover(self) -> None:
         """Set the timers and queue every process with something to do, oldest first."""
-        for row in await self._parts.journal.read(lambda view: view.timers(), empty=[]):
-            self._timers.set(row.process, row.timer, row.fire_at)
+        await self._timers.refill()
         for process in await self._parts.journal.read(lambda view: view.set_aside(), empty={}):
             self._parts.journal.note(f"{ASIDE}{process}", None)
         for process in await self._parts.journal.read(lambda view: view.due_processes(), empty=[]):
             self._places.queue(process)
         self._tasks.create_task(self._timers.run(self._fire))
+
+    async def _stored_timers(self, until: int) -> Stored:
+        return await self._parts.journal.read(lambda view: Stored(*view.timers(until)), empty=Stored())
 
     def peek(self, process: str) -> Live | None:
         """The process if it is in memory."""

@@ -62,8 +62,11 @@ SELECT sha256, kind, name, version, body FROM definition WHERE sha256 = ?
 -- name: due_processes
 SELECT process_id FROM process WHERE due = 1 ORDER BY created_at, process_id
 
--- name: timers
-SELECT process_id, timer, fire_at FROM timer
+-- name: timers_until
+SELECT process_id, timer, fire_at FROM timer WHERE fire_at <= ?
+
+-- name: first_timer_after
+SELECT min(fire_at) FROM timer WHERE fire_at > ?
 
 -- name: processes
 SELECT

@@ -157,8 +157,11 @@ class JournalView:
         """Processes for which an engine has something to do, oldest first."""
         return [row[0] for row in self._connection.execute(self._sql["due_processes"]).fetchall()]
 
-    def timers(self) -> list[TimerRow]:
-        return [TimerRow(*row) for row in self._connection.execute(self._sql["timers"]).fetchall()]
+    def timers(self, until: int) -> tuple[list[TimerRow], int | None]:
+        """The timers that are due until then, and when the first one after that is."""
+        found = self._connection.execute(self._sql["timers_until"], (until,)).fetchall()
+        later = self._connection.execute(self._sql["first_timer_after"], (until,)).fetchone()
+        return [TimerRow(*row) for row in found], later[0]
 
     def escalations_of(self, process: str) -> list[EscalationRow]:
         found = self._connection.execute(self._sql["escalations_of_process"], (process,)).fetchall()
