@@ -69,6 +69,7 @@ class _Seen:
     invoked: dict[str, InvokeAgent] = field(default_factory=dict[str, InvokeAgent])
     answered: set[str] = field(default_factory=set[str])
     unsettled: dict[str, str] = field(default_factory=dict[str, str])  # unit -> key whose outcome is unknown
+    unsure: set[str] = field(default_factory=set[str])  # units that may have acted, and nobody said: again
     tries: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])  # (unit, agent) -> calls
     accepted: dict[str, int] = field(default_factory=dict[str, int])
     resolved: set[str] = field(default_factory=set[str])
@@ -170,6 +171,7 @@ def _outcomes(event: Event, seen: _Seen, before: Process | None) -> Iterator[tup
             seen.unsettled.pop(unit, None)
         elif unknown and order.effect in _CHANGES_THE_WORLD:
             seen.unsettled.setdefault(unit, order.key)
+            seen.unsure.add(unit)
         if isinstance(event, CallFailed) and event.code in {"circuit_open", "rate_limited"}:
             seen.tries[unit, order.agent.name] -= 1  # no agent was asked: that was no try
     elif isinstance(event, EscalationResolved) and before is not None:
@@ -178,6 +180,7 @@ def _outcomes(event: Event, seen: _Seen, before: Process | None) -> Iterator[tup
             return
         asked = escalation.kind is EscalationKind.OUTCOME_UNKNOWN
         if event.decision is Decision.RETRY and asked:
+            seen.unsure.discard(escalation.unit)
             earlier = seen.earlier.pop(escalation.unit, None)
             if event.fresh_key or (earlier is not None and earlier.digest != escalation.digest):
                 seen.unsettled.pop(escalation.unit, None)
@@ -268,6 +271,8 @@ def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator
         unsettled = seen.unsettled.get(command.unit)
         if unsettled is not None and command.key != unsettled:
             yield "key", f"{command.call} has key {command.key} while {unsettled} is unsettled"
+        if command.unit in seen.unsure and command.idempotency is Idempotency.UNSAFE:
+            yield "repeat", f"{command.call} may repeat what an earlier call did, and nobody has said that it may"
         if _done_before(command, seen):
             yield "repeat", f"{command.call} repeats what an earlier process did, and nobody has said that it may"
         if _unapproved(command, seen):

@@ -32,6 +32,7 @@ from process_orchestrator.core.facts.values import (
     Assurance,
     Decision,
     EscalationKind,
+    Idempotency,
     OnFailure,
     Outcome,
     Phase,
@@ -305,3 +306,14 @@ def test_an_undo_of_a_step_without_one_has_no_try(monkeypatch: pytest.MonkeyPatc
     order = next(order for order in journey.orders if isinstance(order, c.InvokeAgent))
     fault = Transition(state=next_state(journey, seq=4), commands=(replace(order, call="a!undo.1", unit="a!undo"),))
     assert judged(monkeypatch, journey, fault) == ["attempts"]
+
+
+def test_what_must_not_be_repeated_is_called_again_only_where_a_human_said_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unsafe = plan_of(writing("a", idempotency=Idempotency.UNSAFE))
+    asked = Journey(unsafe).fails("a.1", failed("a.1", outcome=Outcome.UNKNOWN))
+    assert "repeat" in judged(monkeypatch, asked, call_again(asked, call="a.2", key="g1"))
+    monkeypatch.undo()
+    told = Journey(unsafe).fails("a.1", failed("a.1", outcome=Outcome.UNKNOWN)).decide(Decision.RETRY).prepared("a.2")
+    assert rules(told.events) == []

@@ -75,10 +75,11 @@ CONTRACTS: Final[tuple[dict[str, Json], ...]] = (
         approval={"when": {"expr": "input.n > 1"}, "role": "approver", "min_assurance": "A1"},
     ),
     {**contract("sim.ask", effects={"kind": "read"}), "ensures": []},
+    contract("sim.poll", effects={"kind": "read"}, retry=RETRY, output={**BODY, "required": ["n", "known"]}),
 )
 SERVED: Final = {
-    "one": ("look", "read", "book", "send", "put", "pay"),
-    "two": ("look", "read", "book", "put", "pay"),
+    "one": ("look", "read", "book", "send", "put", "pay", "poll"),
+    "two": ("look", "read", "book", "put", "pay", "poll"),
 }
 UNSAFE: Final = "sim.send"
 KEYED: Final = frozenset({"sim.book", "sim.pay"})
@@ -137,6 +138,7 @@ def shape(
     return Shape(steps, {"n": n, "known": True, "list": list(range(1, items + 1))}, troubles or {}, more)
 
 
+KNOWN: Final = {"let": {"known": "$.output.known"}, "expr": "known"}
 SHAPES: Final[dict[str, Shape]] = {
     "sequence": shape(
         step("a", "read"), step("b", "book", "$.steps.a.output.n"), step("c", "send", "$.steps.b.output.n")
@@ -154,6 +156,15 @@ SHAPES: Final[dict[str, Shape]] = {
     "person": shape(step("ask", "ask"), step("b", "book", "$.steps.ask.output.n")),
     "unsafe": shape(step("a", "send"), step("b", "send", after=["a"])),
     "wide": shape(*(step(f"w{place}", "book") for place in range(5)), step("z", "read", after=["w0", "w3"])),
+    "wait": shape(
+        step("a", "book"), {"id": "rest", "wait": {"seconds": 2}, "after": ["a"]}, step("z", "put", after=["rest"])
+    ),
+    "repeat": shape(
+        step("poll", "poll", repeat={"until": KNOWN, "max": 4, "every_s": 0.5}),
+        step("z", "book", "$.steps.poll.output.n"),
+        troubles={"poll#1.1": "again", "poll#2.1": "busy", "poll#2.2": "again"},
+    ),
+    "money": shape(*(step(f"p{place}", "pay") for place in range(4)), budget={"usd": 0.05, "calls": 100}),
 }
 """Every shape by name. The first run of each, without a fault, tells what every disturbed run must come to."""
 
@@ -177,16 +188,26 @@ def random_type(draw: random.Random, number: int) -> dict[str, Json]:
     """A type of one to six steps; what the plan check refuses is drawn again by `random_types`."""
     steps: list[dict[str, Json]] = []
     for place in range(draw.randint(1, 6)):
-        earlier = [(each["id"], "for_each" in each) for each in steps]
+        earlier = [(each["id"], "for_each" in each or "wait" in each) for each in steps]
         steps.append(_random_step(draw, place, earlier))
-    names = [each["id"] for each in steps]
-    output = {name: draw.choice([f"$.steps.{name}.output", f"$.steps.{name}.status"]) for name in names}
+    output = {
+        each["id"]: draw.choice([f"$.steps.{each['id']}.output", f"$.steps.{each['id']}.status"]) for each in steps
+    }
     found = process_type(f"random{number}", shape(*steps))
-    return {**found, "plan": {"steps": steps, "output": output}, "budget": {"calls": draw.choice([8, 60, 200])}}
+    budget = {"calls": draw.choice([8, 60, 200]), "usd": draw.choice([0.03, 0.2, 1.0])}
+    return {**found, "plan": {"steps": steps, "output": output}, "budget": budget}
 
 
 def _random_step(draw: random.Random, place: int, earlier: list[tuple[str, bool]]) -> dict[str, Json]:
     plain = [name for name, mapped in earlier if not mapped]
+    if draw.random() < 0.05:
+        return {
+            "id": f"s{place}",
+            "wait": {"seconds": draw.choice([1, 30])},
+            "after": [name for name, _ in earlier[:1]],
+        }
+    if draw.random() < 0.1:
+        return step(f"s{place}", "poll", repeat={"until": KNOWN, "max": draw.randint(1, 4), "every_s": 0.5})
     found: dict[str, Json] = {
         "id": f"s{place}",
         "contract": draw.choice([each["contract"] for each in CONTRACTS[:7]]),

@@ -12,7 +12,7 @@ from process_orchestrator.checking.compiled import Compiler
 from process_orchestrator.core.facts.state import Process
 from process_orchestrator.core.ports import ChangeListener, Clock, Host, InProcessAgent, JournalRow, ProcessQuery
 from process_orchestrator.hosting.embedded import embedded_host
-from process_orchestrator.hosting.folding import CORE, Core
+from process_orchestrator.hosting.folding import CORE
 from process_orchestrator.hosting.parts import Parts
 from process_orchestrator.hosting.proofs import derive
 from process_orchestrator.hosting.reviewers import Reviewers
@@ -34,7 +34,6 @@ class World:
     agents: Mapping[str, InProcessAgent]
     listener: ChangeListener | None = None
     processes_running_max: int = 100
-    core: Core = CORE
     compiler: Compiler = field(default_factory=Compiler)
 
 
@@ -52,7 +51,7 @@ async def simulated_engine(world: World) -> AsyncGenerator[tuple[Host, Simulated
                 journal=journal,
                 artifacts=artifacts,
                 performer=LocalPerformer(artifacts, world.compiler, pool, world.clock),
-                core=world.core,
+                core=CORE,
                 clock=world.clock,
                 listener=world.listener,
                 processes_running_max=world.processes_running_max,

@@ -25,6 +25,8 @@ QUICK_S: Final = 0.04
 MUTE_S: Final = 3600.0
 AFTER_THE_DEED: Final = frozenset({"half_done", "lost"})
 """Failures that steady agents report of what they did."""
+AGAIN: Final = "again"
+"""No failure: an answer that says that it is not yet known."""
 LATE_S: Final = 0.6
 """How long after the question a deed may be done at most: well past the deadline of the call."""
 
@@ -127,12 +129,12 @@ class SteadyNetwork(Network):
         self.asked[told.process, told.call] += 1
         trouble = self._troubles.get(told.call)
         await anyio.sleep(QUICK_S / 4)
-        if trouble is None or trouble in AFTER_THE_DEED:
+        if trouble in (None, AGAIN) or trouble in AFTER_THE_DEED:
             self._do(self._deed(arguments, told))
             await anyio.sleep(QUICK_S / 4)
-        if trouble is not None:
+        if trouble is not None and trouble != AGAIN:
             raise AgentCallError(trouble, "as it is written")
-        return {"n": arguments["n"], "known": True, "list": [1, 2]}
+        return {"n": arguments["n"], "known": trouble is None, "list": [1, 2]}
 
 
 def _good(arguments: dict[str, Json], draw: random.Random) -> Json:

@@ -37,7 +37,7 @@ def decided(draw: random.Random, state: Process, escalation: Escalation, decisio
     """One decision with all that it needs, by a person at a terminal."""
     bodies, data, checked = Bodies(), None, None
     if decision in WITH_DATA:
-        stored = encode_body({"n": draw.randint(0, 5)})
+        stored = encode_body({"n": draw.randint(0, 5), "known": draw.random() < 0.5})
         data, checked = ref_of(stored), escalation.contract_sha256
         bodies = Bodies(artifacts=(Body(ref=data, data=stored),))
     unit = state.units.get(escalation.unit or "")
@@ -63,7 +63,13 @@ def steady(state: Process, escalation: Escalation, deeds: Sequence[Deed]) -> Dec
     """What a careful person decides: approve, answer, and look whether it was done before asking for it again."""
     process, unit = state.spec.process_id, escalation.unit or ""
     done = [deed for deed in deeds if (deed.process, deed.unit) == (process, unit)]
-    wanted = [Decision.APPROVE, Decision.ANSWER, *([Decision.USE_OUTPUT] if done else []), Decision.RETRY]
+    wanted = [
+        Decision.APPROVE,
+        Decision.ANSWER,
+        Decision.RAISE_BUDGET,
+        *([Decision.USE_OUTPUT] if done else []),
+        Decision.RETRY,
+    ]
     decision = next(each for each in (*wanted, *escalation.decisions) if each in escalation.decisions)
     found = decided(random.Random(escalation.id), state, escalation, decision)
     if decision not in WITH_DATA:

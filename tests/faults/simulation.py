@@ -26,12 +26,12 @@ from faults.network import Network
 from faults.people import decide
 from faults.virtual_time import StuckError, VirtualClock, run_virtual
 from process_orchestrator.checking.compiled import Compiler
-from process_orchestrator.checking.validate import encode_body, ref_of
+from process_orchestrator.checking.validate import encode_body, read_stored, ref_of
 from process_orchestrator.core.errors import OrchestratorError, RefusedError
 from process_orchestrator.core.facts.events import CancelRequested
 from process_orchestrator.core.facts.specs import Budget, ProcessSpec
 from process_orchestrator.core.facts.state import Escalation, Process
-from process_orchestrator.core.facts.values import ApprovalMode, TypePin
+from process_orchestrator.core.facts.values import ApprovalMode, Phase, TypePin
 from process_orchestrator.core.limits import Limits
 from process_orchestrator.core.ports import (
     Bodies,
@@ -41,7 +41,6 @@ from process_orchestrator.core.ports import (
     Host,
     JournalRow,
 )
-from process_orchestrator.hosting.folding import CORE, Core
 from process_orchestrator.hosting.verification import verify_now
 
 CALM_S: Final = 4 * 3600.0
@@ -114,8 +113,8 @@ class Report:
 class Simulation:
     """The world of one setting."""
 
-    def __init__(self, setting: Setting, state: Path, *, core: Core = CORE, compiler: Compiler | None = None) -> None:
-        self._setting, self._core = setting, core
+    def __init__(self, setting: Setting, state: Path, *, compiler: Compiler | None = None) -> None:
+        self._setting = setting
         self._catalogue: Catalogue = catalogue()
         self._compiler = compiler or Compiler()
         self._draw = random.Random(f"{setting.seed} world")
@@ -186,7 +185,6 @@ class Simulation:
             agents=self.network.agents(),
             listener=self._hear,
             processes_running_max=self._draw.choice([2, 100]),
-            core=self._core,
             compiler=self._compiler,
         )
         return simulated_engine(world)
@@ -347,6 +345,7 @@ class Simulation:
                 wrong.append(f"{process} is stuck: {state.status} ({state.why}) {phases}")
             deeds = [deed for deed in self.network.deeds if deed.process == process]
             wrong += judge_process(process, rows, state, deeds)
+            wrong += await self._outputs_wrong(host, state)
         wrong += judge_acknowledged(self.heard, journals)
         self.report.processes, self.report.deeds = len(journals), len(self.network.deeds)
         self.report.disk_failures = self.disk.failures
@@ -354,16 +353,30 @@ class Simulation:
         if not verified.ok:
             wrong.append(f"verify: {verified.first_bad}")
 
+    async def _outputs_wrong(self, host: Host, state: Process) -> list[str]:
+        """Outputs of closed units that do not keep the contract that was pinned."""
+        facts = {each.id: each for each in state.plan.steps} if state.plan is not None else {}
+        found: list[str] = []
+        for unit in state.units.values():
+            pin = facts[unit.step].contract
+            if unit.phase is not Phase.DONE or pin is None or unit.output is None or unit.count is not None:
+                continue
+            contract = self._compiler.contract(await host.definition(pin.sha256))
+            value = read_stored(await host.body(unit.output))
+            if contract.output_problems(value):
+                found.append(f"{state.spec.process_id}: {unit.id} is done with {value}, against {pin.name}")
+        return found
+
 
 def nobody(_process: str, _seq: int, _escalations: Sequence[str]) -> None:
     """Nobody listens yet."""
 
 
-def simulate(setting: Setting, *, core: Core = CORE, compiler: Compiler | None = None) -> Report:
+def simulate(setting: Setting, *, compiler: Compiler | None = None) -> Report:
     """Live through one setting, in a folder that is gone afterwards."""
     state = Path(tempfile.mkdtemp(prefix="faults-", dir=MEMORY if MEMORY.is_dir() else None))
     try:
-        simulation = Simulation(setting, state, core=core, compiler=compiler)
+        simulation = Simulation(setting, state, compiler=compiler)
         report = simulation.report
         try:
             run_virtual(simulation.run, complain=report.wrong.append)
