@@ -62,7 +62,13 @@ def contract(name: str, **more: Json) -> dict[str, Json]:
 CONTRACTS: Final[tuple[dict[str, Json], ...]] = (
     contract("sim.look", effects={"kind": "read"}, retry=RETRY, cost={"per_call_usd": 0}),
     contract("sim.read", effects={"kind": "read"}, retry=RETRY, requires=[{"id": "small", "expr": "input.n < 90"}]),
-    contract("sim.book", effects={"kind": "write"}, idempotency={"key": "request_id"}, input=KEYED_INPUT, retry=RETRY),
+    contract(
+        "sim.book",
+        effects={"kind": "write", "undo": {"contract": "sim.void", "in": {"n": "$.output.n"}}},
+        idempotency={"key": "request_id"},
+        input=KEYED_INPUT,
+        retry=RETRY,
+    ),
     contract("sim.send", effects={"kind": "write"}),
     contract("sim.put", effects={"kind": "write"}, idempotency="natural", retry=RETRY),
     contract(
@@ -76,13 +82,14 @@ CONTRACTS: Final[tuple[dict[str, Json], ...]] = (
     ),
     {**contract("sim.ask", effects={"kind": "read"}), "ensures": []},
     contract("sim.poll", effects={"kind": "read"}, retry=RETRY, output={**BODY, "required": ["n", "known"]}),
+    contract("sim.void", effects={"kind": "write"}, idempotency={"key": "request_id"}, input=KEYED_INPUT, retry=RETRY),
 )
 SERVED: Final = {
-    "one": ("look", "read", "book", "send", "put", "pay", "poll"),
-    "two": ("look", "read", "book", "put", "pay", "poll"),
+    "one": ("look", "read", "book", "send", "put", "pay", "poll", "void"),
+    "two": ("look", "read", "book", "put", "pay", "poll", "void"),
 }
 UNSAFE: Final = "sim.send"
-KEYED: Final = frozenset({"sim.book", "sim.pay"})
+KEYED: Final = frozenset({"sim.book", "sim.pay", "sim.void"})
 CHANGING: Final = frozenset(each["contract"] for each in CONTRACTS if each["effects"]["kind"] == "write")
 
 
@@ -164,6 +171,14 @@ SHAPES: Final[dict[str, Shape]] = {
         step("z", "book", "$.steps.poll.output.n"),
         troubles={"poll#1.1": "again", "poll#2.1": "busy", "poll#2.2": "again"},
     ),
+    "compensation": shape(
+        step("a", "book"),
+        step("all", "book", "$.item", for_each="$.input.list", after=["a"]),
+        step("b", "book", after=["all"]),
+        step("doomed", "read", "$.steps.b.output.n", on_failure="compensate"),
+        items=2,
+        troubles={"doomed.1": "unknown_vendor", "b!undo.1": "busy", "all[1]!undo.1": "lost"},
+    ),
     "money": shape(*(step(f"p{place}", "pay") for place in range(4)), budget={"usd": 0.05, "calls": 100}),
 }
 """Every shape by name. The first run of each, without a fault, tells what every disturbed run must come to."""
@@ -195,7 +210,8 @@ def random_type(draw: random.Random, number: int) -> dict[str, Json]:
     }
     found = process_type(f"random{number}", shape(*steps))
     budget = {"calls": draw.choice([8, 60, 200]), "usd": draw.choice([0.03, 0.2, 1.0])}
-    return {**found, "plan": {"steps": steps, "output": output}, "budget": budget}
+    ends = {"on_cancel": draw.choice(["leave", "compensate"]), "on_abort": draw.choice(["leave", "compensate"])}
+    return {**found, "plan": {"steps": steps, "output": output}, "budget": budget, **ends}
 
 
 def _random_step(draw: random.Random, place: int, earlier: list[tuple[str, bool]]) -> dict[str, Json]:
@@ -228,7 +244,9 @@ def _random_step(draw: random.Random, place: int, earlier: list[tuple[str, bool]
     if draw.random() < 0.7:
         found["default"] = [] if "for_each" in found else {"n": 0}
     if draw.random() < 0.5:
-        found["on_failure"] = draw.choice(["escalate", "fail", "skip", {"unknown_vendor": "skip", "else": "escalate"}])
+        found["on_failure"] = draw.choice(
+            ["escalate", "fail", "skip", "compensate", {"unknown_vendor": "skip", "else": "escalate"}]
+        )
     if draw.random() < 0.15:
         found["approval"] = {"min_assurance": draw.choice(["A0", "A1"])}
     return found

@@ -12,9 +12,20 @@ from typing import Final, Self, TypeVar
 
 import anyio
 
+from process_orchestrator.core.errors import StorageError
 from process_orchestrator.hosting.database import reading_connection
 from process_orchestrator.hosting.database_file import DATABASE_FILE
-from process_orchestrator.hosting.journal import GROUP_MAX, Journal, MetaWrite, TurnWrite, _Writer
+from process_orchestrator.hosting.journal import (
+    GROUP_MAX,
+    PROBE_S,
+    ROOM,
+    Journal,
+    Lane,
+    MetaWrite,
+    Outcome,
+    TurnWrite,
+    _Writer,
+)
 from process_orchestrator.hosting.journal_view import JournalView
 from process_orchestrator.hosting.statements import load_statements
 
@@ -92,7 +103,7 @@ class SimulatedJournal(Journal):
         super().__init__(disk.state)
         self._disk = disk
         self._waiting: list[Write] = []
-        self._committing = False
+        self._committing = self._probing = False
         self._dead = False
 
     async def __aenter__(self) -> Self:
@@ -109,14 +120,29 @@ class SimulatedJournal(Journal):
             self._writer.drop()
             return
         while self._waiting:
-            self._commit()
+            self._write(self._waiting[:GROUP_MAX], last=len(self._waiting) <= GROUP_MAX)
+            self._waiting = self._waiting[GROUP_MAX:]
         self._writer.close()
 
     def append(self, write: TurnWrite) -> None:
         self._queue_up(write)
 
     async def put_meta(self, key: str, value: str) -> None:
-        raise AssertionError("no simulation writes meta")
+        answer: asyncio.Future[None] = self._loop.create_future()
+
+        def done(error: StorageError | None) -> None:
+            if answer.done():
+                return
+            if error is None:
+                answer.set_result(None)
+            else:
+                answer.set_exception(error)
+
+        self._queue_up(MetaWrite(lane=Lane(), key=key, value=value, done=done))
+        await answer
+
+    def note(self, key: str, value: str | None) -> None:
+        self._queue_up(MetaWrite(lane=Lane(), key=key, value=value, done=_nobody))
 
     async def read(self, run: Callable[[JournalView], T], *, empty: T) -> T:
         """What is read is of some moment between question and answer."""
@@ -153,19 +179,33 @@ class SimulatedJournal(Journal):
             self._dead = True
             self._disk.killed()
             return
-        self._write(group)
+        outcome = self._write(group)
         if number == self._disk.commits and moment == "after":
             self._dead = True
             self._disk.killed()
             return
         self._disk.acknowledged(*self.head)
-        self._finish(group)
+        self._finish(outcome)
         if self._waiting and not self._committing:
             self._committing = True
             self._loop.call_soon(self._commit)
+        if self.stalled is not None and not self._waiting and not self._probing:
+            self._probing = True
+            self._loop.call_later(PROBE_S, self._probe)
 
-    def _write(self, group: Sequence[Write]) -> None:
+    def _probe(self) -> None:
+        """Look whether there is room again, as the writer's thread does from time to time."""
+        self._probing = False
+        if self.stalled is not None and not self._waiting:
+            self._queue_up(MetaWrite(lane=Lane(), key=ROOM, value="1", done=_nobody))
+
+    def _write(self, group: Sequence[Write], *, last: bool = False) -> Outcome:
         assert self._writer is not None
-        self._writer.commit(group)
+        outcome = self._writer.commit(group, last=last)
         self._disk.commits += 1
         self._disk.log.append(len(group))
+        return outcome
+
+
+def _nobody(_error: StorageError | None) -> None:
+    """Nobody waits for it."""
