@@ -179,8 +179,9 @@ def _outcomes(event: Event, seen: _Seen, before: Process | None) -> Iterator[tup
         if escalation is None or escalation.unit is None or not escalation.open:
             return
         asked = escalation.kind is EscalationKind.OUTCOME_UNKNOWN
-        if event.decision is Decision.RETRY and asked:
+        if event.decision is Decision.RETRY and (asked or escalation.kind is EscalationKind.UNDO_FAILED):
             seen.unsure.discard(escalation.unit)
+        if event.decision is Decision.RETRY and asked:
             earlier = seen.earlier.pop(escalation.unit, None)
             if event.fresh_key or (earlier is not None and earlier.digest != escalation.digest):
                 seen.unsettled.pop(escalation.unit, None)
