@@ -17,8 +17,10 @@ from process_orchestrator.checking.compiled import Compiler
 from process_orchestrator.core.limits import CHILD_LIMITS, PROCESSES_RUNNING_MAX, ChildLimits
 from process_orchestrator.core.ports import AgentHealth
 from process_orchestrator.home import LiveHome
+from process_orchestrator.hosting.bills import bills_since
 from process_orchestrator.hosting.clock import SystemClock
 from process_orchestrator.hosting.engine_address import connect, find_address
+from process_orchestrator.hosting.journal import JournalReader
 from process_orchestrator.hosting.open_host import HostParts, open_host
 from process_orchestrator.hosting.proofs import Derived, derive
 from process_orchestrator.hosting.reviewers import Reviewers
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.registry import Registry
     from process_orchestrator.core.ports import (
         Artifacts,
+        Bill,
         ChangeListener,
         Clock,
         Host,
@@ -206,8 +209,12 @@ def _performing(fleet: Fleet, *, state: Path, clock: Clock) -> BuildPerformer:
 
     @asynccontextmanager
     async def build_performer(artifacts: Artifacts) -> AsyncGenerator[Performer]:
-        async with fleet.open(state, clock) as pool:
-            yield LocalPerformer(artifacts, Compiler(), pool, clock)
+        async with fleet.open(state, clock) as pool, JournalReader(state) as reader:
+
+            async def bills(since: int) -> tuple[Bill, ...]:
+                return await reader.read(lambda view: bills_since(view, since), empty=())
+
+            yield LocalPerformer(artifacts, Compiler(), pool, clock, bills=bills)
 
     return build_performer
 

@@ -92,7 +92,7 @@ MUTATIONS: Final = (
     Mutation("budget.py", "if draft.budget_waiting or not", "if not"),
     Mutation("budget.py", "held_up = held_up or not bounds.out_of_reach(draft, unit)", "held_up = True"),
     Mutation("budget.py", "held_up = held_up or not bounds.out_of_reach(draft, unit)", "pass"),
-    Mutation("budget.py", "return 0 if nothing_done else unit.reserve_usd_micros", "return 0"),
+    Mutation("budget.py", "return 0 if nothing_done and reserve is not None else reserve", "return 0"),
     Mutation("budget.py", "asked(draft) is not None or ", ""),
     Mutation("draft.py", "self.reserved_usd_micros -= unit.reserve_usd_micros or 0", "pass"),
     Mutation("admit.py", "0 < (event.usd_micros or 0) <=", "0 <= (event.usd_micros or 0) <="),

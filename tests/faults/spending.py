@@ -89,6 +89,8 @@ async def main() -> None:
     state = Path(sys.argv[1])
     async with opened(state, agent(state)) as host:
         await host.start(process(), Bodies())
+        sys.stdout.write("started\n")
+        sys.stdout.flush()
         await anyio.sleep_forever()
 
 

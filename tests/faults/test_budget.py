@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from faults import spending
 from faults.spending import BESIDE, CAP_USD_MICROS, RESERVE_USD_MICROS, agent, bill_of, billed, deliveries
-from hosting.programs import kill, program
+from hosting.programs import first_line, kill, program
 from hosting.scripted import opened, resolution, until
 from process_orchestrator.conformance import violations
 from process_orchestrator.core.facts.state import Process
@@ -20,7 +20,7 @@ from process_orchestrator.hosting.verification import verify
 
 KILLS = 5
 RAISE_USD_MICROS = 2_000_000
-LOOK_S, MOMENT_S = 0.002, 3.0
+LOOK_S, MOMENT_S = 0.002, 1.5
 
 
 @pytest.fixture
@@ -37,9 +37,10 @@ def state(tmp_path: Path) -> Path:
 
 def kill_amid_calls(state: Path, *, more: int) -> None:
     """Let an engine drive until the agent was called `more` times, or for a moment where it waits, and kill it."""
-    before, latest = deliveries(state), time.monotonic() + MOMENT_S
-    # Nothing more happens where the process waits for money: then the kill comes after a moment.
+    before = deliveries(state)
     with program(state, runs=Path(spending.__file__)) as engine:
+        assert first_line(engine) == "started"
+        latest = time.monotonic() + MOMENT_S  # nothing more happens where the process waits for money
         while deliveries(state) < before + more and time.monotonic() < latest:
             time.sleep(LOOK_S)
         kill(engine)

@@ -13,8 +13,17 @@ from process_orchestrator.checking.validate import encode_body, read_stored, ref
 from process_orchestrator.core.facts.commands import InvokeAgent, OpenEscalation, PlanContext, PrepareCall, Source
 from process_orchestrator.core.facts.events import CallFailed, CallPrepared, CallSucceeded
 from process_orchestrator.core.facts.values import ApprovalMode, Assurance, Phase, Ref, TypePin
-from process_orchestrator.core.ports import Body, DefinitionBody, InProcessAgent, InProcessCall, Performed
+from process_orchestrator.core.ports import (
+    BillsSince,
+    Body,
+    Clock,
+    DefinitionBody,
+    InProcessAgent,
+    InProcessCall,
+    Performed,
+)
 from process_orchestrator.performing.agent_pool import AgentPool
+from process_orchestrator.performing.day_caps import nothing_billed
 from process_orchestrator.performing.performer import LocalPerformer
 
 
@@ -191,10 +200,14 @@ async def open_desk(
     *,
     prices: dict[str, Any] | None = None,
     spare: Callable[..., Coroutine[Any, Any, Any]] | None = None,
+    usd_per_day: float | None = None,
+    bills: BillsSince = nothing_billed,
+    clock: Clock | None = None,
 ) -> AsyncGenerator[Desk]:
     """A desk whose agent `ledger` is the given function; `spare`, if any, serves the same contract after it."""
     contract = definition_from_dict("contract", LEDGER | (prices or {}))
-    agents = [definition_from_dict("agent", ledger_agent("ledger", 10))]
+    capped = {} if usd_per_day is None else {"limits": {"usd_per_day": usd_per_day}}
+    agents = [definition_from_dict("agent", ledger_agent("ledger", 10) | capped)]
     in_process: dict[str, InProcessAgent] = {"ledger": ledger}
     if spare is not None:
         agents.append(definition_from_dict("agent", ledger_agent("spare", 20)))
@@ -203,7 +216,7 @@ async def open_desk(
     registry = Registry.of([contract], [process_type], agents)
     compiled = registry.plan(process_type, server_floor=Assurance.A0)
     assert compiled.facts is not None, compiled.problems
-    store, clock = Store(compiled.definitions), FixedClock()
+    store, clock = Store(compiled.definitions), clock or FixedClock()
 
     async def no_package(command: OpenEscalation, **_: Any) -> Performed:
         raise AssertionError(f"no test here asks for {command.escalation}")
@@ -211,4 +224,5 @@ async def open_desk(
     async with AgentPool(
         lambda: registry, state_dir=tmp_path, home=tmp_path, clock=clock, in_process=in_process
     ) as pool:
-        yield Desk(LocalPerformer(store, Compiler(), pool, clock, build_package=no_package), store, registry, pool)
+        performer = LocalPerformer(store, Compiler(), pool, clock, build_package=no_package, bills=bills)
+        yield Desk(performer, store, registry, pool)

@@ -54,13 +54,6 @@ _OF_AGENTS: Final = (
         "processes of another orchestrator are not followed yet",
         "bind a tool or a path",
     ),
-    Unsupported(
-        ("limits", "usd_per_day"),
-        (),
-        "warning",
-        "what an agent costs in a day is not counted yet",
-        "keep it for later versions, or remove it",
-    ),
 )
 _OF_PROCESSES: Final[tuple[Unsupported, ...]] = ()
 

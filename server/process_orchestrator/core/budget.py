@@ -79,25 +79,23 @@ def raise_cap(draft: Draft, unit: Unit, usd_micros: int) -> None:
 
 def settled(draft: Draft, unit: Unit, event: CallSucceeded | CallFailed | CallLost) -> Unit:
     """The unit whose call is over, its reserve given back and its bill paid in full."""
-    billed, tokens = _bill(unit, event)
-    draft.call_over(unit)
-    draft.bill(usd_micros=billed, tokens=tokens)
     reserve = unit.reserve_usd_micros
-    too_much = billed is not None and reserve is not None and billed > reserve
+    paid, tokens = billed(event, reserve), None if isinstance(event, CallLost) else event.tokens
+    draft.call_over(unit)
+    draft.bill(usd_micros=paid, tokens=tokens)
+    too_much = paid is not None and reserve is not None and paid > reserve
     return replace(
         unit,
-        usd_micros=unit.usd_micros + (billed or 0),
+        usd_micros=unit.usd_micros + (paid or 0),
         tokens=unit.tokens + (tokens or 0),
-        unknown_calls=unit.unknown_calls + (billed is None),
+        unknown_calls=unit.unknown_calls + (paid is None),
         overbilled=(*unit.overbilled, event.call) if too_much else unit.overbilled,
     )
 
 
-def _bill(unit: Unit, event: CallSucceeded | CallFailed | CallLost) -> tuple[int | None, int | None]:
-    """What a call cost in money and tokens. Where nobody says, and it may have been billed, its whole reserve."""
-    if isinstance(event, CallLost):
-        return unit.reserve_usd_micros, None
-    if event.usd_micros is not None or unit.reserve_usd_micros is None:
-        return event.usd_micros, event.tokens
+def billed(event: CallSucceeded | CallFailed | CallLost, reserve: int | None) -> int | None:
+    """What a call cost; where nobody says and it may have been billed, its whole reserve. None: nobody knows."""
+    if not isinstance(event, CallLost) and event.usd_micros is not None:
+        return event.usd_micros
     nothing_done = isinstance(event, CallFailed) and event.outcome is Outcome.NOT_DONE
-    return 0 if nothing_done else unit.reserve_usd_micros, event.tokens
+    return 0 if nothing_done and reserve is not None else reserve

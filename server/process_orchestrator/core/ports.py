@@ -224,6 +224,19 @@ class AgentHealth(Fact, kw_only=True):
     last_error: str | None = None
 
 
+class Bill(Fact, kw_only=True):
+    """What one call of an agent cost; `open`: it has no answer yet, this is its worst case."""
+
+    agent: str
+    slot: str  # process and call
+    usd_micros: int
+    open: bool = False
+
+
+BillsSince = Callable[[int], Awaitable[tuple[Bill, ...]]]
+"""The bills of all calls since a moment in epoch ms, as the journal has them."""
+
+
 class InProcessCall(Fact, kw_only=True):
     """What an in-process agent (tests, benchmark) learns of its call."""
 

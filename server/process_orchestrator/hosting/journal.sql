@@ -50,6 +50,9 @@ SELECT seq, at, turn FROM journal WHERE process = ? AND seq > ? ORDER BY seq LIM
 -- name: rows_in_order
 SELECT id, process, seq, at, CAST(turn AS BLOB), CAST(chain AS BLOB) FROM journal WHERE id > ? ORDER BY id LIMIT ?
 
+-- name: rows_backwards
+SELECT id, process, seq, at, turn FROM journal WHERE id < ? ORDER BY id DESC LIMIT ?
+
 -- name: version_of_process
 SELECT max(seq) FROM journal WHERE process = ?
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from process_orchestrator.core.facts.specs import PlanFacts
 
+ROW_ID_MAX: Final = 2**63 - 1
 ROWS_AT_ONCE: Final = 500
 """Rows fetched by one statement: statements stay short, so that the log can be checkpointed beneath readers."""
 PAGE_MAX: Final = 100
@@ -101,6 +102,14 @@ class JournalView:
         while found := self._connection.execute(self._sql["processes_after"], (after, ROWS_AT_ONCE)).fetchall():
             yield from (row[0] for row in found)
             after = found[-1][0]
+
+    def rows_backwards(self) -> Iterator[tuple[str, JournalRow]]:
+        """The rows of all processes with their process, the newest first, read a few hundred at a time."""
+        before = ROW_ID_MAX
+        while found := self._connection.execute(self._sql["rows_backwards"], (before, ROWS_AT_ONCE)).fetchall():
+            for _, process, seq, at, turn in found:
+                yield process, self.decode(process, seq, at, turn)
+            before = found[-1][0]
 
     def decode(self, process: str, seq: int, at: int, turn: bytes) -> JournalRow:
         try:

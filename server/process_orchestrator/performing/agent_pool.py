@@ -133,6 +133,11 @@ class AgentPool:
         lane = self._lanes.get(pinned.name)
         return lane.standing(agent.circuit) if lane is not None else Standing()
 
+    def usd_per_day(self, name: str) -> float | None:
+        """What an agent may cost in a day, as it is defined now."""
+        agent = self._registry().agent(name)
+        return agent.limits.usd_per_day if agent is not None else None
+
     def place_wait_ms(self, name: str, process: str) -> int:
         """How long a process should stay away from a crowded agent; 0: it may call now, or wait in the pool."""
         agent = None if name in self._in_process else self._registry().agent(name)

@@ -14,6 +14,9 @@ from process_orchestrator.core.facts.values import AgentPin, Fact
 from process_orchestrator.performing.circuit import CircuitState
 from process_orchestrator.performing.failure import Failed, RefusedCallError
 
+USD_PER_DAY: Final = "usd_per_day"
+"""The rule of `over_budget` where every agent that is left has reached its cap of today."""
+
 RANK: Final = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
 
 
@@ -22,6 +25,7 @@ class Standing(Fact, frozen=True, kw_only=True):
 
     gone: str | None = None
     circuit: CircuitState = CircuitState.CLOSED
+    capped: str | None = None  # it has cost all that it may cost today: how much, and when that frees
     circuit_wait_ms: int = 0  # until its circuit lets a call through; 0: it does now
 
 
@@ -39,12 +43,17 @@ def choose(
 ) -> tuple[AgentPin, str]:
     """The agent of the next call, and why it.
 
-    Raises RefusedCallError: `unreachable` where none is left, `circuit_open` where none may be called yet, with the
+    Raises RefusedCallError: `unreachable` where none is left, `over_budget` where all that are left have reached their
+    caps of today, `circuit_open` where none may be called yet, with the
     time after which one may.
     """
     asked = [agent for agent in served if agent.name == only or (only is None and agent.name not in tried)]
     stands = [_Candidate(agent, standing(agent)) for agent in asked]
-    ranked = sorted((each for each in stands if each.standing.gone is None), key=_rank)
+    able = [each for each in stands if each.standing.gone is None]
+    ranked = sorted((each for each in able if each.standing.capped is None), key=_rank)
+    if able and not ranked:
+        message = "; ".join(each.standing.capped for each in able if each.standing.capped is not None)
+        raise RefusedCallError(Failed(code="over_budget", message=message, rule=USD_PER_DAY))
     if not ranked:
         raise RefusedCallError(Failed(code="unreachable", message=_nobody(served, stands, only)))
     agent, state = ranked[0]
@@ -79,10 +88,11 @@ def _why(
     else:
         before = [f"{name} was tried" for name in tried]
         before += [f"{agent.name} {state.gone}" for agent, state in stands if state.gone is not None]
+        before += [f"{agent.name} has reached its cap of today" for agent, state in stands if state.capped is not None]
         before += [
             f"{agent.name} has its circuit {state.circuit.replace('_', ' ')}"
             for agent, state in stands[: stands.index(chosen)]
-            if state.gone is None
+            if state.gone is None and state.capped is None
         ]
         why = f"next of {len(served)} by preference: {', '.join(before)}"
     if chosen.standing.circuit is CircuitState.HALF_OPEN:

@@ -25,9 +25,10 @@ from process_orchestrator.core.facts.commands import (
 )
 from process_orchestrator.core.facts.events import StageFailed
 from process_orchestrator.core.facts.values import Blame, Stage
-from process_orchestrator.core.ports import Artifacts, Clock, Performed
+from process_orchestrator.core.ports import Artifacts, BillsSince, Clock, Performed
 from process_orchestrator.performing.agent_pool import AgentPool
 from process_orchestrator.performing.collect import Collector
+from process_orchestrator.performing.day_caps import DayCaps, nothing_billed
 from process_orchestrator.performing.escalation_package import build
 from process_orchestrator.performing.invoke import Invoker
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
@@ -57,6 +58,7 @@ class LocalPerformer:
         clock: Clock,
         *,
         build_package: PackageBuilder = build,
+        bills: BillsSince = nothing_billed,
     ) -> None:
         self._artifacts, self._compiler, self._clock = artifacts, compiler, clock
         self._build_package = build_package
@@ -65,7 +67,10 @@ class LocalPerformer:
         bodies = BodyCache(artifacts)
         self._pinned = pinned = Pinned(artifacts, compiler)
         scopes = Scopes(bodies)
-        self._preparer = Preparer(bodies=bodies, pinned=pinned, scopes=scopes, clock=clock, roster=agents)
+        self._caps = DayCaps(agents.usd_per_day, bills=bills, clock=clock)
+        self._preparer = Preparer(
+            bodies=bodies, pinned=pinned, scopes=scopes, clock=clock, roster=agents, caps=self._caps
+        )
         self._collector = Collector(bodies=bodies, pinned=pinned, scopes=scopes, preparer=self._preparer, clock=clock)
         self._invoker = Invoker(
             bodies=bodies, pinned=pinned, agents=agents, clock=clock, from_caller=self._preparer.from_caller
@@ -78,7 +83,13 @@ class LocalPerformer:
                 await self._open_agents(command.context.plan)
             return await self._preparer.prepare(command)
         if isinstance(command, InvokeAgent):
-            return await self._invoker.invoke(command, delivery=delivery, heartbeat=heartbeat)
+            contract = await self._pinned.contract(command.contract.sha256)
+            return await self._caps.paid(
+                command,
+                reserve=contract.contract.price_usd_micros,
+                delivery=delivery,
+                call=lambda: self._invoker.invoke(command, delivery=delivery, heartbeat=heartbeat),
+            )
         if isinstance(command, OpenMap):
             return await self._collector.open_map(command)
         if isinstance(command, CollectItems):

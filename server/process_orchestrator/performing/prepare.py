@@ -22,6 +22,7 @@ from process_orchestrator.core.facts.specs import Gate
 from process_orchestrator.core.facts.values import AgentPin, Blame, ContractPin, Fact
 from process_orchestrator.core.ports import Clock, Performed
 from process_orchestrator.performing.choice import Standing, choose
+from process_orchestrator.performing.day_caps import DayCaps, no_cap, nothing_billed
 from process_orchestrator.performing.failure import Failed, RefusedCallError, body_of, call_failed
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 from process_orchestrator.performing.scopes import Scopes
@@ -72,9 +73,11 @@ class Preparer:
         scopes: Scopes,
         clock: Clock,
         roster: Roster,
+        caps: DayCaps | None = None,
     ) -> None:
         self._bodies, self._pinned, self._scopes, self._clock = bodies, pinned, scopes, clock
         self._roster = roster
+        self._caps = caps or DayCaps(no_cap, bills=nothing_billed, clock=clock)
         self._origins: Recent[bool] = Recent(ORIGINS_MAX)
 
     async def prepare(self, command: PrepareCall) -> Performed:
@@ -165,7 +168,9 @@ class Preparer:
         """The call with its arguments checked, its agent chosen, its approval named."""
         contract = await self._pinned.contract(called.contract.sha256)
         arguments = checked(contract, given, sha256_of_contract=called.contract.sha256, key=command.key, blame=blame)
-        agent, why = self._chosen(command, called)
+        price = contract.contract.price_usd_micros
+        await self._caps.learn(agent.name for agent in called.agents)
+        agent, why = self._chosen(command, called, price)
         gate = called.gate()
         body = body_of(arguments.data)
         self._bodies.keep(body)
@@ -177,18 +182,20 @@ class Preparer:
             why_agent=why,
             input=body.ref,
             digest=arguments.digest,
-            reserve_usd_micros=contract.contract.price_usd_micros,
+            reserve_usd_micros=price,
             gate=gate,
         )
         return Performed(event=event, bodies=(body,))
 
-    def _chosen(self, command: PrepareCall, called: Called) -> tuple[AgentPin, str]:
+    def _chosen(self, command: PrepareCall, called: Called, price: int | None) -> tuple[AgentPin, str]:
         """The agent and why it. One with a long queue is waited for in the journal: nothing was handed over yet."""
         agent, why = choose(
             called.agents,
             tried=command.tried,
             only=command.only_agent,
-            standing=lambda pinned: self._roster.standing(pinned, called.contract),
+            standing=lambda pinned: self._caps.standing(
+                self._roster.standing(pinned, called.contract), pinned.name, reserve=price
+            ),
         )
         wait_ms = self._roster.place_wait_ms(agent.name, command.process)
         if wait_ms:
