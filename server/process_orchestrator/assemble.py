@@ -9,13 +9,16 @@ which only reads the journal must not pay for calling agents, nor an engine alon
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
+
 from process_orchestrator.checking.compiled import Compiler
+from process_orchestrator.core.errors import EngineError
 from process_orchestrator.core.limits import CHILD_LIMITS, PROCESSES_RUNNING_MAX, ChildLimits
-from process_orchestrator.core.ports import AgentHealth
 from process_orchestrator.home import LiveHome
 from process_orchestrator.hosting.bills import bills_since
 from process_orchestrator.hosting.clock import SystemClock
@@ -23,6 +26,7 @@ from process_orchestrator.hosting.engine_address import connect, find_address
 from process_orchestrator.hosting.journal import JournalReader
 from process_orchestrator.hosting.open_host import HostParts, open_host
 from process_orchestrator.hosting.proofs import Derived, derive
+from process_orchestrator.hosting.remote_host import engine_health
 from process_orchestrator.hosting.reviewers import Reviewers
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
     from process_orchestrator.checking.registry import Registry
     from process_orchestrator.core.ports import (
+        AgentHealth,
         Artifacts,
         Bill,
         ChangeListener,
@@ -50,6 +55,9 @@ if TYPE_CHECKING:
 
 HTTP_CALL: Final = re.compile(r"(?P<method>GET|HEAD|POST|PUT|PATCH|DELETE):(?P<path>/.*)", re.IGNORECASE)
 """How `call_agent` is told a request of an HTTP agent: METHOD:/path."""
+
+HEALTH_S: Final = 1.0
+"""How long another engine is waited for to say how its agents stand, which is good to know and no more."""
 
 
 class Mode(StrEnum):
@@ -93,7 +101,7 @@ async def open_orchestrator(
             surroundings=Surroundings(
                 server_floor=settings.assurance.floor,
                 reviewers_exist=lambda: bool(reviewers.active()),
-                agents_health=fleet.health,
+                agents_health=partial(agents_health, fleet, state),
             ),
         )
 
@@ -133,10 +141,9 @@ class Fleet:
             finally:
                 self._pool = None
 
-    def health(self) -> dict[str, AgentHealth]:
-        """How each agent stands, as far as calls of this engine have shown. A door to another engine knows nothing."""
-        rows = self._pool.health() if self._pool is not None else ()
-        return {row.agent: row for row in rows}
+    def health(self) -> tuple[AgentHealth, ...]:
+        """How each agent stands, as far as calls of this engine have shown; nothing where this is none."""
+        return self._pool.health() if self._pool is not None else ()
 
 
 def open_engine(
@@ -161,8 +168,19 @@ def open_engine(
         verify_proof=verify_proof,
         listener=listener,
         processes_running_max=processes_running_max,
+        agents_health=fleet.health,
     )
     return open_host(parts, mode=mode.value)
+
+
+async def agents_health(fleet: Fleet, state: Path) -> dict[str, AgentHealth]:
+    """How each agent stands: as the engine of a state folder knows, be it this program or another."""
+    rows = fleet.health()
+    if not rows:
+        with suppress(EngineError), anyio.move_on_after(HEALTH_S):
+            engine = await engine_health(state)
+            rows = engine.agents if engine is not None else ()
+    return {row.agent: row for row in rows}
 
 
 async def engine_answers(home: Home) -> bool:

@@ -156,7 +156,7 @@ class Orchestrator:
         self, process_type: str | None = None, *, contract: str | None = None, agent: str | None = None
     ) -> Description:
         """What can be done here: an index, or one definition whole."""
-        return self._definitions.describe(process_type, contract, agent)
+        return await self._definitions.describe(process_type, contract, agent)
 
     async def validate(
         self,

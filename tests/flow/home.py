@@ -240,7 +240,7 @@ async def open_flow(
         state=folder, build_performer=performing, clock=clock, verify_proof=_trust, processes_running_max=places
     )
     async with open_host(parts) as host:
-        surroundings = Surroundings(server_floor=Assurance.A0, reviewers_exist=lambda: True, agents_health=dict)
+        surroundings = Surroundings(server_floor=Assurance.A0, reviewers_exist=lambda: True)
         orchestrator = Orchestrator(host, lambda: registry, Compiler(), surroundings=surroundings)
         yield Flow(orchestrator=orchestrator, host=host, agents=agents, clock=clock)
 

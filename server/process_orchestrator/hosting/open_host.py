@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from process_orchestrator.core.limits import PROCESSES_RUNNING_MAX
-from process_orchestrator.core.ports import Artifacts, ChangeListener, Clock, Host, Performer, Proof
+from process_orchestrator.core.ports import AgentHealth, Artifacts, ChangeListener, Clock, Host, Performer, Proof
 from process_orchestrator.hosting.chain import HOME_KEY_FILE, make_key
 from process_orchestrator.hosting.embedded import embedded_host
 from process_orchestrator.hosting.engine_socket import serve_doors
@@ -42,6 +42,7 @@ class HostParts:
     core: Core = CORE
     listener: ChangeListener | None = None
     processes_running_max: int = PROCESSES_RUNNING_MAX
+    agents_health: Callable[[], tuple[AgentHealth, ...]] = tuple
 
 
 @asynccontextmanager
@@ -88,11 +89,12 @@ async def engine(parts: HostParts, lock: EngineLock, *, drives: bool) -> AsyncGe
             embedded_host(driven, home_key=home_key, verify_proof=parts.verify_proof)
         )
         if drives:
-            await stack.enter_async_context(serve_doors(parts.state, host, partial(_health, journal)))
+            await stack.enter_async_context(serve_doors(parts.state, host, partial(_health, journal, parts)))
         yield host
 
 
-def _health(journal: Journal) -> EngineHealth:
+def _health(journal: Journal, parts: HostParts) -> EngineHealth:
     rows, head = journal.head
     stalled = journal.stalled
-    return EngineHealth(pid=os.getpid(), rows=rows, head=head, storage=str(stalled) if stalled else None)
+    storage = str(stalled) if stalled else None
+    return EngineHealth(pid=os.getpid(), rows=rows, head=head, storage=storage, agents=parts.agents_health())

@@ -24,6 +24,7 @@ from process_orchestrator.core.facts.specs import ProcessSpec
 from process_orchestrator.core.facts.state import Escalation, Process
 from process_orchestrator.core.facts.values import Fact, Ref
 from process_orchestrator.core.ports import (
+    AgentHealth,
     Bodies,
     DefinitionBody,
     EscalationQuery,
@@ -117,6 +118,7 @@ class EngineHealth(Fact, frozen=True, kw_only=True):
     rows: int
     head: str
     storage: str | None = None
+    agents: tuple[AgentHealth, ...] = ()
 
 
 AnyRequest: TypeAlias = (

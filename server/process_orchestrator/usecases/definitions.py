@@ -32,7 +32,7 @@ class Definitions:
     def __init__(self, workplace: Workplace) -> None:
         self._registry, self._around = workplace.registry, workplace.surroundings
 
-    def describe(self, process_type: str | None, contract: str | None, agent: str | None) -> Description:
+    async def describe(self, process_type: str | None, contract: str | None, agent: str | None) -> Description:
         named = [name for name in (process_type, contract, agent) if name]
         if len(named) > 1:
             raise RefusedError(
@@ -40,7 +40,9 @@ class Definitions:
             )
         registry = self._registry()
         known = describe_view.Known(
-            health=self._around.agents_health(), models=self._around.models, server_floor=self._around.server_floor
+            health=await self._around.agents_health(),
+            models=self._around.models,
+            server_floor=self._around.server_floor,
         )
         if process_type:
             return describe_view.one_type(find_type(process_type, registry), registry, known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from process_orchestrator.usecases.bodies import BodyReader
 
 
+async def _nobody() -> Mapping[str, AgentHealth]:
+    """No agent has been called."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """`reviewers_exist` is asked at each `needs_human`, `agents_health` at each `describe`.
@@ -28,7 +33,7 @@ class Surroundings:
     models: str = "rules"
     console_url: str | None = None
     reviewers_exist: Callable[[], bool] = lambda: False
-    agents_health: Callable[[], Mapping[str, AgentHealth]] = dict
+    agents_health: Callable[[], Awaitable[Mapping[str, AgentHealth]]] = _nobody
 
     @property
     def places(self) -> Places:

@@ -30,6 +30,7 @@ from process_orchestrator.hosting.reviewers import Reviewers
 from process_orchestrator.hosting.verification import verify
 
 if TYPE_CHECKING:
+    from process_orchestrator.core.ports import AgentHealth
     from process_orchestrator.home import Home
     from process_orchestrator.hosting.backup import BackupReport
 
@@ -96,6 +97,7 @@ async def _database(home: Home) -> list[dict[str, Any]]:
         _storage(home, health.storage if health else None),
         _row("backup", _backup(backed_up)),
         _row("engine", running or "none running; `run`, `demo` and `serve` start one"),
+        *([agents_row(health.agents)] if health else []),
         _row(
             "set aside",
             f"{len(aside)} processes" + "".join(f"; {process}: {why}" for process, why in list(aside.items())[:3]),
@@ -103,6 +105,14 @@ async def _database(home: Home) -> list[dict[str, Any]]:
             do="read the engine's log, run `orchestrator verify`; the next start of an engine tries them again",
         ),
     ]
+
+
+def agents_row(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
+    """Those that the engine does not call now, because they do not answer."""
+    shut = [f"{each.agent}: circuit {each.circuit}, {each.last_error}" for each in agents if each.circuit != "closed"]
+    waiting = sum(each.waiting for each in agents)
+    found = "; ".join(shut) or f"{len(agents)} agents, {waiting} calls wait for a place"
+    return _row("agents", found, ok=not shut, do="read their logs in the folder `logs` of the state folder")
 
 
 async def _journal(home: Home, rows: int, backed_up: BackupReport | None) -> dict[str, Any]:
