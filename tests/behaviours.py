@@ -28,6 +28,10 @@ PROMISES: Final[dict[str, Promise]] = {
     "P9": Promise("README", "No approval without the assurance its contract demands."),
     "undoing": Promise("docs/design.md", "What is done is undone, newest first, each once, also across a kill -9."),
     "drift": Promise("docs/operating.md", "What this version decides otherwise than the journal waits for a person."),
+    "lines": Promise("docs/operating.md", "`submit --lines` may be started again: each line is one process."),
+    "replay": Promise(
+        "docs/operating.md", "`replay` decides recorded processes anew, calls nobody and writes nothing."
+    ),
     "redrive": Promise("docs/operating.md", "A redrive takes over what was done, and calls only the rest."),
     "redrive-unsafe": Promise("docs/operating.md", "A redrive repeats no effect by itself that must not be repeated."),
     "cap": Promise(

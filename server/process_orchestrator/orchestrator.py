@@ -17,6 +17,7 @@ from process_orchestrator.usecases.deciding import Decider
 from process_orchestrator.usecases.definitions import Definitions
 from process_orchestrator.usecases.reading import Reader
 from process_orchestrator.usecases.redriving import Redriver, RedriveRequest
+from process_orchestrator.usecases.replaying import Replayer
 from process_orchestrator.usecases.submitting import Submitter
 from process_orchestrator.usecases.surroundings import Surroundings, Workplace
 from process_orchestrator.views.diagram import diagram
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.compiled import Compiler
     from process_orchestrator.checking.registry import Registry
     from process_orchestrator.core.errors import OrchestratorError
+    from process_orchestrator.views.replay_view import ReplayView
 
 __all__ = ["AgentHealth", "Orchestrator", "RedriveRequest", "Surroundings"]
 
@@ -69,6 +71,7 @@ class Orchestrator:
         self._submitter = Submitter(workplace, self._reader)
         self._decider = Decider(workplace, self._reader, self._submitter)
         self._redriver = Redriver(workplace, self._reader, self._submitter)
+        self._replayer = Replayer(workplace, self._reader, self._submitter)
         self._definitions = Definitions(workplace)
 
     async def submit(self, request: SubmitRequest, *, caller: Caller = LOCAL) -> ProcessView:
@@ -151,6 +154,12 @@ class Orchestrator:
     async def unfinished(self, label: str, *, status: str = "failed", caller: Caller = LOCAL) -> tuple[str, ...]:
         """The ended processes of a label that no redrive has taken up yet, oldest first."""
         return await self._redriver.unfinished(label, status, caller)
+
+    async def replay(
+        self, ids: Sequence[str] = (), *, registry: Registry | None = None, caller: Caller = LOCAL
+    ) -> ReplayView:
+        """Recorded processes, or all, decided anew without a call; by the definitions of `registry` where given."""
+        return await self._replayer.replay(ids, caller, registry)
 
     async def describe(
         self, process_type: str | None = None, *, contract: str | None = None, agent: str | None = None

@@ -135,9 +135,10 @@ class Lifeline:
         self._tell(f"-{pid}\n")
 
     def _tell(self, line: str) -> None:
-        if self._watchman is not None and self._watchman.stdin is not None:
+        stdin = self._watchman.stdin if self._watchman is not None else None
+        if stdin is not None and not stdin.closed:  # an agent that was being opened may end after the engine did
             with suppress(OSError):
-                os.write(self._watchman.stdin.fileno(), line.encode())
+                os.write(stdin.fileno(), line.encode())
 
     def close(self) -> None:
         """End the watchman, which kills what is left. Blocks for milliseconds."""

@@ -20,6 +20,7 @@ from process_orchestrator.performing.collect import Collector
 from process_orchestrator.performing.pinned import BodyCache, Pinned
 from process_orchestrator.performing.prepare import Preparer
 from process_orchestrator.performing.scopes import Scopes
+from process_orchestrator.usecases.retold import said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from process_orchestrator.core.facts.state import Process
     from process_orchestrator.core.facts.values import ContractPin
     from process_orchestrator.core.ports import Bodies, Body, DefinitionBody, Host, Performed
+    from process_orchestrator.performing.prepare import Roster
 
 CLOSED: Final = (Phase.DONE, Phase.SKIPPED)
 NO_PACKAGE: Final = Ref(sha256="", bytes=0)
@@ -81,17 +83,19 @@ class AllThere:
 
 
 class Rehearsal:
-    """One process. `state` is where it stands, `orders` every command so far, in order."""
+    """One process. `state` is where it stands, `told` every decision so far, by step, in order."""
 
-    def __init__(self, artifacts: Overlay, compiler: Compiler) -> None:
+    def __init__(self, artifacts: Overlay, compiler: Compiler, *, roster: Roster | None = None) -> None:
         bodies, pinned = BodyCache(artifacts), Pinned(artifacts, compiler)
         scopes, self._clock, self._artifacts = Scopes(bodies), _Told(), artifacts
-        self._preparer = Preparer(bodies=bodies, pinned=pinned, scopes=scopes, clock=self._clock, roster=AllThere())
+        self._preparer = Preparer(
+            bodies=bodies, pinned=pinned, scopes=scopes, clock=self._clock, roster=roster or AllThere()
+        )
         self._collector = Collector(
             bodies=bodies, pinned=pinned, scopes=scopes, preparer=self._preparer, clock=self._clock
         )
         self._state: Process | None = None
-        self.orders: list[c.Command] = []
+        self.told: list[tuple[str, str]] = []
 
     @property
     def state(self) -> Process:
@@ -104,7 +108,7 @@ class Rehearsal:
         locals_: deque[c.Command] = deque()
         self._apply(event, locals_)
         while locals_:
-            answer = await self._answer(locals_.popleft())
+            answer = await self.answer(locals_.popleft())
             if answer is not None:
                 self._apply(answer, locals_)
 
@@ -120,12 +124,12 @@ class Rehearsal:
         return answer.digest if isinstance(answer, e.CallPrepared) else None
 
     def _apply(self, event: e.Event, locals_: deque[c.Command]) -> None:
-        transition = apply(self._state, event)
+        before, transition = self._state, apply(self._state, event)
         self._state = transition.state
-        self.orders.extend(transition.commands)
+        self.told.extend(said(before, transition))
         locals_.extend(each for each in transition.commands if each.class_of is CommandClass.LOCAL)
 
-    async def _answer(self, command: c.Command) -> e.Event | None:
+    async def answer(self, command: c.Command) -> e.Event | None:
         """The event that answers a local command; None where a model would be needed."""
         match command:
             case c.PrepareCall():

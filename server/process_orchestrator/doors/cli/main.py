@@ -16,6 +16,7 @@ from process_orchestrator.doors.cli import (
     doctor,
     operate_commands,
     redrive_commands,
+    replay_commands,
     run_commands,
 )
 from process_orchestrator.doors.cli.session import INTERRUPTED, report_usage
@@ -56,6 +57,7 @@ def build_app() -> typer.Typer:
     app.command("check", rich_help_panel=AUTHOR)(author_commands.check_command)
     app.add_typer(author_commands.contracts_app, name="contracts", rich_help_panel=AUTHOR)
     app.add_typer(author_commands.agents_app, name="agents", rich_help_panel=AUTHOR)
+    app.command("replay", rich_help_panel=OPERATE)(replay_commands.replay_command)
     app.command("verify", rich_help_panel=OPERATE)(database_commands.verify_command)
     app.command("backup", rich_help_panel=OPERATE)(database_commands.backup_command)
     app.command("rebuild", rich_help_panel=OPERATE)(database_commands.rebuild_command)
