@@ -13,7 +13,7 @@ from process_orchestrator.checking.registry import Registry
 from process_orchestrator.core.facts.values import Fact
 
 
-class ProblemRow(Fact, frozen=True, kw_only=True):
+class ProblemRow(Fact, frozen=True, kw_only=True, omit_defaults=False):
     """One problem of a file. `level`: error or warning."""
 
     level: str
@@ -24,14 +24,14 @@ class ProblemRow(Fact, frozen=True, kw_only=True):
     fix: str
 
 
-class FileReport(Fact, frozen=True, kw_only=True):
+class FileReport(Fact, frozen=True, kw_only=True, omit_defaults=False):
     """A file and its problems, by line; none where it is sound."""
 
     file: str
     problems: tuple[ProblemRow, ...] = ()
 
 
-class CheckReport(Fact, frozen=True, kw_only=True):
+class CheckReport(Fact, frozen=True, kw_only=True, omit_defaults=False):
     """What `check` found. `ok` where no problem is an error."""
 
     ok: bool

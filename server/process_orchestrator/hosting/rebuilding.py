@@ -33,7 +33,7 @@ OF_ONE: Final = ("drop_process", "drop_escalations", "drop_timers")
 OF_NONE: Final = ("drop_unknown_processes", "drop_unknown_escalations", "drop_unknown_timers")
 
 
-class RebuildReport(Fact, frozen=True, kw_only=True):
+class RebuildReport(Fact, frozen=True, kw_only=True, omit_defaults=False):
     """What a rebuild did. `unreadable` are processes whose rows cannot be folded: their listings stay as they were."""
 
     processes: int

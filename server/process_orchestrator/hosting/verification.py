@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _REF: Final = re.compile(rb'"sha256":"([0-9a-f]{64})","bytes":')
 
 
-class BadRow(Fact, frozen=True, kw_only=True):
+class BadRow(Fact, frozen=True, kw_only=True, omit_defaults=False):
     """What is wrong first. `id` is the row's place in the journal, where it is about a row."""
 
     id: int | None = None
@@ -46,7 +46,7 @@ class BadRow(Fact, frozen=True, kw_only=True):
     what: str
 
 
-class VerifyReport(Fact, frozen=True, kw_only=True):
+class VerifyReport(Fact, frozen=True, kw_only=True, omit_defaults=False):
     """What a verification found. `head` is the chain link of the last row, to be published."""
 
     ok: bool
