@@ -1,0 +1,148 @@
+"""Writes the golden journals of the version that runs it: `python tests/hosting/golden/make.py`, no arguments.
+
+Each is one process of the pure core, turn by turn, as its rows are stored, and the state to which they lead. The folder
+of a released version is never written again: the test beside it holds every later version to those files. As long as a
+version is not released, a change of the format is followed by running this again.
+"""
+
+import base64
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+GOLDEN: Final = Path(__file__).resolve().parent
+sys.path[:0] = [str(GOLDEN.parents[2] / "server"), str(GOLDEN.parents[1])]
+
+from core.journeys import GATE, Journey, failed, mapped, plan_of, ref, refused, step, undoable, writing
+from process_orchestrator.core.facts import events as e
+from process_orchestrator.core.facts.commands import Command
+from process_orchestrator.core.facts.state import Process
+from process_orchestrator.core.facts.values import Decision, OnFailure
+from process_orchestrator.core.process import apply
+from process_orchestrator.hosting.database_file import SCHEMA_VERSION
+from process_orchestrator.hosting.turns import PlanFolder, Turn, decisions_of, digest_of, encode_turn
+
+EVENTS_A_ROW: Final = 2
+TIMES: Final = 1_795_000_000_000
+"""Where the clock of every journey begins, in epoch milliseconds."""
+
+
+def sequence() -> Journey:
+    plan = plan_of(step("a"), step("b", needs=("a",)), writing("c", needs=("b",)))
+    return built(Journey(plan).done("a.1").done("b.1").done("c.1"))
+
+
+def mapping() -> Journey:
+    plan = plan_of(step("a"), mapped("lines", needs=("a",)))
+    journey = Journey(plan).done("a.1").opened("lines", 3)
+    for number in range(3):
+        journey.prepared(f"lines[{number}].1")
+    for number in (2, 0, 1):
+        journey.succeeded(f"lines[{number}].1")
+    return built(journey.tell(e.ItemsCollected(at=0, step="lines", output=ref("lines-out"))))
+
+
+def approval() -> Journey:
+    plan = plan_of(step("a"), writing("post", needs=("a",)))
+    journey = asked(Journey(plan).done("a.1").prepared("post.1", gate=GATE))
+    return built(journey.decide(Decision.APPROVE).succeeded("post.1"))
+
+
+def retry() -> Journey:
+    journey = Journey(plan_of(writing("post"))).fails("post.1", failed("post.1"))
+    journey.passes(2000)
+    journey.timer(journey.state.live_timers[0]).fails("post.2", failed("post.2"))
+    journey.passes(2000)
+    return built(journey.timer(journey.state.live_timers[0]).done("post.3"))
+
+
+def question() -> Journey:
+    """Ends unanswered: its escalation is open."""
+    return asked(Journey(plan_of(step("a"))).fails("a.1", refused("a.1")))
+
+
+def compensation() -> Journey:
+    doomed = step("doomed", needs=("b",), on_failure={"else": OnFailure.COMPENSATE})
+    plan = plan_of(undoable("a"), undoable("b", needs=("a",)), doomed)
+    journey = Journey(plan).done("a.1").done("b.1").fails("doomed.1", refused("doomed.1"))
+    for name in ("b", "a"):
+        journey.prepared(f"{name}!undo.1").succeeded(f"{name}!undo.1")
+    return journey
+
+
+def cancelled() -> Journey:
+    journey = Journey(plan_of(step("a"), step("b"))).prepared("a.1").cancel()
+    return journey.tell(e.CallLost(at=0, call="a.1", jitter=0))
+
+
+JOURNEYS: Final[dict[str, Callable[[], Journey]]] = {
+    "sequence": sequence,
+    "map": mapping,
+    "approval": approval,
+    "retry": retry,
+    "question": question,
+    "compensation": compensation,
+    "cancelled": cancelled,
+}
+
+
+def built(journey: Journey) -> Journey:
+    return journey.tell(e.OutputBuilt(at=0, output=ref("out")))
+
+
+def asked(journey: Journey) -> Journey:
+    """Let the question that the last event led to be put."""
+    return journey.tell(
+        e.EscalationOpened(at=0, escalation=journey.question().id, package=ref("package"), schema_sha256="schema-sha")
+    )
+
+
+def rows_of(journey: Journey) -> tuple[list[dict[str, Any]], Process]:
+    """The definitions and rows that a host would have stored, and the last state."""
+    plans, lines, state = PlanFolder(), list[dict[str, Any]](), None
+    events = [msgspec.structs.replace(event, at=TIMES + event.at) for event in journey.events]
+    for place in range(0, len(events), EVENTS_A_ROW):
+        turn, commands = events[place : place + EVENTS_A_ROW], list[Command]()
+        for event in turn:
+            transition = apply(state, event)
+            state = transition.state
+            commands.extend(transition.commands)
+        kept, pinned, definitions = plans.fold(turn)
+        lines += [{"definition": to_text(each.data), "sha256": each.sha256, "name": each.name} for each in definitions]
+        row = Turn(events=kept, decisions=decisions_of(commands), digest=digest_of(commands), plans=pinned)
+        assert state is not None
+        lines.append(
+            {
+                "seq": state.seq,
+                "at": turn[-1].at,
+                "turn": to_text(encode_turn(row)),
+                "events": [type(event).__name__ for event in turn],
+                "decisions": decisions_of(commands),
+            }
+        )
+    assert state is not None
+    return lines, state
+
+
+def to_text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def main() -> None:
+    folder = GOLDEN / str(SCHEMA_VERSION)
+    folder.mkdir(exist_ok=True)
+    for name, travel in JOURNEYS.items():
+        journey = travel()
+        assert journey.broken_rules() == (), name
+        lines, state = rows_of(journey)
+        lines.append({"process": state.spec.process_id, "state": msgspec.to_builtins(state)})
+        text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
+        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
