@@ -160,7 +160,7 @@ async def test_a_cut_tail_shows_against_a_published_head(state: Path) -> None:
         ("DELETE FROM escalation", "listing of escalations"),
         ("UPDATE artifact SET bytes = '{}' WHERE sha256 = (SELECT min(sha256) FROM artifact)", "body"),
         ("DELETE FROM artifact WHERE sha256 = (SELECT min(sha256) FROM artifact)", "missing"),
-        ("UPDATE definition SET body = replace(body, 'read', 'none')", "definition"),
+        ("UPDATE definition SET body = replace(body, 'worker', 'walker')", "definition"),
         (
             "INSERT INTO process SELECT 'p_forged', process_type, label, principal, status, why, version, steps_done,"
             " steps_total, usd_micros, input_sha256, created_at, updated_at, due FROM process LIMIT 1",
