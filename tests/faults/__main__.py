@@ -3,11 +3,14 @@
 import argparse
 import os
 import random
+import tempfile
+from pathlib import Path
 
 from faults.catalogue import SHAPES
 from faults.crash_points import every_point
 from faults.running import SEEDS, explain, kept, run_seeds
 from faults.simulation import Setting
+from faults.soaking import soak
 
 
 def simulate(arguments: argparse.Namespace) -> int:
@@ -48,6 +51,16 @@ def crashes(_: argparse.Namespace) -> int:
     return 1 if any(each.wrong for each in found) else 0
 
 
+def soak_for(arguments: argparse.Namespace) -> int:
+    """Real engines, killed -9, for some minutes."""
+    first = arguments.first if arguments.first is not None else random.SystemRandom().randrange(1_000_000_000)
+    with tempfile.TemporaryDirectory() as home:
+        report = soak(Path(home), seed=first, seconds=arguments.minutes * 60)
+    print(f"{report.kills} kills, {report.processes} processes, {report.events} events, {report.deeds} deeds")
+    print("\n".join([f"{len(report.wrong)} laws broken", *report.wrong[:10]]))
+    return 1 if report.wrong else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev faults", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -61,6 +74,10 @@ def main() -> int:
     cuts.add_argument("--first", type=int, default=None)
     cuts.set_defaults(run=power)
     commands.add_parser("crashes", help="kills before and after every write").set_defaults(run=crashes)
+    long = commands.add_parser("soak", help="real engines, killed -9 at random")
+    long.add_argument("--minutes", type=float, default=10)
+    long.add_argument("--first", type=int, default=None)
+    long.set_defaults(run=soak_for)
     arguments = parser.parse_args()
     return arguments.run(arguments)
 

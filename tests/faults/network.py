@@ -8,7 +8,7 @@ they declare as not done was not done, and a keyed deed is done once under one k
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -52,6 +52,7 @@ class Network:
     deeds: list[Deed] = field(default_factory=list[Deed])
     asked: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])  # (process, call) -> deliveries
     wrong: list[str] = field(default_factory=list[str])
+    noted: Callable[[Deed], None] = lambda _deed: None  # told of every deed
     _done: set[str] = field(default_factory=set[str])  # keys under which something was done
 
     def agents(self) -> dict[str, InProcessAgent]:
@@ -115,6 +116,12 @@ class Network:
             if deed.key in self._done:
                 return
             self._done.add(deed.key)
+        self.deeds.append(deed)
+        self.noted(deed)
+
+    def remember(self, deed: Deed) -> None:
+        """Something that was done before this program began."""
+        self._done.add(deed.key)
         self.deeds.append(deed)
 
 

@@ -127,6 +127,7 @@ class Simulation:
         self.report = Report(setting=setting, wrong=[])
         self._wishes = [self._wish(number) for number in range(setting.processes)]
         self._abort = False
+        self.hurry_s, self.calm_s = HURRY_S, CALM_S
         self._changed: ChangeListener = nobody
 
     # -- the run --
@@ -161,11 +162,11 @@ class Simulation:
             for wish in self._wishes:
                 tasks.start_soon(self._client, host, wish)
             tasks.start_soon(self._answer_all, host, tasks)
-            with anyio.move_on_after(HURRY_S) as hurry:
+            with anyio.move_on_after(self.hurry_s) as hurry:
                 await self._all_ended(host)
             if hurry.cancelled_caught:
                 self._abort = True
-                with anyio.move_on_after(CALM_S - HURRY_S):
+                with anyio.move_on_after(self.calm_s - self.hurry_s):
                     await self._all_ended(host)
             self._changed = nobody
             tasks.cancel_scope.cancel()
@@ -204,7 +205,7 @@ class Simulation:
         ref = ref_of(data)
         spec = ProcessSpec(
             principal="simulation",
-            key=f"k{number}",
+            key=f"{self._setting.seed} {number}",
             request_sha256=ref.sha256,
             input=ref,
             type=TypePin(name=found.name, version=found.version, sha256=found.source.sha256),
@@ -268,7 +269,7 @@ class Simulation:
                 if refused.code not in expected:
                     self.report.wrong.append(f"refused: {refused}")
             except OrchestratorError as error:
-                if not self.disk.failures and error.code != "ENGINE_UNAVAILABLE":
+                if self._setting.disk and not self.disk.failures and error.code != "ENGINE_UNAVAILABLE":
                     self.report.wrong.append(f"failed although the disk is well: {error}")
         return None
 
