@@ -21,6 +21,8 @@ from process_orchestrator.performing.agent_pool import AgentPool
 from process_orchestrator.performing.performer import LocalPerformer
 
 HOME_KEY: Final = b"simulated" * 4
+LOOKS: Final = 20
+"""How often state and journal are looked at before they are taken for different."""
 MEMORY: Final = Path("/dev/shm")
 """A file system in memory, where there is one."""
 
@@ -63,10 +65,12 @@ async def simulated_engine(world: World) -> AsyncGenerator[tuple[Host, Simulated
 
 async def settled(host: Host, process: str) -> tuple[Process, list[JournalRow]]:
     """A state and the journal up to it: what comes late may still fall between two looks."""
-    while True:
-        state, rows = await host.state(process), await journal_of(host, process)
+    state, rows = await host.state(process), await journal_of(host, process)
+    for _ in range(LOOKS):
         if rows[-1].seq == state.seq:
-            return state, rows
+            break
+        state, rows = await host.state(process), await journal_of(host, process)
+    return state, rows
 
 
 async def everyone(host: Host) -> list[str]:

@@ -383,6 +383,8 @@ def simulate(setting: Setting, *, compiler: Compiler | None = None) -> Report:
             run_virtual(simulation.run, complain=report.wrong.append)
         except (StuckError, asyncio.CancelledError) as error:
             report.wrong.append(f"the engine stands still: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever breaks, in the engine or its judge, is a finding of this seed
+            report.wrong.append(f"the world broke: {error!r}")
         return report
     finally:
         shutil.rmtree(state, ignore_errors=True)
