@@ -88,7 +88,7 @@ MUTATIONS: Final = (
     # money
     Mutation("bounds.py", "draft.usd_micros + draft.reserved_usd_micros + need", "draft.usd_micros + need"),
     Mutation("bounds.py", "need <= draft", "need < draft"),
-    Mutation("bounds.py", "draft.tokens >= draft", "draft.tokens > draft"),
+    Mutation("bounds.py", "draft.tokens >= max(", "draft.tokens > max("),
     Mutation("budget.py", "if draft.budget_waiting or not", "if not"),
     Mutation("budget.py", "held_up = held_up or not bounds.out_of_reach(draft, unit)", "held_up = True"),
     Mutation("budget.py", "held_up = held_up or not bounds.out_of_reach(draft, unit)", "pass"),
