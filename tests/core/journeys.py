@@ -121,12 +121,12 @@ def undoable(name: str, *, needs: tuple[str, ...] = (), **fields: Any) -> StepFa
 
 
 def plan_of(*steps: StepFacts, **fields: Any) -> PlanFacts:
-    """A plan whose `needed_by` and `bound_by` mirror its `needs`."""
+    """A plan whose `needed_by` and `bound_by` mirror its `needs`; its questions wait for ever unless it says more."""
     later = {one.id: tuple(two.id for two in steps if one.id in two.needs) for one in steps}
     linked = tuple(
         msgspec.structs.replace(one, needed_by=later[one.id], bound_by=one.bound_by or later[one.id]) for one in steps
     )
-    return PlanFacts(sha256="plan-sha", steps=linked, **fields)
+    return PlanFacts(sha256="plan-sha", steps=linked, **({"deadline_ms": None} | fields))
 
 
 def spec_of(plan: PlanFacts | None, **fields: Any) -> ProcessSpec:
@@ -169,10 +169,10 @@ class Unanswered:
         for slot, command in tuple(self.due.items()):
             if answers(event, command):
                 del self.due[slot]
-        if isinstance(event, e.EscalationResolved):
-            question = state.escalations.get(event.escalation)
+        for slot in tuple(self.due):  # a question that a human or a deadline has closed needs no package
+            question = state.escalations.get(slot[1]) if slot[0] == "escalation" else None
             if question is not None and not question.open:
-                self.due.pop(("escalation", event.escalation), None)
+                del self.due[slot]
         if not self.ending and (state.finished or state.cancelling or state.failing is not None):
             self.ending = True
             self.only_calls()
@@ -180,8 +180,10 @@ class Unanswered:
     def ordered(self, commands: tuple[c.Command, ...]) -> None:
         for command in commands:
             match command:
-                case c.StopTimer() | c.Finish():
+                case c.Finish():
                     pass
+                case c.StopTimer():
+                    self.due.pop(("timer", command.timer), None)
                 case c.InvokeAgent() | c.CancelCall():  # a call told to stop is not made again
                     self.due["call", command.call] = command
                 case c.StartTimer():
@@ -309,7 +311,8 @@ class Journey:
                 continue
             if name in before.budget_waiting and unit.phase in (Phase.CALLING, *_BY_PLAN):
                 continue
-            rule = NEXT.get((former.phase, type(event)))
+            decides = isinstance(event, e.TimerFired) and event.timer.endswith("/deadline")
+            rule = NEXT.get((former.phase, e.EscalationResolved if decides else type(event)))
             assert rule is not None, f"{former.phase} moved by {type(event).__name__}"
             assert unit.phase in rule.leads_to, f"{former.phase} -> {unit.phase} by {type(event).__name__}"
 

@@ -108,7 +108,14 @@ def plans(draw: st.DrawFn) -> PlanFacts:
         else:
             made.append(step(f"s{number}", needs=needs, **fields))
     words = st.sampled_from(["leave", "compensate"])
-    return plan_of(*made, on_failure=draw(st.sampled_from(OnFailure)), on_cancel=draw(words), on_abort=draw(words))
+    return plan_of(
+        *made,
+        on_failure=draw(st.sampled_from(OnFailure)),
+        on_cancel=draw(words),
+        on_abort=draw(words),
+        deadline_ms=draw(st.sampled_from([None, 60_000])),
+        on_deadline=draw(st.sampled_from(["reject", "abort", "role:chief"])),
+    )
 
 
 failures = st.builds(
@@ -233,6 +240,7 @@ nonsense = st.one_of(
     st.builds(e.ItemsCollected, at=st.just(0), step=names, output=st.just(ref("x"))),
     st.builds(e.OutputBuilt, at=st.just(0), output=st.just(ref("x"))),
     st.builds(e.TimerFired, at=st.just(0), timer=st.builds(lambda call, kind: f"{call}/{kind}", calls, st.sampled_from(["retry", "wait"]))),
+    st.builds(lambda asked, kind: e.TimerFired(at=0, timer=f"{asked}/{kind}"), questions, st.sampled_from(["remind", "deadline"])),
     st.builds(e.StageFailed, at=st.just(0), stage=st.sampled_from(Stage), step=st.one_of(st.none(), names), code=st.just("timeout"), blame=st.sampled_from(Blame)),
     st.builds(e.EscalationOpened, at=st.just(0), escalation=questions, package=st.just(ref("p"))),
     st.builds(e.BriefWritten, at=st.just(0), escalation=questions, brief=st.just(ref("b"))),

@@ -98,6 +98,15 @@ PLANS = {
         ),
         11,
     ),
+    "a question with a deadline": (
+        plan_of(
+            step("a", retry=replace(TWICE, on=())),
+            step("b", needs=("a",), human=True, on_failure={"else": OnFailure.SKIP}),
+            deadline_ms=60_000,
+            on_deadline="role:chief",
+        ),
+        10,
+    ),
     "a map that is undone": (
         plan_of(
             mapped(

@@ -44,6 +44,7 @@ def page() -> str:
         "# The life of a unit\n\n"
         f"{_MEANS}\n"
         "Cancel and fail-fast stop every live phase: what calls stays until it has answered, all else is skipped.\n"
+        "A question's deadline that has passed is an EscalationResolved too, made by a timer: reject or abort.\n"
         "What undoes a unit is a unit of its own with this same life (`post!undo`); while it lives, the one that it "
         "undoes is `undoing`.\n\n"
         f"{table()}\n\n```mermaid\n{diagram()}\n```\n"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import bounds, keys, orders
+from process_orchestrator.core import bounds, deadlines, keys, orders
 from process_orchestrator.core.assurance import highest
 from process_orchestrator.core.facts.state import Escalation
 from process_orchestrator.core.facts.values import Assurance, Decision, EscalationKind, Money, OnFailure, Phase, Why
@@ -184,21 +184,14 @@ def ask_about_drift(draft: Draft) -> str:
 
 
 def _register(draft: Draft, escalation: Escalation) -> Escalation:
-    """Number an escalation, give it its deadline, order its package computed.
-
-    No timer is started for the deadline here: it is shown, and its firing has its own place.
-    """
+    """Number an escalation, give it its deadline, order its package computed and its timer started."""
     draft.escalations_opened += 1
     draft.escalations_open += 1
-    deadline_ms = draft.plan.deadline_ms if draft.plan is not None else None
-    escalation = replace(
-        escalation,
-        id=keys.escalation_id(draft.spec.process_id, draft.escalations_opened),
-        opened_at=draft.now,
-        deadline_at=draft.now + deadline_ms if deadline_ms is not None else None,
-    )
+    number = keys.escalation_id(draft.spec.process_id, draft.escalations_opened)
+    escalation = deadlines.given(draft, replace(escalation, id=number, opened_at=draft.now))
     draft.put_escalation(escalation)
     draft.order(orders.open_escalation(draft, escalation))
+    deadlines.start(draft, escalation)
     return escalation
 
 
@@ -224,8 +217,10 @@ def briefed(draft: Draft, event: BriefWritten) -> bool:
 
 
 def resolved(draft: Draft, escalation: Escalation, resolution: EscalationResolved) -> None:
-    """Close an escalation with its answer."""
+    """Close an escalation with its answer; a timer that gave it is over already."""
     draft.escalations_open -= 1
+    if resolution.channel != deadlines.CHANNEL:
+        deadlines.stop(draft, escalation)
     draft.put_escalation(
         replace(
             escalation,
@@ -243,4 +238,5 @@ def withdraw_all(draft: Draft) -> None:
     draft.escalations_open = 0
     for escalation in tuple(draft.escalations.values()):
         if escalation.open:
+            deadlines.stop(draft, escalation)
             draft.put_escalation(replace(escalation, open=False, withdrawn=True, version=escalation.version + 1))

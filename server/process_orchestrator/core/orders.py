@@ -170,6 +170,16 @@ def start_timer(standing: Standing, unit: Unit) -> StartTimer:
     return StartTimer(process=standing.spec.process_id, timer=unit.timer, fire_at=unit.wait_until)
 
 
+def escalation_timer(standing: Standing, escalation: Escalation) -> StartTimer | None:
+    """The one timer of an open question: until somebody is reminded, then until its deadline."""
+    kind, fire_at = keys.TimerKind.REMIND, escalation.remind_at
+    if fire_at is None:
+        kind, fire_at = keys.TimerKind.DEADLINE, escalation.deadline_at
+    if fire_at is None:
+        return None
+    return StartTimer(process=standing.spec.process_id, timer=keys.timer_id(escalation.id, kind), fire_at=fire_at)
+
+
 def open_escalation(standing: Standing, escalation: Escalation) -> OpenEscalation:
     """All that the evidence package is computed from. A question about the process itself has no unit."""
     unit = standing.units[escalation.unit] if escalation.unit is not None else None

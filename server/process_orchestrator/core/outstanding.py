@@ -43,8 +43,13 @@ def _commands(state: Process) -> Iterator[Command]:
         elif unit.collecting:
             yield orders.collect_items(state, unit)
     for escalation in state.escalations.values():
-        if escalation.open and escalation.package is None:
+        if not escalation.open:
+            continue
+        if escalation.package is None:
             yield orders.open_escalation(state, escalation)
+        timer = orders.escalation_timer(state, escalation)
+        if timer is not None:
+            yield timer
 
 
 def _preparing(state: Process, unit: Unit, *, whole: bool) -> Command:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import budget, compensate, drift, ending, escalate, resolve, stage, status
+from process_orchestrator.core import budget, compensate, deadlines, drift, ending, escalate, resolve, stage, status
 from process_orchestrator.core.admit import admit
 from process_orchestrator.core.draft import Draft
 from process_orchestrator.core.facts.events import (
@@ -27,6 +27,7 @@ from process_orchestrator.core.facts.events import (
     ProcessStarted,
     StageFailed,
     TaskClassified,
+    TimerFired,
 )
 from process_orchestrator.core.facts.state import Process, Transition
 from process_orchestrator.core.unit import NEXT, subject
@@ -64,7 +65,12 @@ def _stale(state: Process) -> Transition:
 
 
 def _applied(draft: Draft, event: Event) -> bool:
-    """Apply an event by its rule; False where it is stale."""
+    """Apply an event by its rule; False where it is stale. A deadline that has passed is a decision."""
+    if isinstance(event, TimerFired) and (question := deadlines.question_of(draft, event.timer)) is not None:
+        decided = deadlines.passed(draft, question)
+        if decided is None:
+            return True
+        event = decided
     if isinstance(event, EscalationResolved):
         if admit(draft.before, event) is not None:
             return False

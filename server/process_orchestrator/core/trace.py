@@ -199,7 +199,7 @@ def _said(event: e.Event, state: Process | None) -> dict[str, Any]:
             return {"unit": event.step, "output": event.output}
         case e.TimerFired():
             owner = keys.owner_of_timer(event.timer)
-            return _of_question(owner, state) or _of_call(owner)
+            return {**_of_question(owner, state), **_decided_by(event.timer, state)} or _of_call(owner)
         case _:
             return _said_of_process(event, state)
 
@@ -242,6 +242,13 @@ def overbilled(call: str, state: Process | None) -> bool:
 def _of_question(escalation: str, state: Process | None) -> dict[str, Any]:
     asked = state.escalations.get(escalation) if state is not None else None
     return {"unit": asked.unit, "escalation": escalation} if asked is not None else {}
+
+
+def _decided_by(timer: str, state: Process | None) -> dict[str, Any]:
+    """The decision that a deadline took, if it took one: a first deadline may only have given it to another role."""
+    asked = state.escalations.get(keys.owner_of_timer(timer)) if state is not None else None
+    answer = asked.resolution if asked is not None else None
+    return {"decision": answer.decision} if answer is not None and answer.request_id == timer else {}
 
 
 def _of_call(call: str) -> dict[str, Any]:

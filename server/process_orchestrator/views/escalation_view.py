@@ -88,6 +88,7 @@ def escalation_view(
         required_assurance=needs.value,
         opened_at=timestamp(escalation.opened_at),
         deadline_at=timestamp(escalation.deadline_at) if escalation.deadline_at is not None else None,
+        reminded_at=timestamp(escalation.reminded_at) if escalation.reminded_at is not None else None,
         on_deadline=_on_deadline(state, escalation),
         version=escalation.version,
         status=status,
@@ -179,8 +180,9 @@ def _tried(unit: Unit | None) -> list[TriedView]:
 
 
 def _on_deadline(state: Process, escalation: Escalation) -> str:
-    """`reject` reads as `abort` where rejecting is not offered."""
+    """`reject` reads as `abort` where rejecting is not offered, another role as `reject` once it has the question."""
     word = state.plan.on_deadline if state.plan else "abort"
+    word = "reject" if escalation.passed_on else word
     return "abort" if word == "reject" and escalation.kind not in REJECTABLE else word
 
 

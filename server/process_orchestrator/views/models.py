@@ -191,6 +191,7 @@ class EscalationView(View):
     required_assurance: Literal["A0", "A1", "A2", "A3"]
     opened_at: str
     deadline_at: str | None = None
+    reminded_at: str | None = None
     on_deadline: str
     version: int
     status: Literal["open", "resolved", "withdrawn"]
