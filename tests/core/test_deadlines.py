@@ -16,6 +16,8 @@ from process_orchestrator.core.ports import JournalRow
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.specs import PlanFacts
 
+pytestmark = pytest.mark.behaviour("deadline")
+
 HOUR = 3_600_000
 REMIND, DEADLINE = f"{PROCESS}.e1/remind", f"{PROCESS}.e1/deadline"
 
