@@ -126,7 +126,8 @@ def plan_of(*steps: StepFacts, **fields: Any) -> PlanFacts:
     linked = tuple(
         msgspec.structs.replace(one, needed_by=later[one.id], bound_by=one.bound_by or later[one.id]) for one in steps
     )
-    return PlanFacts(sha256="plan-sha", steps=linked, **({"deadline_ms": None} | fields))
+    given: dict[str, Any] = {"deadline_ms": None}
+    return PlanFacts(sha256="plan-sha", steps=linked, **(given | fields))
 
 
 def spec_of(plan: PlanFacts | None, **fields: Any) -> ProcessSpec:
