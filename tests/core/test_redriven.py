@@ -30,6 +30,7 @@ from process_orchestrator.core.facts.specs import Earlier
 from process_orchestrator.core.facts.state import Process, Transition
 from process_orchestrator.core.facts.values import Decision, Effect, Idempotency
 from process_orchestrator.core.process import apply
+from process_orchestrator.core.redriven import taken_over
 
 OLD_KEY = "p_before/a/g1"
 
@@ -199,3 +200,11 @@ def test_who_repeats_an_effect_by_itself_breaks_a_rule(monkeypatch: pytest.Monke
     assert journey.broken_rules() == ()
     monkeypatch.setattr(conformance, "apply", _forgetful)
     assert [found.rule for found in violations(journey.events)] == ["repeat"]
+
+
+def test_a_call_that_was_taken_over_is_told_from_one_that_was_made() -> None:
+    journey = redriven(step("a"), step("b", needs=("a",)), a=before()).prepared("a.1").done("b.1")
+    told = {call: taken_over(journey.state, call) for call in ("a.1", "a.2", "b.1", "nobody.1")}
+    assert told == {"a.1": True, "a.2": False, "b.1": False, "nobody.1": False}
+    human = Journey(plan_of(unsafe("a"))).prepared("a.1").tell(broken("a.1")).decide(Decision.USE_OUTPUT)
+    assert not taken_over(human.state, "a.1")
