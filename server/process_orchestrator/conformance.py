@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from process_orchestrator.core.assurance import sufficient
-from process_orchestrator.core.facts.commands import Command, InvokeAgent, StartTimer, StopTimer
+from process_orchestrator.core.facts.commands import Command, InvokeAgent, StartChild, StartTimer, StopTimer
 from process_orchestrator.core.facts.events import (
     BriefWritten,
     CallFailed,
     CallLost,
     CallPrepared,
     CallSucceeded,
+    ChildFinished,
     EscalationResolved,
     Event,
     PlanProposed,
@@ -67,6 +68,7 @@ class _Seen:
 
     prepared: set[str] = field(default_factory=set[str])
     invoked: dict[str, InvokeAgent] = field(default_factory=dict[str, InvokeAgent])
+    children: dict[str, StartChild] = field(default_factory=dict[str, StartChild])
     answered: set[str] = field(default_factory=set[str])
     unsettled: dict[str, str] = field(default_factory=dict[str, str])  # unit -> key whose outcome is unknown
     unsure: set[str] = field(default_factory=set[str])  # units that may have acted, and nobody said: again
@@ -144,6 +146,10 @@ def _intent(event: Event, seen: _Seen) -> Iterator[tuple[str, str]]:
     """An answer of an agent needs an intent before it; what failed without one surely was not sent."""
     if isinstance(event, CallPrepared):
         seen.prepared.add(event.call)
+    elif isinstance(event, ChildFinished):
+        if event.call not in seen.children:
+            yield "intent", f"{event.call} ended but was never started"
+        seen.answered.add(event.call)
     elif isinstance(event, CallSucceeded | CallLost) and event.call not in seen.invoked:
         yield "intent", f"{event.call} was answered but never ordered"
     elif isinstance(event, CallFailed) and event.outcome is Outcome.UNKNOWN and event.call not in seen.invoked:
@@ -227,6 +233,9 @@ def _money(event: Event, seen: _Seen, state: Process) -> Iterator[tuple[str, str
             told = None if isinstance(event, CallLost) else event.usd_micros
             refused = isinstance(event, CallFailed) and event.outcome is Outcome.NOT_DONE
             seen.spent += told if told is not None else 0 if refused else held
+        case ChildFinished() if event.call in seen.children and event.call in seen.held:
+            del seen.held[event.call]
+            seen.spent += event.usd_micros
         case TaskClassified() | PlanProposed() | StageFailed() | BriefWritten():
             seen.spent += event.usage.usd_micros or 0
         case _:
@@ -234,16 +243,16 @@ def _money(event: Event, seen: _Seen, state: Process) -> Iterator[tuple[str, str
     yield from ()
 
 
-def _unapproved(command: InvokeAgent, seen: _Seen) -> bool:
+def _unapproved(call: str, seen: _Seen) -> bool:
     """Whether a call that needs an approval goes out without it. That of a map covers what its items were then."""
-    gate, digest = seen.gated.get(command.call, (None, ""))
+    gate, digest = seen.gated.get(call, (None, ""))
     if gate is None:
         return False
-    unit = _of_rounds(command.unit)
+    unit, step = _of_rounds(unit_of_call(call)), step_of_unit(unit_of_call(call))
     given = seen.approved.get(unit, {}).get(digest)
-    item = unit != command.step and not is_undo(unit)
-    if given is None and item and command.unit not in seen.overridden:
-        given = next(iter(seen.approved.get(command.step, {}).values()), None)
+    item = unit != step and not is_undo(unit)
+    if given is None and item and unit not in seen.overridden:
+        given = next(iter(seen.approved.get(step, {}).values()), None)
     return given is None or not sufficient(given, gate.min_assurance)
 
 
@@ -262,12 +271,11 @@ def _of_rounds(unit: str) -> str:
 
 def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator[tuple[str, str]]:
     for command in commands:
+        if isinstance(command, StartChild):
+            yield from _started(command, seen)
         if not isinstance(command, InvokeAgent):
             continue
-        if command.call not in seen.prepared:
-            yield "intent", f"{command.call} is called without a journaled intent"
-        if command.call in seen.invoked:
-            yield "intent", f"{command.call} is ordered twice"
+        yield from _ordered(command.call, seen)
         seen.invoked[command.call] = command
         unsettled = seen.unsettled.get(command.unit)
         if unsettled is not None and command.key != unsettled:
@@ -276,12 +284,7 @@ def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator
             yield "repeat", f"{command.call} may repeat what an earlier call did, and nobody has said that it may"
         if _done_before(command, seen):
             yield "repeat", f"{command.call} repeats what an earlier process did, and nobody has said that it may"
-        if _unapproved(command, seen):
-            yield "approval", f"{command.call} needs an approval of just these arguments, and has none"
-        reserve = seen.held[command.call] = seen.reserves.get(command.call) or 0
-        if seen.spent + sum(seen.held.values()) > seen.cap and not is_undo(command.unit):
-            others = sum(seen.held.values()) - reserve
-            yield "cap", f"{command.call} may cost {reserve}: {seen.spent} spent, {others} held, cap {seen.cap}"
+        yield from _hold(command.call, seen.reserves.get(command.call) or 0, seen)
         agent = command.agent.name
         seen.tries[command.unit, agent] = seen.tries.get((command.unit, agent), 0) + 1
         allowed = _tries(_step(state, command.step), command.unit)
@@ -289,6 +292,35 @@ def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator
             yield "attempts", f"{command.call} is try {seen.tries[command.unit, agent]} of {allowed} at {agent}"
         if state.calls > state.spec.limits.calls and not is_undo(command.unit):
             yield "calls", f"{command.call} is call {state.calls} of {state.spec.limits.calls}"
+
+
+def _ordered(call: str, seen: _Seen) -> Iterator[tuple[str, str]]:
+    """What holds of everything that goes out under the id of a call."""
+    if call not in seen.prepared:
+        yield "intent", f"{call} is called without a journaled intent"
+    if call in seen.invoked or call in seen.children:
+        yield "intent", f"{call} is ordered twice"
+    if _unapproved(call, seen):
+        yield "approval", f"{call} needs an approval of just these arguments, and has none"
+
+
+def _hold(call: str, most: int, seen: _Seen) -> Iterator[tuple[str, str]]:
+    seen.held[call] = most
+    if seen.spent + sum(seen.held.values()) > seen.cap:
+        others = sum(seen.held.values()) - most
+        yield "cap", f"{call} may cost {most}: {seen.spent} spent, {others} held, cap {seen.cap}"
+
+
+def _started(command: StartChild, seen: _Seen) -> Iterator[tuple[str, str]]:
+    """A child is ordered like a call, keeps to what is held back for it, and knows who is above it."""
+    yield from _ordered(command.call, seen)
+    yield from _hold(command.call, command.usd_micros, seen)
+    seen.children[command.call] = command
+    spec = command.spec
+    if spec.budget.usd_micros > command.usd_micros:
+        yield "cap", f"{command.child} may spend {spec.budget.usd_micros}, {command.usd_micros} is held back for it"
+    if spec.lineage[-1:] != (command.process,) or len(spec.lineage) > spec.limits.depth:
+        yield "lineage", f"{command.child} has {spec.lineage} above it, at most {spec.limits.depth} may be"
 
 
 def _step(state: Process, step: str) -> StepFacts:
@@ -362,7 +394,7 @@ def _changed_the_world(unit: Unit, plan: PlanFacts) -> bool:
 def _end(state: Process, seen: _Seen) -> Iterator[tuple[str, str]]:
     if state.status not in _ENDED:
         return
-    unanswered = sorted(set(seen.invoked) - seen.answered)
+    unanswered = sorted({*seen.invoked, *seen.children} - seen.answered)
     if unanswered or state.live_calls:
         yield "end", f"ended with live calls {unanswered or state.live_calls}"
     if state.live_timers or seen.timers:

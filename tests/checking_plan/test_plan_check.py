@@ -59,7 +59,6 @@ def test_a_sound_plan_has_no_problems(steps: str) -> None:
     ("steps", "code", "pointer", "message", "fix"),
     [
         (f"[{READ}, {READ}]", "DUPLICATE_STEP", "/plan/steps/1/id", "two steps `read`", "read_2"),
-        ("[{id: a, process: other}]", "NOT_YET_SUPPORTED", "/plan/steps/0/process", "`process`", "contract"),
         ("[{id: a, wait: {seconds: 5}, agent: desk}]", "NOT_IN_WAIT", "/plan/steps/0/agent", "calls nobody", "remove"),
         ("[{id: a, wait: {seconds: 5}, in: {}}]", "NOT_IN_WAIT", "/plan/steps/0/in", "calls nobody", "remove `in`"),
         (

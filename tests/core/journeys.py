@@ -13,6 +13,8 @@ from process_orchestrator.conformance import Violation, violations
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.specs import (
+    Budget,
+    ChildFacts,
     DeclaredError,
     Gate,
     PlanFacts,
@@ -37,6 +39,7 @@ from process_orchestrator.core.facts.values import (
     Phase,
     Ref,
     Stage,
+    Status,
     StepKind,
     TypePin,
 )
@@ -47,6 +50,7 @@ from process_orchestrator.core.unit import NEXT
 
 PROCESS = "p_test"
 CONTRACT = ContractPin(name="ledger.post", version="1.0.0", sha256="contract-sha")
+CHILD_TYPE = TypePin(name="part", version="1.0.0", sha256="part-sha")
 TYPE = TypePin(name="payables", version="1.0.0", sha256="type-sha")
 ALPHA, BETA, GAMMA = (AgentPin(name=name, sha256=f"{name}-sha") for name in ("alpha", "beta", "gamma"))
 TRANSIENT = RetryFacts(max_attempts=3, on=("transient", "timeout", "lost"), initial_ms=1000, factor=2.0, max_ms=5000)
@@ -90,6 +94,17 @@ def waiting(name: str, *, needs: tuple[str, ...] = (), ms: int = 1000, **fields:
     """A step that only waits: no contract, no agent, nothing that could be tried again."""
     given: dict[str, Any] = {"contract": None, "agents": (), "errors": {}, "retry": RetryFacts(), "wait_ms": ms}
     return step(name, needs=needs, kind=StepKind.WAIT, **(given | fields))
+
+
+def parent(
+    name: str, *, needs: tuple[str, ...] = (), usd_micros: int = 100, depth: int = 3, **fields: Any
+) -> StepFacts:
+    """A step that starts a process of its own."""
+    child = ChildFacts(
+        type=CHILD_TYPE, plan="child-plan-facts", budget=Budget(usd_micros=usd_micros), limits=Limits(depth=depth)
+    )
+    given: dict[str, Any] = {"contract": None, "agents": (), "errors": {}, "retry": RetryFacts(), "child": child}
+    return step(name, needs=needs, kind=StepKind.PROCESS, **(given | fields))
 
 
 def writing(name: str, *, needs: tuple[str, ...] = (), **fields: Any) -> StepFacts:
@@ -185,7 +200,7 @@ class Unanswered:
                     pass
                 case c.StopTimer():
                     self.due.pop(("timer", command.timer), None)
-                case c.InvokeAgent() | c.CancelCall():  # a call told to stop is not made again
+                case c.InvokeAgent() | c.StartChild() | c.CancelCall():  # a call told to stop is not made again
                     self.due["call", command.call] = command
                 case c.StartTimer():
                     self.due["timer", command.timer] = command
@@ -215,6 +230,8 @@ def answers(event: e.Event, command: c.Command) -> bool:
         case c.CollectItems(step=name):
             collected = isinstance(event, e.ItemsCollected) and event.step == name
             return collected or _stage_failed(event, Stage.COLLECT) == name
+        case c.StartChild(call=call) | c.CancelCall(call=call, child=str()):
+            return _about_call(event, call, e.ChildFinished)
         case c.InvokeAgent(call=call) | c.CancelCall(call=call):
             return _about_call(event, call, e.CallSucceeded, e.CallFailed, e.CallLost)
         case c.StartTimer(timer=timer):
@@ -338,6 +355,13 @@ class Journey:
     def done(self, call: str) -> Journey:
         """Make a call and let it succeed."""
         return self.prepared(call).succeeded(call)
+
+    def ends(self, call: str, status: Status = Status.COMPLETED, **fields: Any) -> Journey:
+        """The child that a call started has ended."""
+        given: dict[str, Any] = {"usd_micros": 7, "tokens": 2}
+        if status is Status.COMPLETED:
+            given["output"] = ref(f"{call}-out")
+        return self.tell(e.ChildFinished(at=0, call=call, status=status, **(given | fields)))
 
     def opened(self, name: str, count: int, *, gate: Gate | None = None, digest: str = "map-digest") -> Journey:
         return self.tell(

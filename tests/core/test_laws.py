@@ -18,6 +18,7 @@ from core.journeys import (
     Journey,
     failed,
     mapped,
+    parent,
     plan_of,
     ref,
     repeated,
@@ -91,10 +92,18 @@ def plans(draw: st.DrawFn) -> PlanFacts:
     for number in range(draw(st.sampled_from([3, 4, 2, 1]))):
         needs = tuple(one.id for one in made if draw(st.booleans()))
         fields: dict[str, Any] = draw(steps)
-        kind = draw(st.sampled_from(["call", "call", "call", "repeat", "wait"]))
+        kind = draw(st.sampled_from(["call", "call", "call", "repeat", "wait", "process"]))
         if kind == "wait":
             word = {"on_failure": fields["on_failure"], "has_default": fields["has_default"]}
             made.append(waiting(f"s{number}", needs=needs, **word))
+            continue
+        if kind == "process":
+            word = {
+                "on_failure": fields["on_failure"],
+                "has_default": fields["has_default"],
+                "effect": fields["effect"],
+            }
+            made.append(parent(f"s{number}", needs=needs, usd_micros=draw(st.sampled_from([0, 4, 100])), **word))
             continue
         if kind == "repeat":
             every_ms = draw(st.sampled_from([0, 10]))
@@ -171,6 +180,8 @@ def sensible_answer(draw: st.DrawFn, command: c.Command) -> e.Event | None:
             if fails:
                 return e.StageFailed(at=0, stage=Stage.COLLECT, step=name, code="too_large", blame=Blame.AGENT)
             return e.ItemsCollected(at=0, step=name, output=ref("list"))
+        case c.StartChild(call=call) | c.CancelCall(call=call, child=str()):
+            return child_end(draw, call, fails=fails)
         case c.InvokeAgent(call=call) | c.CancelCall(call=call):
             if not fails:
                 return e.CallSucceeded(
@@ -183,6 +194,17 @@ def sensible_answer(draw: st.DrawFn, command: c.Command) -> e.Event | None:
             return e.EscalationOpened(at=0, escalation=escalation, package=ref("package"))
         case _:
             return stage_answer(draw, command, fails=fails)
+
+
+def child_end(draw: st.DrawFn, call: str, *, fails: bool) -> e.Event:
+    spent = {"usd_micros": draw(st.sampled_from([0, 3])), "unknown_calls": draw(st.integers(0, 1))}
+    if not fails:
+        return e.ChildFinished(at=0, call=call, status=Status.COMPLETED, output=ref(call), **spent)
+    status = draw(st.sampled_from([Status.FAILED, Status.CANCELLED]))
+    left = draw(st.sampled_from([(), ("post",)]))
+    return e.ChildFinished(
+        at=0, call=call, status=status, code=draw(st.sampled_from([None, "busy"])), left=left, **spent
+    )
 
 
 def stage_answer(draw: st.DrawFn, command: c.Command, *, fails: bool) -> e.Event | None:
@@ -252,7 +274,7 @@ nonsense = st.one_of(
         st.sampled_from(Decision), questions, st.sampled_from([(), (0,), (0, 2)]), st.sampled_from([None, TYPE]),
     ),
     st.builds(e.CancelRequested, at=st.just(0), by=st.just("x"), reason=st.just("y"), request_id=st.just("z")),
-    st.builds(e.ChildFinished, at=st.just(0), call=calls, status=st.sampled_from(Status)),
+    st.builds(e.ChildFinished, at=st.just(0), call=calls, status=st.sampled_from(Status), output=st.sampled_from([None, ref("x")])),
     st.builds(e.EngineResumed, at=st.just(0), engine=st.just(2)),
     st.builds(e.DecisionsDrifted, at=st.just(0), row=st.just(1)),
     st.builds(e.TaskClassified, at=st.just(0), process_type=st.just(TYPE), input=st.just(ref("x")), by=st.just("model")),
@@ -348,7 +370,7 @@ def test_the_books_agree_with_what_they_count(journey: Journey) -> None:
     assert state.reserved_usd_micros == sum(unit.reserve_usd_micros or 0 for unit in calling)
     queued = {unit.id for unit in units if unit.phase is Phase.ESCALATED and unit.wants is EscalationKind.BUDGET}
     assert set(state.budget_waiting) == (set() if state.finished else queued)
-    made = [order.call for order in journey.orders if isinstance(order, c.InvokeAgent)]
+    made = [order.call for order in journey.orders if isinstance(order, c.InvokeAgent | c.StartChild)]
     assert len(made) == len(set(made)) == state.calls
     called = {order.unit for order in journey.unanswered.due.values() if isinstance(order, c.InvokeAgent)}
     assert {call.rpartition(".")[0] for call in state.live_calls} >= called

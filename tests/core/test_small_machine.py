@@ -17,6 +17,7 @@ from core.journeys import (
     broken,
     failed,
     mapped,
+    parent,
     plan_of,
     ref,
     refused,
@@ -72,6 +73,11 @@ PLANS = {
         plan_of(repeated("a", most=1, every_ms=0, effect=Effect.WRITE, on_failure={"else": OnFailure.FAIL})),
         10,
     ),
+    "a child, and one that may be left out": (
+        plan_of(parent("a"), parent("b", on_failure={"else": OnFailure.SKIP})),
+        8,
+    ),
+    "children that want the same money": (plan_of(parent("a", usd_micros=4), parent("b", usd_micros=4)), 8),
     "two that fail fast": (
         plan_of(
             writing("a", retry=replace(TWICE, on=()), on_failure={"else": OnFailure.FAIL}),
@@ -123,7 +129,10 @@ PLANS = {
         11,
     ),
 }
-BUDGETS = {"two that cost more than there is": Budget(usd_micros=5)}
+BUDGETS = {
+    "children that want the same money": Budget(usd_micros=4),
+    "two that cost more than there is": Budget(usd_micros=5),
+}
 """Plans that have less than they cost; every call may cost 3."""
 
 
@@ -169,6 +178,10 @@ def answers_to(command: c.Command) -> Iterator[e.Event]:
         case c.CollectItems(step=name):
             yield e.ItemsCollected(at=0, step=name, output=ref("list"))
             yield e.StageFailed(at=0, stage=Stage.COLLECT, step=name, code="too_large", blame=Blame.AGENT)
+        case c.StartChild(call=call) | c.CancelCall(call=call, child=str()):
+            yield e.ChildFinished(at=0, call=call, status=Status.COMPLETED, output=ref(call), usd_micros=1)
+            yield e.ChildFinished(at=0, call=call, status=Status.FAILED, code="busy", left=("post",))
+            yield e.ChildFinished(at=0, call=call, status=Status.CANCELLED)
         case c.InvokeAgent(call=call) | c.CancelCall(call=call):
             yield e.CallSucceeded(at=0, call=call, output=ref(call), ms=1)
             yield failed(call)

@@ -23,6 +23,7 @@ asking EscalationResolved: calling escalated failed preparing skipped
 calling CallSucceeded: done
 calling CallFailed: backoff escalated failed preparing skipped
 calling CallLost: backoff escalated failed preparing skipped
+calling ChildFinished: done escalated failed preparing skipped
 calling ItemsCollected: done
 calling StageFailed: escalated failed preparing skipped
 backoff TimerFired: asking calling done escalated failed preparing skipped

@@ -18,6 +18,7 @@ from process_orchestrator.checking.plan_document import (
     ApprovalRule,
     PinnedAgent,
     PlanDocument,
+    PlannedChild,
     PlannedStep,
     PlannedUndo,
     encode_plan,
@@ -26,6 +27,7 @@ from process_orchestrator.checking.plan_flow import repeat_of, wait_ms_of
 from process_orchestrator.checking.plan_map import Definitions
 from process_orchestrator.checking.plan_rows import PlanRow
 from process_orchestrator.checking.projection import Shape, required_names
+from process_orchestrator.checking.sub_process import budget_of, child_facts, effect_of
 from process_orchestrator.checking.value_types import ValueType, type_of
 from process_orchestrator.core.assurance import highest
 from process_orchestrator.core.facts.specs import PlanFacts, RetryFacts, StepFacts, Undo
@@ -35,6 +37,7 @@ from process_orchestrator.core.facts.values import (
     ContractPin,
     Effect,
     Fact,
+    Idempotency,
     OnFailure,
     StepKind,
     TypePin,
@@ -213,7 +216,7 @@ class _Compilation:
     def _planned(self, each: CheckedStep, undo: tuple[Undo, PlannedUndo] | None) -> PlannedStep:
         contract, step = each.contract, each.step
         if contract is None:
-            return self._planned_wait(each)
+            return self._planned_other(each)
         self._keep(contract_body(contract))
         for agent, _ in each.agents:
             self._keep(agent_body(agent))
@@ -235,20 +238,29 @@ class _Compilation:
             types=each.types,
         )
 
-    def _planned_wait(self, each: CheckedStep) -> PlannedStep:
-        """A step that calls nobody: it has conditions and a default, no arguments."""
+    def _planned_other(self, each: CheckedStep) -> PlannedStep:
+        """A step that waits, or starts a process: no agent is asked. Everything a child pins, its parent pins."""
+        child, started = each.child, self._started(each)
+        for body in started.definitions if started is not None else ():
+            self._keep(body)
+        planned = None
+        if child is not None and started is not None and started.facts is not None:
+            most = budget_of(child).usd_micros
+            planned = PlannedChild(type=type_pin(child), plan=started.facts.sha256, usd_micros=most)
+        role = each.step.approval.role if each.step.approval is not None else None
         return PlannedStep(
             step=msgspec.structs.replace(each.step, on_failure=self._on_failure(each.step)),
             contract=None,
             effect=Effect.NONE,
-            required=(),
+            required=required_names(child.input) if child is not None else (),
             key_field=None,
             agents=(),
             human=False,
             contract_approval=None,
-            step_approval=None,
-            gate_role=self._type.escalation.role,
+            step_approval=_step_rule(each.step),
+            gate_role=role or self._type.escalation.role,
             gate_level=self._level(None, each.step),
+            child=planned,
             types=each.types,
         )
 
@@ -290,7 +302,7 @@ class _Compilation:
     ) -> StepFacts:
         contract, step = each.contract, each.step
         if contract is None:
-            return self._wait_facts(each, needed_by=needed_by, bound_by=bound_by)
+            return self._other_facts(each, needed_by=needed_by, bound_by=bound_by)
         limit = contract.total_ms if step.timeout_s is None else min(contract.total_ms, round(step.timeout_s * 1000))
         kind = StepKind.HUMAN if each.human else StepKind.CALL
         role = each.agents[0][0].transport.role if each.human else None
@@ -322,20 +334,35 @@ class _Compilation:
             free=not each.human and contract.effect in {Effect.NONE, Effect.READ} and contract.price_usd_micros == 0,
         )
 
-    def _wait_facts(self, each: CheckedStep, *, needed_by: tuple[str, ...], bound_by: tuple[str, ...]) -> StepFacts:
-        step = each.step
+    def _started(self, each: CheckedStep) -> CompiledProcess | None:
+        """The compiled plan of the process that a step starts."""
+        if each.child is None:
+            return None
+        return self._registry.plan(each.child, server_floor=self._floor)
+
+    def _other_facts(self, each: CheckedStep, *, needed_by: tuple[str, ...], bound_by: tuple[str, ...]) -> StepFacts:
+        """Facts of a step that waits, or starts a process."""
+        step, started = each.step, self._started(each)
+        plan = started.facts if started is not None else None
+        kind = StepKind.WAIT if each.child is None else StepKind.PROCESS
         return StepFacts(
             id=step.id,
-            kind=StepKind.WAIT,
+            kind=StepKind.MAP if step.for_each is not None else kind,
             needs=tuple(each.needs),
             needed_by=needed_by,
             bound_by=bound_by,
-            effect=Effect.NONE,
+            effect=Effect.NONE if plan is None else effect_of(plan),
+            idempotency=Idempotency.KEYED,
             on_failure=self._on_failure(step),
             has_default=step.default is not msgspec.UNSET,
+            is_map=step.for_each is not None,
+            parallel=step.parallel,
+            item_failure=OnFailure.SKIP if step.item_failure == "skip" else None,
             decision_level=self._level(None, step),
             role=self._type.escalation.role,
             wait_ms=wait_ms_of(step),
+            repeat=repeat_of(step),
+            child=None if each.child is None or plan is None else child_facts(each.child, plan),
         )
 
     def _on_failure(self, step: Step) -> dict[str, OnFailure]:

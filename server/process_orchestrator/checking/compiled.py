@@ -254,13 +254,14 @@ class CompiledStep:
             "_until",
             "_when",
         ),
-        *("agents", "contract", "effect", "human", "key_field", "step", "undo"),
+        *("agents", "child", "contract", "effect", "human", "key_field", "step", "undo"),
     )
 
     def __init__(self, document: PlannedStep) -> None:
         self._document, self.step = document, document.step
         self.contract: ContractPin | None = document.contract
         self.agents: tuple[PinnedAgent, ...] = document.agents
+        self.child = document.child
         self.effect, self.human, self.key_field = document.effect, document.human, document.key_field
         self.undo = None if document.undo is None else CompiledUndo(document.undo)
         step, types = document.step, document.types
@@ -274,6 +275,12 @@ class CompiledStep:
         self._default = None if step.default is msgspec.UNSET else _value(step.default, "/default", types)
         self._approval = _approval_conditions(document, types)
         self._shown = _shown(document, types)
+
+    @property
+    def closes_sha256(self) -> str:
+        """The definition of what the step calls or starts: half of the digest of a call."""
+        pin = self.contract if self.contract is not None else self.child.type if self.child is not None else None
+        return pin.sha256 if pin is not None else ""
 
     def applies(self, scope: Scope) -> bool:
         """Whether `when` holds; a step without one always applies."""

@@ -39,6 +39,7 @@ from process_orchestrator.checking.projection import (
     project,
     required_names,
 )
+from process_orchestrator.checking.sub_process import child_of
 from process_orchestrator.core.codes import CODES
 from process_orchestrator.core.facts.values import FailureClass, OnFailure
 
@@ -55,12 +56,18 @@ class CheckedStep:
     index: int
     step: Step
     contract: Contract | None = None
+    child: ProcessType | None = None  # the process that it starts
     agents: tuple[tuple[Agent, Serve], ...] = ()
     values: dict[str, Value] = field(default_factory=dict[str, Value])
     needs: dict[str, None] = field(default_factory=dict[str, None])  # ordered
     binds: dict[str, None] = field(default_factory=dict[str, None])  # steps whose output must be there
     types: Types = field(default_factory=dict[str, Any])
     undo_types: Types = field(default_factory=dict[str, Any])  # of the contract's `undo.in`
+
+    @property
+    def closes(self) -> Contract | ProcessType | None:
+        """What says what the step takes and gives; None for a step that only waits, or where it is not known."""
+        return self.contract if self.contract is not None else self.child
 
     @property
     def human(self) -> bool:
@@ -153,10 +160,14 @@ class _PlanCheck:
             for fault in flow_faults(step):
                 self._error(fault.code, place + fault.pointer, fault.message, fault.fix)
             if step.process is not None:
-                message = "`process` in a step is not supported yet"
-                self._error("NOT_YET_SUPPORTED", f"{place}/process", message, "write `contract: NAME`")
+                self._process(each, step.process, place)
             if step.contract is not None:
                 self._contract(each, step.contract, place)
+
+    def _process(self, each: CheckedStep, name: str, place: str) -> None:
+        each.child, refused = child_of(name, parent=self._type, types=self._registry)
+        if refused is not None:
+            self._error(refused.code, f"{place}/process", refused.message, refused.fix)
 
     def _contract(self, each: CheckedStep, name: str, place: str) -> None:
         contract, problem = self._map.contract(name)
@@ -308,10 +319,10 @@ class _PlanCheck:
 
     def _until(self, each: CheckedStep, value: Value, check: ValueCheck) -> None:
         """The condition that ends a repeated step: it sees what the round gave, as `$.output`."""
-        scene, contract = check.scene, each.contract
-        if contract is not None:
-            shape = Shape.of(contract.output)
-            round_gave = Produced(label=_label(contract), part="output", declared=shape, shape=shape)
+        scene, closes = check.scene, each.closes
+        if closes is not None:
+            shape = Shape.of(closes.output)
+            round_gave = Produced(label=_label(closes), part="output", declared=shape, shape=shape)
             check.scene = Scene(process=scene.process, steps=scene.steps, undone=round_gave)
         check.check(value, condition=True)
         check.scene = scene
@@ -332,7 +343,7 @@ class _PlanCheck:
         return Produced(label=source.label, part=f"{source.part}{below}/*", declared=items, shape=items)
 
     def _arguments(self, each: CheckedStep, check: ValueCheck) -> None:
-        value, contract = each.values["/in"], each.contract
+        value, contract = each.values["/in"], each.closes
         check.check(value)
         if contract is None:
             return
@@ -340,10 +351,11 @@ class _PlanCheck:
         self._add_rows(each.step.id, value, "/in", consumer, check)
         if not isinstance(value, Record):
             return
+        key_field = each.contract.key_field if each.contract is not None else None
         given, names = {name for name, _ in value.properties}, names_of(Shape.of(contract.input))
         for name, _ in value.properties:
             pointer = f"/in/{name}"
-            if name == contract.key_field:
+            if name == key_field:
                 message = f"`{name}` carries the idempotency key of {contract.name}: the engine fills it"
                 check.report("KEY_FIELD_SET", pointer, message, f"remove `{name}`")
             elif project(Shape.of(contract.input), (name,)).presence is Presence.NEVER:
@@ -351,13 +363,15 @@ class _PlanCheck:
                 fix = f"write `{better}`" if better else f"remove it; {contract.name} takes {', '.join(names)}"
                 check.report("UNKNOWN_ARGUMENT", pointer, f"{contract.name} takes no `{name}`", fix)
         for name in required_names(contract.input):
-            if name not in given and name != contract.key_field:
+            if name not in given and name != key_field:
                 message = f"{contract.name} needs `{name}`"
                 check.report("MISSING_ARGUMENT", "/in", message, f"add `{name}: $.…`")
 
     def _policies(self, each: CheckedStep, place: str) -> None:
         """Words of `on_failure` and `retry` that mean nothing; a `timeout_s` or `retry` that loosens the contract."""
         contract, step = each.contract, each.step
+        if each.child is not None:
+            self._failures_of_child(each, place)
         if contract is None:
             return
         known = {*contract.errors, *(failure.value for failure in FailureClass), *CODES, "else"}
@@ -380,6 +394,17 @@ class _PlanCheck:
             if word not in contract.retry.on:
                 message = f"{contract.name} does not retry on `{word}`; a step may only tighten that"
                 self._error("RETRY_LOOSENED", f"{place}/retry/on/{index}", message, f"remove `{word}`")
+
+    def _failures_of_child(self, each: CheckedStep, place: str) -> None:
+        """A child fails with the code of its step that failed."""
+        facts = self._registry.plan(each.child).facts if each.child is not None else None
+        codes = {code for step in facts.steps for code in step.errors} if facts is not None else set[str]()
+        known = {*codes, *(failure.value for failure in FailureClass), *CODES, "else"}
+        for word in each.step.on_failure:
+            if word not in known and each.child is not None:
+                message = f"`{word}` is no error code of any step of {each.child.name}, no class and not `else`"
+                fix = f"write `{likely(word, known) or 'else'}`"
+                self._error("UNKNOWN_ERROR", f"{place}/on_failure/{word}", message, fix)
 
     def _undo(self, each: CheckedStep, place: str) -> None:
         """The values of the contract's `undo.in`. They see the call that is undone and nothing else."""
@@ -446,8 +471,8 @@ def _label(definition: Contract | ProcessType) -> str:
 
 def _given(each: CheckedStep, default: Shape | None) -> Produced | None:
     """What bindings may see of a step's output; None where that is not known."""
-    if each.contract is not None:
-        return _produced(each, each.contract, default)
+    if each.closes is not None:
+        return _produced(each, each.closes, default)
     if each.step.wait_s is None:
         return None
     found = waited(each.step)
@@ -455,8 +480,8 @@ def _given(each: CheckedStep, default: Shape | None) -> Produced | None:
     return Produced(label=found.label, part=found.part, declared=found.declared, shape=shape)
 
 
-def _produced(each: CheckedStep, contract: Contract, default: Shape | None) -> Produced:
-    """What a step gives: what its contract declares, or its default.
+def _produced(each: CheckedStep, contract: Contract | ProcessType, default: Shape | None) -> Produced:
+    """What a step gives: what its contract, or the process it starts, declares; or its default.
 
     A condition that looks at the item skips items, not the map; the default is then an item's.
     """

@@ -53,6 +53,14 @@ class PlannedUndo(Fact, frozen=True, kw_only=True):
     gate_level: Assurance = Assurance.A2
 
 
+class PlannedChild(Fact, frozen=True, kw_only=True):
+    """The process that a step starts. `plan` is its own plan document, which holds the schema of its input."""
+
+    type: TypePin
+    plan: str
+    usd_micros: int  # its type's own budget
+
+
 class PlannedStep(Fact, frozen=True, kw_only=True):
     """One step with its defaults, pins and types. `required` are the arguments that the contract demands."""
 
@@ -68,6 +76,7 @@ class PlannedStep(Fact, frozen=True, kw_only=True):
     gate_role: str
     gate_level: Assurance
     undo: PlannedUndo | None = None
+    child: PlannedChild | None = None
     types: Types = {}
 
 

@@ -1,4 +1,4 @@
-"""Steps that wait, and steps that are repeated: what may stand in them, and what they give.
+"""Steps that wait, that are repeated, or that start a process: what may stand in them, and what they give.
 
 Not what a condition says, which is read like any other value of a plan.
 """
@@ -41,13 +41,17 @@ class FlowFault(NamedTuple):
 
 
 def flow_faults(step: Step) -> Iterator[FlowFault]:
-    """What a step that waits or is repeated says too much."""
+    """What a step that waits, is repeated or starts a process says too much."""
     if step.wait_s is not None:
         for name in _said(step, ("agent", "in", "for_each", "timeout_s", "retry", "repeat", "approval")):
             message = f"a step that waits calls nobody, so `{name}` has no meaning in it"
             fix = "put it into the step that follows" if name == "approval" else f"remove `{name}`"
             yield FlowFault("NOT_IN_WAIT", f"/{name}", message, fix)
-    elif step.repeat is not None and step.for_each is not None:
+    if step.process is not None:
+        for name in _said(step, ("agent", "timeout_s", "retry")):
+            message = f"a process keeps its own time and tries its own calls again, so `{name}` has no meaning here"
+            yield FlowFault("NOT_IN_PROCESS", f"/{name}", message, f"remove `{name}`; its type says that")
+    if step.repeat is not None and step.wait_s is None and step.for_each is not None:
         message = "a step is repeated, or done once for each item of a list, not both"
         fix = "remove one of them, or repeat a sub-process that goes through the list"
         yield FlowFault("REPEAT_FOR_EACH", "/repeat", message, fix)

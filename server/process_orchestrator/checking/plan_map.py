@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from process_orchestrator.checking.definitions import Agent, Contract, ProcessType, Serve
 from process_orchestrator.checking.nearest import likely
 from process_orchestrator.checking.versions import reference
+
+if TYPE_CHECKING:
+    from process_orchestrator.checking.compile import CompiledProcess
+    from process_orchestrator.core.facts.values import Assurance
 
 
 class Definitions(Protocol):
@@ -17,6 +21,10 @@ class Definitions(Protocol):
     def agent(self, name: str, /) -> Agent | None: ...
 
     def serving(self, contract: Contract, /) -> tuple[tuple[Agent, Serve], ...]: ...
+
+    def process(self, name: str, version: str | None = None, /) -> ProcessType | None: ...
+
+    def plan(self, process_type: ProcessType, /, *, server_floor: Assurance = ...) -> CompiledProcess: ...
 
     def nearest(self, kind: str, name: str, /) -> tuple[str, ...]: ...
 

@@ -65,16 +65,24 @@ class Sensitivity:
         return tuple("".join(f"/{token.replace('~', '~0').replace('/', '~1')}" for token in tokens) for tokens in marks)
 
 
-def sensitivity(plan: Plan, contracts: Mapping[str, Contract]) -> Sensitivity:
-    """Follow every mark through the bindings of a plan. `contracts` by id of the step."""
+def sensitivity(
+    plan: Plan, contracts: Mapping[str, Contract], *, children: Mapping[str, Sensitivity] | None = None
+) -> Sensitivity:
+    """Follow every mark through the bindings of a plan.
+
+    `contracts` by id of the step; `children` by that of a step that starts a process, whose input and output it has.
+    """
     marks: dict[Place, set[Tokens]] = {}
     for step, contract in contracts.items():
         marks[("in", step)] = {_tokens(pointer) for pointer in sensitive(contract, "input")}
         marks[("out", step)] = {_tokens(pointer) for pointer in sensitive(contract, "output")}
+    for step, child in (children or {}).items():
+        marks[("in", step)] = set(child.marks.get(PROCESS_INPUT, ()))
+        marks[("out", step)] = set(child.marks.get(PROCESS_OUTPUT, ()))
     if not any(marks.values()):
         return Sensitivity()
     for step in plan.steps:
-        if step.for_each is not None and step.id in contracts:  # its output is the list of its items' outputs
+        if step.for_each is not None and ("out", step.id) in marks:  # its output is the list of its items' outputs
             marks[("out", step.id)] = {("*", *mark) for mark in marks[("out", step.id)]}
     wires = tuple(_wires(plan))
     for _ in range(ROUNDS_MAX):

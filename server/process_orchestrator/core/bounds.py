@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
+    from process_orchestrator.core.facts.specs import ChildFacts
     from process_orchestrator.core.facts.state import Unit
 
 REFUSE: Final = "refuse"
@@ -36,10 +37,24 @@ def forbidden(draft: Draft, unit: Unit) -> str | None:
 
 def affords(draft: Draft, unit: Unit) -> bool:
     """Whether the worst case of the prepared call fits beside what is spent and held back. Unknown counts nothing."""
-    need = unit.reserve_usd_micros or 0
+    need = _needed(draft, unit)
     return draft.usd_micros + draft.reserved_usd_micros + need <= draft.spec.budget.usd_micros
 
 
 def out_of_reach(draft: Draft, unit: Unit) -> bool:
     """Whether the prepared call would not fit even if all that is held back came free."""
-    return draft.usd_micros + (unit.reserve_usd_micros or 0) > draft.spec.budget.usd_micros
+    return draft.usd_micros + _needed(draft, unit) > draft.spec.budget.usd_micros
+
+
+def allotment(draft: Draft, child: ChildFacts) -> int:
+    """What a child may spend: its type's own budget, or what is left here where that is less."""
+    left = draft.spec.budget.usd_micros - draft.usd_micros - draft.reserved_usd_micros
+    return max(0, min(child.budget.usd_micros, left))
+
+
+def _needed(draft: Draft, unit: Unit) -> int:
+    """The least that must be left: a call's worst case; for a child anything at all, it keeps to what it is given."""
+    child = draft.facts(unit).child
+    if child is not None:
+        return min(child.budget.usd_micros, 1)
+    return unit.reserve_usd_micros or 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import keys, orders
+from process_orchestrator.core import bounds, keys, orders
 from process_orchestrator.core.facts.values import Phase
 
 if TYPE_CHECKING:
@@ -52,7 +52,11 @@ def afresh(unit: Unit, *, keep_agent: bool) -> Unit:
 
 
 def invoke(draft: Draft, unit: Unit) -> None:
-    """Order the prepared call made."""
+    """Order the prepared call made, or the process started that the step stands for."""
+    child = draft.facts(unit).child
+    if child is not None:
+        key = orders.key_of(draft, unit)
+        unit = replace(unit, child=keys.child_id(key), reserve_usd_micros=bounds.allotment(draft, child), child_left=())
     first = unit.first_invoked_at if unit.first_invoked_at is not None else draft.now
     unit = draft.put(
         replace(
@@ -67,4 +71,4 @@ def invoke(draft: Draft, unit: Unit) -> None:
         )
     )
     draft.call_began(unit)
-    draft.order(orders.invoke_agent(draft, unit))
+    draft.order(orders.invoke_agent(draft, unit) if child is None else orders.start_child(draft, unit))

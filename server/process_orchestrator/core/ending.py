@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import escalate, failures
-from process_orchestrator.core.facts.commands import CancelCall, Finish, StopTimer
+from process_orchestrator.core import escalate, failures, keys, orders
+from process_orchestrator.core.facts.commands import Finish, StopTimer
 from process_orchestrator.core.facts.values import Effect, OnFailure, Outcome, Phase, Status
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _stop(draft: Draft) -> None:
         if phase is not unit.phase:
             draft.put(replace(unit, phase=phase, collecting=False, timer=None, wait_until=None, why=None))
     for call in draft.live_calls:
-        draft.order(CancelCall(process=process, call=call))
+        draft.order(orders.cancel_call(draft, draft.units[keys.unit_of_call(call)]))
 
 
 def _stopped(draft: Draft, unit: Unit) -> Phase:
@@ -111,4 +111,4 @@ def left_an_effect(draft: Draft, unit: Unit) -> bool:
         return False
     if draft.facts(unit).effect not in (Effect.WRITE, Effect.IRREVERSIBLE):
         return False
-    return unit.phase in (Phase.DONE, Phase.UNDOING) or unit.outcome_unknown
+    return unit.phase in (Phase.DONE, Phase.UNDOING) or unit.outcome_unknown or bool(unit.child_left)

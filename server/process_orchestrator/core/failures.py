@@ -9,7 +9,7 @@ from process_orchestrator.core.facts.state import Failure
 from process_orchestrator.core.facts.values import Outcome
 
 if TYPE_CHECKING:
-    from process_orchestrator.core.facts.events import CallFailed, StageFailed
+    from process_orchestrator.core.facts.events import CallFailed, ChildFinished, StageFailed
     from process_orchestrator.core.facts.state import Unit
 
 
@@ -27,6 +27,22 @@ def of_call(unit: Unit, event: CallFailed) -> Failure:
         rule=event.rule,
         message=event.message,
         detail=event.detail,
+    )
+
+
+def of_child(unit: Unit, event: ChildFinished) -> Failure:
+    """How a child ended that did not complete. Its own journal is answered for: nothing about it is unknown."""
+    code = event.code or "cancelled"
+    facts = classify(code)
+    return Failure(
+        code=code,
+        blame=event.blame or facts.blame,
+        class_=event.class_ or facts.class_,
+        outcome=Outcome.NOT_DONE,
+        step=unit.step,
+        unit=unit.id,
+        call=event.call,
+        message=event.message,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from process_orchestrator.core import budget, calling, escalate
+from process_orchestrator.core import budget, calling, children, escalate
 from process_orchestrator.core.facts.values import EscalationKind
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def proceed(draft: Draft, unit: Unit) -> None:
     """Make the prepared call, or ask first."""
-    if _asks(draft, unit):
+    if children.too_deep(draft, unit):
+        children.refuse_depth(draft, unit)
+    elif _asks(draft, unit):
         escalate.ask(draft, unit, EscalationKind.APPROVAL)
     elif draft.facts(unit).human:
         escalate.ask(draft, unit, EscalationKind.TASK)

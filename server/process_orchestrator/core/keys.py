@@ -6,6 +6,8 @@ be taken apart again.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -15,6 +17,8 @@ from process_orchestrator.core.facts.values import Effect, Idempotency
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.specs import StepFacts
     from process_orchestrator.core.facts.state import Unit
+
+CHILD_ID_BYTES: Final = 16
 
 _AFTER_STEP: Final = re.compile(r"[\[#!]")
 
@@ -66,6 +70,12 @@ def undo_id(unit: str) -> str:
 def key(process: str, unit: str, generation: int) -> str:
     """The idempotency key of a unit's calls: `p_x/lines[3]/g1`."""
     return f"{process}/{unit}/g{generation}"
+
+
+def child_id(parent_key: str) -> str:
+    """The process that a call with this key starts: the same key, the same process. 128 bits in base32."""
+    digest = hashlib.sha256(parent_key.encode()).digest()[:CHILD_ID_BYTES]
+    return "p_" + base64.b32encode(digest).decode().lower().rstrip("=")
 
 
 def escalation_id(process: str, n: int) -> str:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec.structs import replace
+
 from process_orchestrator.core import keys
 from process_orchestrator.core.facts.commands import (
     BuildOutput,
+    CancelCall,
     CheckPlan,
     ClassifyTask,
     CollectItems,
@@ -21,10 +24,12 @@ from process_orchestrator.core.facts.commands import (
     PrepareCall,
     ProposePlan,
     Source,
+    StartChild,
     StartTimer,
     UndoneCall,
 )
-from process_orchestrator.core.facts.values import Stage
+from process_orchestrator.core.facts.specs import ProcessSpec
+from process_orchestrator.core.facts.values import ApprovalMode, Stage
 from process_orchestrator.core.undo_step import undoing
 
 if TYPE_CHECKING:
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
 
     from process_orchestrator.core.facts.commands import Command
     from process_orchestrator.core.facts.paged import Entries
-    from process_orchestrator.core.facts.specs import PlanFacts, ProcessSpec, StepFacts
+    from process_orchestrator.core.facts.specs import PlanFacts, StepFacts
     from process_orchestrator.core.facts.state import Escalation, Failure, Unit
     from process_orchestrator.core.facts.values import Ref
 
@@ -162,6 +167,36 @@ def invoke_agent(standing: Standing, unit: Unit) -> InvokeAgent:
         free=step.free,
         lineage=standing.spec.lineage,
     )
+
+
+def start_child(standing: Standing, unit: Unit) -> StartChild:
+    """A child's spec is the parent's word: its own type's bounds, and never more money than is held back for it."""
+    child, own = step_of(standing, unit).child, standing.spec
+    assert child is not None
+    assert unit.child is not None
+    call, allotment = keys.call_id(unit.id, unit.call), unit.reserve_usd_micros or 0
+    strict = own.budget.unknown == "refuse"
+    every_step = own.approval is ApprovalMode.EVERY_STEP
+    spec = ProcessSpec(
+        process_id=unit.child,
+        principal=own.principal,
+        request_sha256=unit.digest or "",
+        lineage=(*own.lineage, own.process_id),
+        parent_call=call,
+        input=unit.input,
+        type=child.type,
+        budget=replace(child.budget, usd_micros=allotment, unknown="refuse" if strict else child.budget.unknown),
+        approval=ApprovalMode.EVERY_STEP if every_step else ApprovalMode.POLICY,
+        limits=replace(child.limits, depth=min(child.limits.depth, own.limits.depth)),
+        core_version=own.core_version,
+    )
+    return StartChild(
+        process=own.process_id, call=call, child=unit.child, spec=spec, plan=child.plan, usd_micros=allotment
+    )
+
+
+def cancel_call(standing: Standing, unit: Unit) -> CancelCall:
+    return CancelCall(process=standing.spec.process_id, call=keys.call_id(unit.id, unit.call), child=unit.child)
 
 
 def start_timer(standing: Standing, unit: Unit) -> StartTimer:

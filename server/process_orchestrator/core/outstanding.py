@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from process_orchestrator.core import keys, orders
-from process_orchestrator.core.facts.commands import CancelCall
+from process_orchestrator.core import orders
 from process_orchestrator.core.facts.values import Phase
 
 if TYPE_CHECKING:
@@ -37,7 +36,9 @@ def _commands(state: Process) -> Iterator[Command]:
             yield orders.start_timer(state, unit)
         elif unit.phase is Phase.CALLING and not whole:
             if ending and unit.undoes is None:
-                yield CancelCall(process=state.spec.process_id, call=keys.call_id(unit.id, unit.call))
+                yield orders.cancel_call(state, unit)
+            elif step.child is not None:
+                yield orders.start_child(state, unit)
             else:
                 yield orders.invoke_agent(state, unit)
         elif unit.collecting:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from process_orchestrator.core import (
     budget,
     calling,
+    children,
     ending,
     escalate,
     failures,
@@ -32,6 +33,7 @@ from process_orchestrator.core.facts.events import (
     CallLost,
     CallPrepared,
     CallSucceeded,
+    ChildFinished,
     EscalationResolved,
     Event,
     ItemsCollected,
@@ -52,9 +54,11 @@ if TYPE_CHECKING:
 def subject(draft: Draft, event: Event) -> Unit | None:
     """The unit that an event is about, if it still waits for just this event."""
     match event:
-        case CallPrepared() | CallSucceeded() | CallFailed() | CallLost():
+        case CallPrepared() | CallSucceeded() | CallFailed() | CallLost() | ChildFinished():
             unit = draft.units.get(keys.unit_of_call(event.call))
             if unit is None or event.call != keys.call_id(unit.id, unit.call):
+                return None
+            if _answers_otherwise(draft, unit, event):
                 return None
             return None if draft.is_whole(unit) and not unit.skipping else unit
         case MapOpened():
@@ -76,6 +80,13 @@ def subject(draft: Draft, event: Event) -> Unit | None:
             return draft.units.get(draft.escalations[event.escalation].unit or "")
         case _:
             return None
+
+
+def _answers_otherwise(draft: Draft, unit: Unit, event: Event) -> bool:
+    """Whether the call is answered by another kind of event: a child ends, a call is answered."""
+    if unit.phase is not Phase.CALLING:
+        return False
+    return isinstance(event, ChildFinished) is (draft.facts(unit).child is None)
 
 
 def _map_unit(draft: Draft, step: str) -> Unit | None:
@@ -212,6 +223,7 @@ NEXT: Final[Mapping[tuple[Phase, type[Event]], Rule]] = {
     (Phase.CALLING, CallSucceeded): Rule(_succeeded, (Phase.DONE,)),
     (Phase.CALLING, CallFailed): Rule(_failed, _SETTLED),
     (Phase.CALLING, CallLost): Rule(_lost, _SETTLED),
+    (Phase.CALLING, ChildFinished): Rule(children.finished, (Phase.DONE, *_BY_PLAN)),
     (Phase.CALLING, ItemsCollected): Rule(_collected, (Phase.DONE,)),
     (Phase.CALLING, StageFailed): Rule(_stage_failed, _BY_PLAN),
     (Phase.BACKOFF, TimerFired): Rule(_waited, (Phase.DONE, Phase.ASKING, Phase.CALLING, *_BY_PLAN)),

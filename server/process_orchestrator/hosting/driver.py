@@ -17,8 +17,9 @@ import anyio
 from msgspec.structs import replace
 
 from process_orchestrator.core.errors import EngineError, OrchestratorError, StorageError
-from process_orchestrator.core.facts.commands import CancelCall, InvokeAgent
+from process_orchestrator.core.facts.commands import CancelCall, InvokeAgent, StartChild
 from process_orchestrator.core.facts.events import TimerFired
+from process_orchestrator.hosting.children import Children
 from process_orchestrator.hosting.folding import Folded, fold
 from process_orchestrator.hosting.live import Fed, Live, TurnDraft
 from process_orchestrator.hosting.outward import Outward
@@ -64,6 +65,7 @@ class Driver:
         self._timers = Timers(parts.clock, self._stored_timers)
         self._turns = TurnMaker(parts, self._timers, engine=engine)
         self._outward = Outward(parts, tasks, self)
+        self._children = Children(parts, tasks, self)
         self._plans = PlanFolder()
         self._closed = False
         self._aside: set[str] = set()
@@ -204,6 +206,7 @@ class Driver:
             last = live.unwritten[-1]
             last.settles.extend(draft.settles)
             last.outward.extend(draft.outward)
+            last.host.extend(draft.host)
             return
         self._carry_out(live, draft)
         _settle(draft, None)
@@ -226,6 +229,9 @@ class Driver:
         _settle(draft, None)
         if adopted(draft.before, draft.after):
             self._go_on_again(live)
+        ended = draft.after.finished and (draft.before is None or not draft.before.finished)
+        if ended and self._drives and not self._closed:
+            self._children.ended(draft.after)
         self.on_change(live.process, draft.after)
         if self._parts.listener is not None:
             self._parts.listener(live.process, draft.after.seq, draft.changed)
@@ -248,11 +254,15 @@ class Driver:
             else:
                 live.waiting_outward.extend(draft.outward)
         for command in draft.host:
-            if isinstance(command, CancelCall):
+            if isinstance(command, StartChild):
+                self._children.start(command)
+            elif isinstance(command, CancelCall) and command.child is not None:
+                self._children.cancel(command)
+            elif isinstance(command, CancelCall):
                 self._outward.cancel(live, command.call)
 
     async def _fire(self, process: str, timer: str) -> None:
-        live = await self._load_or_set_aside(process)
+        live = await self.load_or_set_aside(process)
         if live is not None and waits_for(live.state, timer):
             self.feed(live, Fed(event=TimerFired(at=self._clock.now_ms(), timer=timer)))
 
@@ -270,7 +280,7 @@ class Driver:
         elif live.held:
             self._places.queue(live.process)
 
-    async def _load_or_set_aside(self, process: str) -> Live | None:
+    async def load_or_set_aside(self, process: str) -> Live | None:
         """As `load`; a process whose journal cannot be folded is left alone, and the engine lives on."""
         try:
             return await self.load(process)
@@ -287,7 +297,7 @@ class Driver:
 
     async def _go_on(self, process: str) -> None:
         """A queued process has its place now."""
-        live = await self._load_or_set_aside(process)
+        live = await self.load_or_set_aside(process)
         if live is None:
             self._places.leave(process)
             return

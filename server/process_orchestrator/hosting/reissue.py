@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from process_orchestrator.core.facts.commands import CancelCall, Command, CommandClass, InvokeAgent, StartTimer
+from process_orchestrator.core.facts.commands import (
+    CancelCall,
+    Command,
+    CommandClass,
+    InvokeAgent,
+    StartChild,
+    StartTimer,
+)
 from process_orchestrator.core.facts.values import Effect, Idempotency
 
 if TYPE_CHECKING:
@@ -19,14 +26,15 @@ class Reissue(NamedTuple):
     lost: tuple[str, ...]
 
 
-def under_way(outstanding: Sequence[Command]) -> bool:
-    """Whether a call was handed over and not answered."""
-    return any(isinstance(command, InvokeAgent | CancelCall) for command in outstanding)
+def under_way(outstanding: Sequence[Command], *, after_outage: bool) -> bool:
+    """Whether a call was handed over and not answered. `after_outage`: a child counts, it had no engine either."""
+    kinds = InvokeAgent | CancelCall | StartChild if after_outage else InvokeAgent | CancelCall
+    return any(isinstance(command, kinds) for command in outstanding)
 
 
 def reissue(outstanding: Sequence[Command], *, deliveries: Mapping[str, int], deliveries_max: int) -> Reissue:
     """Sort what is outstanding. A call that was told to stop, must not be repeated, or was too often, is lost."""
-    lost = {command.call for command in outstanding if isinstance(command, CancelCall)}
+    lost = {command.call for command in outstanding if isinstance(command, CancelCall) and command.child is None}
     lost |= {
         command.call
         for command in outstanding
@@ -36,11 +44,16 @@ def reissue(outstanding: Sequence[Command], *, deliveries: Mapping[str, int], de
         orders=tuple(
             command
             for command in outstanding
-            if command.class_of is not CommandClass.HOST and getattr(command, "call", None) not in lost
+            if _is_carried_out_again(command) and getattr(command, "call", None) not in lost
         ),
         timers=tuple(command for command in outstanding if isinstance(command, StartTimer)),
         lost=tuple(sorted(lost)),
     )
+
+
+def _is_carried_out_again(command: Command) -> bool:
+    """Timers are set again apart; of the host's other orders only those about children have an answer to wait for."""
+    return command.class_of is not CommandClass.HOST or isinstance(command, StartChild | CancelCall)
 
 
 def _spent(command: InvokeAgent, delivered: int, deliveries_max: int) -> bool:

@@ -44,6 +44,7 @@ class TurnMaker:
         self._artifacts = parts.artifacts
         self._timers = timers
         self._engine = engine
+        self._began_at = parts.clock.now_ms()
 
     async def make(self, live: Live) -> TurnDraft:
         """One turn, in memory. Where the process is dropped meanwhile, nobody waits for what it returns."""
@@ -120,7 +121,8 @@ class TurnMaker:
         if not live.held:
             return
         live.held = False
-        if under_way(allowed(live.state, self._core.outstanding(live.state))):
+        due = allowed(live.state, self._core.outstanding(live.state))
+        if under_way(due, after_outage=live.state.now < self._began_at):
             resumed = EngineResumed(at=self._clock.now_ms(), engine=self._engine)
             self._apply(live, draft, resumed, Bodies())
         again = reissue(

@@ -107,7 +107,6 @@ class Collector:
 
         An item whose arguments cannot be built fails alone, when it is prepared; here its error stands in its place.
         """
-        assert step.contract is not None
         whole, gate = sha256(), None
         for index, item in enumerate(items):
             if index % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
@@ -118,7 +117,7 @@ class Collector:
                     whole.update(b"skipped")
                     continue
                 given = step.arguments(at)
-                whole.update(digest_of(step.contract.sha256, stored(given)).encode())
+                whole.update(digest_of(step.closes_sha256, stored(given)).encode())
                 needed = step.gate(at, given, mode=command.approval)
             except BindingError as error:
                 whole.update(error.code.encode())

@@ -108,7 +108,12 @@ async def _marks(plan: CompiledPlan, *, artifacts: Artifacts, compiler: Compiler
     pins = {step.step.id: step.contract for step in plan.document.steps if step.contract is not None}
     contracts = {step: compiler.contract(await artifacts.definition(pin.sha256)).contract for step, pin in pins.items()}
     steps = tuple(step.step for step in plan.document.steps)
-    return sensitivity(Plan(steps=steps, output=plan.document.result), contracts)
+    children: dict[str, Sensitivity] = {}
+    for step in plan.document.steps:
+        if step.child is not None:
+            started = compiler.plan(await artifacts.definition(step.child.plan))
+            children[step.step.id] = await _marks(started, artifacts=artifacts, compiler=compiler)
+    return sensitivity(Plan(steps=steps, output=plan.document.result), contracts, children=children)
 
 
 def _package(gathered: _Gathered) -> dict[str, Json]:

@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from process_orchestrator.checking.compiled import ABSENT, BindingError, CompiledContract, CompiledStep, Scope
-from process_orchestrator.checking.plan_document import PinnedAgent
-from process_orchestrator.checking.validate import check_value
+from process_orchestrator.checking.plan_document import PinnedAgent, PlannedChild
+from process_orchestrator.checking.validate import ValueProblem, check_value
 from process_orchestrator.core.assurance import highest
 from process_orchestrator.core.errors import BodyError
 from process_orchestrator.core.facts.commands import PrepareCall, UndoneCall
@@ -100,6 +100,8 @@ class Preparer:
                 return self.skipped(command.unit, step, scope, reason="condition")
             if step.step.wait_s is not None:
                 return self._wait(command, step.step.wait_s)
+            if step.child is not None:
+                return await self._child(command, step, step.child, scope)
             return await self._prepared(command, step, scope)
         except BindingError as error:
             failed = Failed(code=error.code, message=error.message, blame=error.blame, pointer=error.pointer)
@@ -133,6 +135,27 @@ class Preparer:
             input=body.ref,
             digest=body.ref.sha256,
             reserve_usd_micros=0,
+        )
+        return Performed(event=event, bodies=(body,))
+
+    async def _child(self, command: PrepareCall, step: CompiledStep, child: PlannedChild, scope: Scope) -> Performed:
+        """The input of a process that the step starts. Its agent is the type itself, its price the type's budget."""
+        given, blame = await self._given(command, step, scope)
+        data = stored(given)
+        problems = (await self._pinned.plan(child.plan)).input_problems(given)
+        if problems:
+            raise RefusedCallError(_mismatch(problems), from_caller=blame(problems[0].pointer) is Blame.CALLER)
+        body = body_of(data)
+        self._bodies.keep(body)
+        event = CallPrepared(
+            at=self._clock.now_ms(),
+            call=command.call,
+            agent=AgentPin(name=child.type.name, sha256=child.type.sha256),
+            why_agent="the process that the step starts",
+            input=body.ref,
+            digest=digest_of(child.type.sha256, data),
+            reserve_usd_micros=child.usd_micros,
+            gate=step.gate(scope, given, mode=command.approval),
         )
         return Performed(event=event, bodies=(body,))
 
@@ -233,21 +256,20 @@ def checked(
         given = {**given, field: key}
     problems = contract.input_problems(given)
     if problems:
-        first = problems[0]
-        failed = Failed(
-            code="input_mismatch",
-            message=first.message,
-            pointer=first.pointer,
-            rule=first.rule,
-            problems=problems,
-        )
-        raise RefusedCallError(failed, from_caller=blame(first.pointer) is Blame.CALLER)
+        raise RefusedCallError(_mismatch(problems), from_caller=blame(problems[0].pointer) is Blame.CALLER)
     broken = contract.requires_failed(given)
     if broken is not None:
         code = "requires_failed" if broken.error is None else "condition_error"
         failed = Failed(code=code, message=broken.message, rule=broken.id)
         raise RefusedCallError(failed, from_caller=blame("") is Blame.CALLER)
     return Arguments(data=plain if field is None else stored(given), digest=digest)
+
+
+def _mismatch(problems: tuple[ValueProblem, ...]) -> Failed:
+    first = problems[0]
+    return Failed(
+        code="input_mismatch", message=first.message, pointer=first.pointer, rule=first.rule, problems=problems
+    )
 
 
 def stored(value: Any) -> bytes:

@@ -58,17 +58,22 @@ class BodyReader:
         """Where sensitive data goes in the pinned plan."""
         if state.plan is None:
             return Sensitivity()
-        known = self._sensitivity.get(state.plan.sha256)
+        return await self._marks_of(state.plan.sha256)
+
+    async def _marks_of(self, sha256: str) -> Sensitivity:
+        """Those of a plan; a process that it starts brings its own."""
+        known = self._sensitivity.get(sha256)
         if known is not None:
-            self._sensitivity.move_to_end(state.plan.sha256)
+            self._sensitivity.move_to_end(sha256)
             return known
-        plan = await self.plan(state)
-        assert plan is not None
+        plan = self._compiler.plan(await self._host.definition(sha256))
+        started = {step.step.id: step.child for step in plan.document.steps if step.child is not None}
+        children = {step: await self._marks_of(child.plan) for step, child in started.items()}
         pins = {step.step.id: step.contract for step in plan.document.steps if step.contract is not None}
         contracts = {step: (await self.contract(pin.sha256)).contract for step, pin in pins.items()}
         steps = tuple(step.step for step in plan.document.steps)
-        found = sensitivity(Plan(steps=steps, output=plan.document.result), contracts)
-        self._sensitivity[state.plan.sha256] = found
+        found = sensitivity(Plan(steps=steps, output=plan.document.result), contracts, children=children)
+        self._sensitivity[sha256] = found
         if len(self._sensitivity) > PLANS_KEPT:
             self._sensitivity.popitem(last=False)
         return found
@@ -173,6 +178,9 @@ class BodyReader:
             case e.CallPrepared():
                 unit = unit_of_call(event.call)
                 return EntryBodies(input=await self.of_unit(state, unit, "input", event.input))
+            case e.ChildFinished() if event.output is not None:
+                unit = unit_of_call(event.call)
+                return EntryBodies(output=await self.of_unit(state, unit, "output", event.output))
             case e.CallSucceeded():
                 unit = unit_of_call(event.call)
                 return EntryBodies(output=await self.of_unit(state, unit, "output", event.output))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from process_orchestrator.checking.nearest import nearest
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.values import Status
+from process_orchestrator.core.facts.values import Phase, Status
 from process_orchestrator.core.limits import TOOL_CALL_S_MAX
 from process_orchestrator.core.ports import EscalationQuery, ProcessQuery
 from process_orchestrator.core.status import settled as is_settled
@@ -20,7 +20,7 @@ from process_orchestrator.views.escalation_view import escalation_view
 from process_orchestrator.views.formats import epoch_ms
 from process_orchestrator.views.models import EscalationPage, NextAction, ProcessPage, TracePage
 from process_orchestrator.views.plan_view import plan_view
-from process_orchestrator.views.process_view import ENDED, Extras, process_row, process_view, steps_view
+from process_orchestrator.views.process_view import ENDED, Below, Extras, process_row, process_view, steps_view
 from process_orchestrator.views.report import report
 from process_orchestrator.views.trace_view import Known, trace_entry
 from process_orchestrator.views.why_view import WhyBodies, culprit, why_view
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from process_orchestrator.views.models import Caller, EscalationView, ProcessView, TraceEntry, WhyView
     from process_orchestrator.views.why_view import Culprit
 
+CHILDREN_LOOKED_AT: Final = 5
+"""Processes below one that are looked into for questions, at most."""
 HELD_S: Final = 2.0
 """A poll that asks without waiting and has seen the newest version is held so long: it would only ask again."""
 
@@ -91,7 +93,24 @@ class Reader:
     async def view(self, state: Process, *, extras: Extras | None = None) -> ProcessView:
         if state.status in GOING_ON and await self._is_set_aside(state.spec.process_id):
             extras = replace(extras or Extras(), set_aside=True)
-        return process_view(state, await self._bodies.process(state), places=self._around.places, extras=extras)
+        bodies, below = await self._bodies.process(state), await self._below(state, CHILDREN_LOOKED_AT)
+        return process_view(state, bodies, places=self._around.places, extras=extras, below=below)
+
+    async def _below(self, state: Process, most: int) -> list[Below]:
+        """The processes that this one waits for, and theirs: a question there is why nothing goes on here."""
+        waiting = [unit for unit in state.units.values() if unit.child is not None and unit.phase is Phase.CALLING]
+        found: list[Below] = []
+        for unit in waiting[:most]:
+            try:
+                child = await self._host.state(unit.child or "")
+            except RefusedError:  # it is about to begin
+                continue
+            asked = [each for each in child.escalations.values() if each.open]
+            at = {"step": unit.step, "process_id": child.spec.process_id}
+            found += [Below(**at, escalation_id=each.id, kind=each.kind.value) for each in asked]
+            found += [] if asked else [Below(**at)]
+            found += await self._below(child, most - len(found))
+        return found[:most]
 
     async def _is_set_aside(self, process_id: str) -> bool:
         page = await self._host.processes(ProcessQuery(prefix=process_id, limit=1))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from process_orchestrator.checking.nearest import nearest
+from process_orchestrator.checking.sub_process import limits_of
 from process_orchestrator.checking.validate import encode_body, ref_of
 from process_orchestrator.core import keys, orders
 from process_orchestrator.core.errors import RefusedError
@@ -24,7 +25,7 @@ from process_orchestrator.core.ports import Bodies, Body, ProcessQuery
 from process_orchestrator.usecases.done_before import DoneBefore, past_of
 from process_orchestrator.usecases.identifiers import read_name, shown
 from process_orchestrator.usecases.rehearsal import Overlay, Rehearsal
-from process_orchestrator.usecases.submitting import find_type, limits_of
+from process_orchestrator.usecases.submitting import find_type
 from process_orchestrator.views.process_view import ENDED, Extras
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.intake import Ambiguous, classify
+from process_orchestrator.checking.sub_process import limits_of
 from process_orchestrator.checking.validate import check_value, encode_body, ref_of
 from process_orchestrator.core.errors import BodyError, RefusedError
 from process_orchestrator.core.facts.specs import Budget, ProcessSpec
 from process_orchestrator.core.facts.values import ApprovalMode, TypePin
-from process_orchestrator.core.limits import CORE_VERSION, Limits
+from process_orchestrator.core.limits import CORE_VERSION
 from process_orchestrator.core.money import MICROS_PER_USD, usd, usd_micros
 from process_orchestrator.core.ports import Bodies, Body, DefinitionBody, ProcessQuery
 from process_orchestrator.usecases.identifiers import read_name, shown
@@ -258,19 +259,6 @@ def _budget(request: SubmitRequest, process_type: ProcessType) -> tuple[Budget, 
             unknown=own.unknown,
         ),
         given,
-    )
-
-
-def limits_of(process_type: ProcessType) -> Limits:
-    """The limits of a process of this type."""
-    own, budget = process_type.limits, process_type.budget
-    return Limits(
-        steps=own.steps,
-        replans=own.replans,
-        same_call=own.same_call,
-        depth=own.depth,
-        calls=budget.calls,
-        total_ms=round(budget.total_s * 1000),
     )
 
 

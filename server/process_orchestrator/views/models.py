@@ -104,6 +104,7 @@ class StepView(View):
     items: Progress | None = None
     rounds: Progress | None = None
     author: str | None = None
+    child: str | None = None
 
 
 class CostView(View):

@@ -43,6 +43,9 @@ def _step(step: StepFacts) -> dict[str, Any]:
         shown["parallel"] = step.parallel
     if step.repeat is not None:
         shown["repeat"] = {"max": step.repeat.max, "every_s": step.repeat.every_ms / 1000}
+    if step.child is not None:
+        shown["process"] = f"{step.child.type.name}@{step.child.type.version}"
+        shown["process_sha256"] = step.child.type.sha256
     if step.wait_ms is not None:
         shown["wait_s"] = step.wait_ms / 1000
     if step.undo is not None:

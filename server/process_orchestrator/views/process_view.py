@@ -73,8 +73,23 @@ class Extras:
         return (SET_ASIDE, *self.warnings) if self.set_aside else tuple(self.warnings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Below:
+    """A process that one of this process's steps started and waits for, and its open question if it has one."""
+
+    step: str
+    process_id: str
+    escalation_id: str | None = None
+    kind: str | None = None
+
+
 def process_view(
-    state: Process, bodies: ProcessBodies, *, places: Places | None = None, extras: Extras | None = None
+    state: Process,
+    bodies: ProcessBodies,
+    *,
+    places: Places | None = None,
+    extras: Extras | None = None,
+    below: Sequence[Below] = (),
 ) -> ProcessView:
     spec, more = state.spec, extras or Extras()
     process_id = spec.process_id
@@ -105,7 +120,7 @@ def process_view(
         undone=list(state.undone),
         left=list(state.left),
         redrives=spec.redrives,
-        next_actions=next_actions(state, rows),
+        next_actions=[*next_actions(state, rows), *_look_below(below)],
         poll_after_ms=poll_after_ms(state),
         resources=_resources(state, rows),
         warnings=[*more.said, *_warnings(state, bodies, too_large=too_large)],
@@ -196,17 +211,25 @@ def _step(step: StepFacts, units: list[Unit]) -> StepView:
     priced = called and not (spent == 0 and any(unit.unknown_calls for unit in called))
     return StepView(
         id=step.id,
-        contract=step.contract.name if step.contract else step.process.name if step.process else None,
-        agent=next((unit.agent.name for unit in units if unit.agent and unit.agent.name), None),
+        contract=step.contract.name if step.contract else step.child.type.name if step.child else None,
+        agent=None if step.child else next((unit.agent.name for unit in units if unit.agent and unit.agent.name), None),
         status=(shown_phase(own) if own is not None else Phase.WAITING).value,
         attempts=sum(unit.calls_total for unit in units if unit.undoes is None),
         why=_why(units),
         wait_until=timestamp(min(waits)) if waits else None,
         cost_usd=usd(spent) if priced else None,
         items=Progress(done=own.items_done, total=own.count) if own and own.count is not None else None,
+        child=_child(units),
         rounds=_rounds(own, units) if own is not None and own.rounds else None,
         author=own.author if own is not None else None,
     )
+
+
+def _child(units: Iterable[Unit]) -> str | None:
+    """The process that the step started: the one that runs, else the last."""
+    started = [unit for unit in units if unit.child is not None]
+    live = [unit for unit in started if unit.phase is Phase.CALLING]
+    return (live or started)[-1].child if started else None
 
 
 def _rounds(own: Unit, units: Iterable[Unit]) -> Progress:
@@ -312,6 +335,31 @@ def _decide(rows: Sequence[EscalationView]) -> list[NextAction]:
         )
         for row in rows
     ]
+
+
+def _look_below(below: Sequence[Below]) -> list[NextAction]:
+    """What a process waits for that runs below it: first what a person must decide there."""
+    asking = [each for each in below if each.escalation_id is not None]
+    decide = [
+        NextAction(
+            tool="list_escalations",
+            args={"escalation_id": each.escalation_id},
+            command=f"orchestrator resolve {each.escalation_id}",
+            reason=f"A person must decide ({each.kind}) in the process that step {each.step} started.",
+        )
+        for each in asking
+    ]
+    look = [
+        NextAction(
+            tool="get_state",
+            args={"process_id": each.process_id},
+            command=f"orchestrator state {each.process_id}",
+            reason=f"Step {each.step} waits for this process.",
+        )
+        for each in below
+        if each.escalation_id is None
+    ]
+    return [*decide, *look]
 
 
 def _after_failure(state: Process) -> list[NextAction]:

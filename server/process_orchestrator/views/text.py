@@ -157,6 +157,8 @@ def _step_line(step: m.StepView) -> str:
         parts.append(f"{step.items.done} of {step.items.total} items")
     if step.rounds:
         parts.append(f"{step.rounds.done} of at most {step.rounds.total} rounds")
+    if step.child:
+        parts.append(f"process {step.child}")
     if step.wait_until:
         parts.append(f"until {step.wait_until}")
     if step.attempts > 1:

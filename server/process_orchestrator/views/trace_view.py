@@ -151,6 +151,8 @@ def _call_summary(
             return f"{event.call}: the arguments of {where}; what was answered there is taken over, nobody is called."
         case e.CallPrepared():
             asks = _asks(event.gate)
+            if told.contract is None and event.agent.name:
+                return f"{event.call}: the input keeps that of {event.agent.name}, which is started.{asks}"
             if not event.agent.name:
                 return f"{event.call}: waits, and calls nobody."
             return f"{event.call}: arguments keep {told.contract}, for {event.agent.name}.{asks}"
@@ -164,7 +166,8 @@ def _call_summary(
         case e.CallLost():
             return f"{event.call}: lost; no answer came. {_unsure(event.call, state)}."
         case e.ChildFinished():
-            return f"{event.call}: its process ended {event.status.value}."
+            why = f" ({event.code}: {event.message or 'no reason is told'})" if event.code else ""
+            return one_line(f"{event.call}: its process ended {event.status.value}{why}.")
 
 
 def _unsure(call: str, state: Process | None) -> str:

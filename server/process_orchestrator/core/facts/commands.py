@@ -184,15 +184,21 @@ class StopTimer(CommandFact, kw_only=True):
 
 
 class CancelCall(CommandFact, kw_only=True):
+    """`child`: the process to cancel, where the call is one. Its own end, not the kill grace, is then waited for."""
+
     class_of: ClassVar[CommandClass] = CommandClass.HOST
     call: str
+    child: str | None = None
 
 
 class StartChild(CommandFact, kw_only=True):
+    """`plan` names the definition of the PlanFacts that are left out of `spec`."""
+
     class_of: ClassVar[CommandClass] = CommandClass.HOST
     call: str
     child: str
     spec: ProcessSpec
+    plan: str
     usd_micros: int
 
 

@@ -79,7 +79,13 @@ class ChildFinished(EventFact, kw_only=True):
     status: Status
     output: Ref | None = None
     code: str | None = None
+    class_: FailureClass | None = msgspec.field(default=None, name="class")
+    blame: Blame | None = None
+    message: str | None = None  # which step of the child failed
     usd_micros: int = 0
+    tokens: int = 0
+    unknown_calls: int = 0
+    left: tuple[str, ...] = ()  # its effects that nothing took back
 
 
 class EngineResumed(EventFact, kw_only=True):

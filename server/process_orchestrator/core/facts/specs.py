@@ -71,6 +71,25 @@ class Repeat(Fact, kw_only=True):
     every_ms: int = 10_000
 
 
+class Budget(Fact, kw_only=True):
+    """What a process may spend."""
+
+    usd_micros: int = 1_000_000
+    calls: int = 100
+    tokens: int = 500_000
+    total_ms: int = 3_600_000
+    unknown: str = "allow"  # allow | refuse
+
+
+class ChildFacts(Fact, kw_only=True):
+    """The process that a step starts. `plan` names the definition that holds its PlanFacts; the host puts them back."""
+
+    type: TypePin
+    plan: str
+    budget: Budget
+    limits: Limits
+
+
 class StepFacts(Fact, kw_only=True):
     """One step of a plan as the core sees it.
 
@@ -105,7 +124,7 @@ class StepFacts(Fact, kw_only=True):
     role: str = "approver"  # who is asked when this step escalates
     wait_ms: int | None = None
     repeat: Repeat | None = None
-    process: TypePin | None = None
+    child: ChildFacts | None = None  # the process that this step starts
     free: bool = False  # effect none/read and a declared price of zero: may start before its turn is durable
 
 
@@ -131,16 +150,6 @@ class PlanFacts(Fact, kw_only=True):
     deadline_ms: int | None = 86_400_000
     on_deadline: str = "reject"  # reject | abort | role:NAME
     fit: Fit | None = None
-
-
-class Budget(Fact, kw_only=True):
-    """What a process may spend."""
-
-    usd_micros: int = 1_000_000
-    calls: int = 100
-    tokens: int = 500_000
-    total_ms: int = 3_600_000
-    unknown: str = "allow"  # allow | refuse
 
 
 class Earlier(Fact, kw_only=True):
@@ -176,6 +185,7 @@ class ProcessSpec(Fact, kw_only=True):
     key: str | None = None
     request_sha256: str
     lineage: tuple[str, ...] = ()
+    parent_call: str | None = None  # the call of the last of `lineage` that waits for this process, where one does
     task: Ref | None = None
     input: Ref | None = None
     type: TypePin | None = None

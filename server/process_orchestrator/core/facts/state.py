@@ -104,6 +104,9 @@ class Unit(Fact, kw_only=True):
     # one round of it:
     paused: bool = False  # its pause was begun, and is over once it is called
     until_met: bool = False  # skipped because the condition held: its step is done
+    # a sub-process:
+    child: str | None = None  # the process that its last call started
+    child_left: tuple[str, ...] = ()  # effects that a child which did not complete has left
     # how a question or a default stands:
     wants: EscalationKind | None = None  # what is to be asked, or is being asked
     skipping: bool = False  # only the step's default is being evaluated
