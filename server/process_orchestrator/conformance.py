@@ -386,9 +386,10 @@ def _outputs(before: Process | None, state: Process, seen: _Seen) -> Iterator[tu
 
 
 def _changed_the_world(unit: Unit, plan: PlanFacts) -> bool:
-    """Whether a done unit has an effect of its own: a mapped step has only those of its items."""
+    """Whether a done unit has an effect of its own: a mapped or repeated step has only those of its items, rounds."""
     step = plan.steps[unit.place]
-    return step.effect in _CHANGES_THE_WORLD and not (step.is_map and unit.item is None)
+    whole = unit.id == unit.step and (step.is_map or step.repeat is not None)
+    return step.effect in _CHANGES_THE_WORLD and not whole
 
 
 def _end(state: Process, seen: _Seen) -> Iterator[tuple[str, str]]:
