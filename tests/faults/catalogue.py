@@ -179,9 +179,18 @@ SHAPES: Final[dict[str, Shape]] = {
         items=2,
         troubles={"doomed.1": "unknown_vendor", "b!undo.1": "busy", "all[1]!undo.1": "lost"},
     ),
+    "part": shape(
+        step("a", "book"),
+        {"id": "part", "process": "retry", "in": {"n": "$.input.n", "known": True, "list": []}, "after": ["a"]},
+        step("z", "book", after=["part"]),
+    ),
     "money": shape(*(step(f"p{place}", "pay") for place in range(4)), budget={"usd": 0.05, "calls": 100}),
 }
 """Every shape by name. The first run of each, without a fault, tells what every disturbed run must come to."""
+
+
+PARTS: Final = ("sequence", "map", "person", "compensation")
+"""Shapes that random plans start as processes of their own."""
 
 
 def process_type(name: str, shaped: Shape) -> dict[str, Json]:
@@ -203,7 +212,7 @@ def random_type(draw: random.Random, number: int) -> dict[str, Json]:
     """A type of one to six steps; what the plan check refuses is drawn again by `random_types`."""
     steps: list[dict[str, Json]] = []
     for place in range(draw.randint(1, 6)):
-        earlier = [(each["id"], "for_each" in each or "wait" in each) for each in steps]
+        earlier = [(each["id"], "for_each" in each or "contract" not in each) for each in steps]
         steps.append(_random_step(draw, place, earlier))
     output = {
         each["id"]: draw.choice([f"$.steps.{each['id']}.output", f"$.steps.{each['id']}.status"]) for each in steps
@@ -222,6 +231,10 @@ def _random_step(draw: random.Random, place: int, earlier: list[tuple[str, bool]
             "wait": {"seconds": draw.choice([1, 30])},
             "after": [name for name, _ in earlier[:1]],
         }
+    if draw.random() < 0.07:
+        given = {"n": "$.input.n", "known": "$.input.known", "list": "$.input.list"}
+        word = draw.choice(["escalate", "fail", "compensate"])
+        return {"id": f"s{place}", "process": draw.choice(PARTS), "in": given, "on_failure": word}
     if draw.random() < 0.1:
         return step(f"s{place}", "poll", repeat={"until": KNOWN, "max": draw.randint(1, 4), "every_s": 0.5})
     found: dict[str, Json] = {
@@ -265,7 +278,7 @@ def random_types(draw: random.Random, count: int) -> list[dict[str, Json]]:
     drawn: list[dict[str, Json]] = []
     while len(drawn) < count:
         wanted = random_type(draw, len(drawn))
-        registry = registry_of([wanted])
+        registry = registry_of([*(process_type(name, SHAPES[name]) for name in PARTS), wanted])
         found = registry.process(wanted["process"])
         if found is not None and registry.plan(found, server_floor=Assurance.A0).facts is not None:
             drawn.append(wanted)
