@@ -16,8 +16,7 @@ from process_orchestrator.usecases.bodies import BodyReader
 from process_orchestrator.usecases.deciding import Decider
 from process_orchestrator.usecases.definitions import Definitions
 from process_orchestrator.usecases.reading import Reader
-from process_orchestrator.usecases.redriving import Redriver, RedriveRequest
-from process_orchestrator.usecases.replaying import Replayer
+from process_orchestrator.usecases.redrive_request import RedriveRequest
 from process_orchestrator.usecases.submitting import Submitter
 from process_orchestrator.usecases.surroundings import Surroundings, Workplace
 from process_orchestrator.views.diagram import diagram
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.compiled import Compiler
     from process_orchestrator.checking.registry import Registry
     from process_orchestrator.core.errors import OrchestratorError
+    from process_orchestrator.usecases.redriving import Redriver
     from process_orchestrator.views.replay_view import ReplayView
 
 __all__ = ["AgentHealth", "Orchestrator", "RedriveRequest", "Surroundings"]
@@ -70,8 +70,7 @@ class Orchestrator:
         self._reader = Reader(workplace)
         self._submitter = Submitter(workplace, self._reader)
         self._decider = Decider(workplace, self._reader, self._submitter)
-        self._redriver = Redriver(workplace, self._reader, self._submitter)
-        self._replayer = Replayer(workplace, self._reader, self._submitter)
+        self._workplace = workplace
         self._definitions = Definitions(workplace)
 
     async def submit(self, request: SubmitRequest, *, caller: Caller = LOCAL) -> ProcessView:
@@ -147,19 +146,28 @@ class Orchestrator:
         """Stop a process for good; of an ended one its view, with a warning."""
         return await self._decider.cancel(process_id, reason, caller)
 
+    def _redriver(self) -> Redriver:
+        # As in `replay`: loaded where it is needed.
+        from process_orchestrator.usecases.redriving import Redriver  # noqa: PLC0415
+
+        return Redriver(self._workplace, self._reader, self._submitter)
+
     async def redrive(self, request: RedriveRequest, *, caller: Caller = LOCAL) -> ProcessView:
         """Take an ended process up in a new one: what was done is taken over, the rest runs."""
-        return await self._redriver.redrive(request, caller)
+        return await self._redriver().redrive(request, caller)
 
     async def unfinished(self, label: str, *, status: str = "failed", caller: Caller = LOCAL) -> tuple[str, ...]:
         """The ended processes of a label that no redrive has taken up yet, oldest first."""
-        return await self._redriver.unfinished(label, status, caller)
+        return await self._redriver().unfinished(label, status, caller)
 
     async def replay(
         self, ids: Sequence[str] = (), *, registry: Registry | None = None, caller: Caller = LOCAL
     ) -> ReplayView:
         """Recorded processes, or all, decided anew without a call; by the definitions of `registry` where given."""
-        return await self._replayer.replay(ids, caller, registry)
+        # The rooms that build arguments are loaded where they are needed: most commands only look.
+        from process_orchestrator.usecases.replaying import Replayer  # noqa: PLC0415
+
+        return await Replayer(self._workplace, self._reader, self._submitter).replay(ids, caller, registry)
 
     async def describe(
         self, process_type: str | None = None, *, contract: str | None = None, agent: str | None = None

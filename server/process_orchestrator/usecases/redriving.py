@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from process_orchestrator.core.limits import Limits
     from process_orchestrator.core.ports import DefinitionBody
     from process_orchestrator.usecases.reading import Reader
+    from process_orchestrator.usecases.redrive_request import RedriveRequest
     from process_orchestrator.usecases.submitting import Submitter
     from process_orchestrator.usecases.surroundings import Workplace
     from process_orchestrator.views.models import Caller, ProcessView
@@ -47,24 +48,6 @@ SETTLED: Final = (Phase.DONE, Phase.SKIPPED)
 PAGE: Final = 100
 OTHERWISE: Final = "{} was done, with other arguments or under another contract"
 UNSAFE: Final = "{} was done, and its contract does not make a repeat safe"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RedriveRequest:
-    """Which ended process, and what is to be different.
-
-    `from_step` runs again with all that needs it, done or not; without it what is not done runs. `input` replaces the
-    whole input. `again` names steps whose effect may happen a second time. `pinned` keeps the definitions that the
-    process was pinned to; else those of the files hold. `key` makes another process than the first redrive made.
-    """
-
-    process_id: str
-    from_step: str | None = None
-    input: Any = None
-    again: tuple[str, ...] = ()
-    pinned: bool = False
-    key: str | None = None
-    label: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
