@@ -47,8 +47,11 @@ _NIL: Final = msgspec.Raw(b"\xc0")
 _LENGTH: Final = struct.Struct(">I")
 
 
-class Hello(Fact, frozen=True, kw_only=True):
-    """The first frame of both sides. Its shape never changes, so that any two versions can name each other."""
+class Hello(Fact, frozen=True, kw_only=True, omit_defaults=False):
+    """The first frame of both sides. Its shape never changes, so that any two versions can name each other.
+
+    Every field is written: who reads it is perhaps of another version, whose defaults are others.
+    """
 
     protocol: int = PROTOCOL
     version: str = __version__
