@@ -195,7 +195,9 @@ plan:
         await flow.decide(bottom, "answer", data={"yes": True})
         assert (await flow.ended(process)).status is Status.COMPLETED
         trace = await flow.orchestrator.trace(process, limit=50)
-        assert "down.1: its process ended completed." in [entry.summary for entry in trace.entries]
+        told = [entry.summary for entry in trace.entries]
+        assert "down.1: arguments keep whole@1.0.0, for whole." in told
+        assert "down.1: its process ended completed." in told
 
 
 async def test_what_is_sensitive_below_is_masked_above(tmp_path: Path) -> None:

@@ -171,6 +171,8 @@ def _contract(state: Process | None, unit: str | None) -> str | None:
     step = next((each for each in state.plan.steps if each.id == keys.step_of_unit(unit)), None)
     if step is None:
         return None
+    if step.child is not None:
+        return f"{step.child.type.name}@{step.child.type.version}"
     pin = step.undo.contract if step.undo is not None and keys.is_undo(unit) else step.contract
     return f"{pin.name}@{pin.version}" if pin is not None else None
 

@@ -151,8 +151,6 @@ def _call_summary(
             return f"{event.call}: the arguments of {where}; what was answered there is taken over, nobody is called."
         case e.CallPrepared():
             asks = _asks(event.gate)
-            if told.contract is None and event.agent.name:
-                return f"{event.call}: the input keeps that of {event.agent.name}, which is started.{asks}"
             if not event.agent.name:
                 return f"{event.call}: waits, and calls nobody."
             return f"{event.call}: arguments keep {told.contract}, for {event.agent.name}.{asks}"
