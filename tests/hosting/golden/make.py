@@ -47,7 +47,7 @@ def mapping() -> Journey:
 
 
 def approval() -> Journey:
-    plan = plan_of(step("a"), writing("post", needs=("a",)))
+    plan = plan_of(step("a"), writing("post", needs=("a",)), deadline_ms=86_400_000)
     journey = asked(Journey(plan).done("a.1").prepared("post.1", gate=GATE))
     return built(journey.decide(Decision.APPROVE).succeeded("post.1"))
 
@@ -62,7 +62,7 @@ def retry() -> Journey:
 
 def question() -> Journey:
     """Ends unanswered: its escalation is open."""
-    return asked(Journey(plan_of(step("a"))).fails("a.1", refused("a.1")))
+    return asked(Journey(plan_of(step("a"), deadline_ms=86_400_000)).fails("a.1", refused("a.1")))
 
 
 def compensation() -> Journey:
