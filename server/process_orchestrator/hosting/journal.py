@@ -35,6 +35,7 @@ from process_orchestrator.hosting.database import (
 )
 from process_orchestrator.hosting.database_file import DATABASE_FILE, check_database_file
 from process_orchestrator.hosting.journal_view import JournalView
+from process_orchestrator.hosting.packing import pack
 from process_orchestrator.hosting.projection import columns
 from process_orchestrator.hosting.statements import load_statements
 
@@ -79,7 +80,7 @@ class TurnWrite:
     process: str
     seq: int
     at: int
-    turn: bytes
+    turn: bytes  # its JSON; packed by the writer, beside the event loop
     done: Callable[[StorageError | None], None]
     artifacts: Sequence[Body] = ()
     definitions: Sequence[DefinitionBody] = ()
@@ -228,10 +229,11 @@ class _Writer:
         rows: list[tuple[int, str, int, int, bytes, bytes]] = []
         for turn in turns:
             row_id += 1
+            packed = pack(turn.turn)
             previous = link(
-                self._key, previous, row_id=row_id, process=turn.process, seq=turn.seq, at=turn.at, turn=turn.turn
+                self._key, previous, row_id=row_id, process=turn.process, seq=turn.seq, at=turn.at, turn=packed
             )
-            rows.append((row_id, turn.process, turn.seq, turn.at, turn.turn, previous))
+            rows.append((row_id, turn.process, turn.seq, turn.at, packed, previous))
         self._connection.executemany(self._sql["append"], rows)
         return row_id, previous
 

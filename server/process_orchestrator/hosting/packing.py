@@ -44,9 +44,13 @@ DICTIONARY: Final = (
 )
 
 
+# Has read the dictionary and nothing else: to copy it is cheaper than to read the dictionary again.
+_PRIMED: Final = zlib.compressobj(6, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
+
+
 def pack(turn: bytes) -> bytes:
     """A turn as it is stored: packed where that is smaller."""
-    deflate = zlib.compressobj(6, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
+    deflate = _PRIMED.copy()
     packed = PACKED + deflate.compress(turn) + deflate.flush()
     return packed if len(packed) < len(turn) else turn
 

@@ -12,7 +12,7 @@ from process_orchestrator.hosting.projection import (
     must_project,
     process_row,
 )
-from process_orchestrator.hosting.turns import PlanFolder, Turn, decisions_of, digest_of, encode_turn
+from process_orchestrator.hosting.turns import PlanFolder, Turn, decisions_of, digest_of, json_of_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def turn_write(
         process=live.process,
         seq=state.seq,
         at=draft.events[-1].at,
-        turn=encode_turn(turn),
+        turn=json_of_turn(turn),
         artifacts=draft.artifacts,
         definitions=(*draft.definitions, *definitions),
         row=process_row(state) if projects else None,

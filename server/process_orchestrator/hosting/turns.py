@@ -154,9 +154,14 @@ def with_plan(event: Event, plan: PlanFacts | None) -> Event:
     raise TypeError(type(event).__name__)
 
 
+def json_of_turn(turn: Turn) -> bytes:
+    """A turn before it is packed."""
+    return _ENCODER.encode(turn)
+
+
 def encode_turn(turn: Turn) -> bytes:
     """A turn as its row stores it."""
-    return pack(_ENCODER.encode(turn))
+    return pack(json_of_turn(turn))
 
 
 def decode_turn(data: bytes, plan_of: Callable[[str], PlanFacts]) -> Turn:
