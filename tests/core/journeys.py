@@ -146,10 +146,15 @@ def plan_of(*steps: StepFacts, **fields: Any) -> PlanFacts:
 
 
 def spec_of(plan: PlanFacts | None, **fields: Any) -> ProcessSpec:
-    given: dict[str, Any] = {"type": TYPE, "input": ref("input"), "limits": Limits()}
-    return ProcessSpec(
-        process_id=PROCESS, principal="local", request_sha256="request-sha", plan=plan, **(given | fields)
-    )
+    given: dict[str, Any] = {
+        "process_id": PROCESS,
+        "principal": "local",
+        "request_sha256": "request-sha",
+        "type": TYPE,
+        "input": ref("input"),
+        "limits": Limits(),
+    }
+    return ProcessSpec(plan=plan, **(given | fields))
 
 
 def failed(call: str, code: str = "busy", **fields: Any) -> e.CallFailed:

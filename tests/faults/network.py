@@ -98,7 +98,8 @@ class Network:
         if roll < 0.30:
             raise AgentCallError("lost", "reset")
         if roll < 0.33:
-            return draw.choice([None, [], {"n": "x"}, {"n": arguments["n"] + 1}, {"n": float("nan")}, {"n": 1e400}])
+            known = {"n": arguments["n"], "list": "x"}  # keeps `ensures`, breaks the schema
+            return draw.choice([None, [], known, {"n": arguments["n"] + 1}, {"n": float("nan")}, {"n": 1e400}])
         return _good(arguments, draw)
 
     def _deed(self, arguments: dict[str, Json], told: InProcessCall) -> Deed:

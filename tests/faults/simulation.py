@@ -25,7 +25,7 @@ from faults.judging import Heard, judge_acknowledged, judge_process
 from faults.network import Network
 from faults.people import decide
 from faults.virtual_time import StuckError, VirtualClock, run_virtual
-from process_orchestrator.checking.compiled import Compiler
+from process_orchestrator.checking.compiled import CompiledContract, Compiler
 from process_orchestrator.checking.validate import encode_body, read_stored, ref_of
 from process_orchestrator.core.errors import OrchestratorError, RefusedError
 from process_orchestrator.core.facts.events import CancelRequested
@@ -43,6 +43,8 @@ from process_orchestrator.core.ports import (
 )
 from process_orchestrator.hosting.verification import verify_now
 
+OUTPUT_PROBLEMS: Final = CompiledContract.output_problems
+"""Bound early: a fault that is planted there must not blind the judge."""
 CALM_S: Final = 4 * 3600.0
 """How long all processes may take to end once the world is calm, in virtual seconds."""
 HURRY_S: Final = CALM_S / 2
@@ -364,7 +366,7 @@ class Simulation:
                 continue
             contract = self._compiler.contract(await host.definition(pin.sha256))
             value = read_stored(await host.body(unit.output))
-            if contract.output_problems(value):
+            if OUTPUT_PROBLEMS(contract, value):
                 found.append(f"{state.spec.process_id}: {unit.id} is done with {value}, against {pin.name}")
         return found
 

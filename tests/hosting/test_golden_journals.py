@@ -25,7 +25,17 @@ from process_orchestrator.hosting.verification import verify
 
 GOLDEN = Path(__file__).with_name("golden")
 FILES = sorted(GOLDEN.glob("*/*.jsonl"))
-REFERENCES = {"sequence", "map", "approval", "retry", "compensation"}
+REFERENCES = {
+    "sequence",
+    "map",
+    "approval",
+    "retry",
+    "compensation",
+    "wait",
+    "repeat",
+    "sub-process",
+    "sub-process-part",
+}
 
 
 def write(state: Path, lines: list[dict[str, Any]], *, schema: int) -> None:

@@ -17,12 +17,28 @@ import msgspec
 GOLDEN: Final = Path(__file__).resolve().parent
 sys.path[:0] = [str(GOLDEN.parents[2] / "server"), str(GOLDEN.parents[1])]
 
-from core.journeys import GATE, Journey, failed, mapped, plan_of, ref, refused, step, undoable, writing
+from core.journeys import (
+    CHILD_TYPE,
+    GATE,
+    Journey,
+    failed,
+    mapped,
+    parent,
+    plan_of,
+    ref,
+    refused,
+    repeated,
+    step,
+    undoable,
+    waiting,
+    writing,
+)
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.commands import Command
+from process_orchestrator.core.facts.commands import Command, StartChild
 from process_orchestrator.core.facts.state import Process
 from process_orchestrator.core.facts.values import Decision, OnFailure
 from process_orchestrator.core.process import apply
+from process_orchestrator.hosting.children import child_finished
 from process_orchestrator.hosting.database_file import SCHEMA_VERSION
 from process_orchestrator.hosting.turns import PlanFolder, Turn, decisions_of, digest_of, encode_turn
 
@@ -79,6 +95,36 @@ def cancelled() -> Journey:
     return journey.tell(e.CallLost(at=0, call="a.1", jitter=0))
 
 
+def wait() -> Journey:
+    plan = plan_of(step("a"), waiting("rest", ms=30_000, needs=("a",)), writing("post", needs=("rest",)))
+    journey = Journey(plan).done("a.1").prepared("rest.1")
+    journey.passes(30_000)
+    return built(journey.timer("rest.1/wait").done("post.1"))
+
+
+def repeat() -> Journey:
+    """Two rounds, the first of them tried twice; the condition holds over what the second gave."""
+    journey = Journey(plan_of(repeated("poll"), step("b", needs=("poll",)))).fails("poll#1.1", failed("poll#1.1"))
+    journey.passes(2000)
+    journey.timer(journey.state.live_timers[0]).done("poll#1.2").prepared("poll#2.1")
+    journey.passes(10_000)
+    journey.timer("poll#2.1/wait").succeeded("poll#2.1")
+    journey.tell(e.StepSkipped(at=0, unit="poll#3", reason="until"))
+    return built(journey.done("b.1"))
+
+
+def with_part() -> tuple[Journey, Journey]:
+    """A process that starts another, and that other."""
+    journey = Journey(plan_of(step("a"), parent("part", needs=("a",)), step("b", needs=("part",))))
+    [order] = journey.done("a.1").prepared("part.1", digest="part-digest").ordered(StartChild)
+    assert isinstance(order, StartChild)
+    given = {name: getattr(order.spec, name) for name in order.spec.__struct_fields__ if name != "plan"}
+    part = built(Journey(plan_of(step("x"), writing("y", needs=("x",))), **given).done("x.1").done("y.1"))
+    assert part.state.spec.type == CHILD_TYPE
+    journey.tell(child_finished(part.state, at=0))
+    return built(journey.done("b.1")), part
+
+
 JOURNEYS: Final[dict[str, Callable[[], Journey]]] = {
     "sequence": sequence,
     "map": mapping,
@@ -87,6 +133,10 @@ JOURNEYS: Final[dict[str, Callable[[], Journey]]] = {
     "question": question,
     "compensation": compensation,
     "cancelled": cancelled,
+    "wait": wait,
+    "repeat": repeat,
+    "sub-process": lambda: with_part()[0],
+    "sub-process-part": lambda: with_part()[1],
 }
 
 
