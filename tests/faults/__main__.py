@@ -8,6 +8,7 @@ from pathlib import Path
 
 from faults.catalogue import SHAPES
 from faults.crash_points import every_point
+from faults.killing import REFERENCES, in_a_zygote
 from faults.running import SEEDS, explain, kept, run_seeds
 from faults.simulation import Setting
 from faults.soaking import soak
@@ -51,6 +52,16 @@ def crashes(_: argparse.Namespace) -> int:
     return 1 if any(each.wrong for each in found) else 0
 
 
+def kills(_: argparse.Namespace) -> int:
+    """A real engine program, killed -9 at every write of the reference processes."""
+    wrong = 0
+    for name in REFERENCES:
+        found = in_a_zygote(name)
+        wrong += len(found.wrong)
+        print("\n  ".join([str(found), *found.wrong[:5]]), flush=True)
+    return 1 if wrong else 0
+
+
 def soak_for(arguments: argparse.Namespace) -> int:
     """Real engines, killed -9, for some minutes."""
     first = arguments.first if arguments.first is not None else random.SystemRandom().randrange(1_000_000_000)
@@ -74,6 +85,7 @@ def main() -> int:
     cuts.add_argument("--first", type=int, default=None)
     cuts.set_defaults(run=power)
     commands.add_parser("crashes", help="kills before and after every write").set_defaults(run=crashes)
+    commands.add_parser("kills", help="real engines, killed -9 before and after every write").set_defaults(run=kills)
     long = commands.add_parser("soak", help="real engines, killed -9 at random")
     long.add_argument("--minutes", type=float, default=10)
     long.add_argument("--first", type=int, default=None)

@@ -16,7 +16,7 @@ from typing import Any, Final
 import anyio
 import msgspec
 
-from faults.catalogue import CHANGING, SHAPES, UNSAFE, catalogue
+from faults.catalogue import CHANGING, SHAPES, UNSAFE, Catalogue, catalogue
 from faults.disk import Disk
 from faults.engines import MEMORY, World, everyone, settled, simulated_engine
 from faults.judging import Heard, judge_acknowledged, judge_process
@@ -54,10 +54,20 @@ class Run:
     asked: Counter[str]  # calls by unit, deliveries included
     wrong: list[str]
 
+    @classmethod
+    def told(cls, said: list[Any]) -> "Run":
+        """A run of another program, as it told it."""
+        outcome, asked, wrong = said
+        return cls(outcome=Outcome(**outcome), commits=0, asked=Counter(asked), wrong=wrong)
 
-def request(name: str) -> tuple[ProcessSpec, Bodies]:
+    @classmethod
+    def broken(cls, why: str) -> "Run":
+        return cls(outcome=Outcome(), commits=0, asked=Counter(), wrong=[why])
+
+
+def request(name: str, known: Catalogue | None = None) -> tuple[ProcessSpec, Bodies]:
     """The reference process of a shape."""
-    found, compiled = catalogue().types[name]
+    found, compiled = (known or catalogue()).types[name]
     data = encode_body(SHAPES[name].given)
     ref = ref_of(data)
     spec = ProcessSpec(
@@ -76,8 +86,17 @@ def request(name: str) -> tuple[ProcessSpec, Bodies]:
 class CrashRun:
     """A shape run to its end, over two engines where the first is killed at a commit."""
 
-    def __init__(self, name: str, state: Path, *, kill_at: tuple[int, str] | None, compiler: Compiler) -> None:
+    def __init__(
+        self,
+        name: str,
+        state: Path,
+        *,
+        kill_at: tuple[int, str] | None,
+        compiler: Compiler,
+        known: Catalogue | None = None,
+    ) -> None:
         self._name, self._compiler = name, compiler
+        self.known = known or catalogue()
         self.network: Network = SteadyNetwork(SHAPES[name].troubles)
         self.clock = VirtualClock(random.Random(name))
         self.disk = Disk(state=state, draw=random.Random(name), kill_at=kill_at)
@@ -101,15 +120,19 @@ class CrashRun:
             await self._look(host, state)
         self.run.commits = self.disk.commits
 
+    def acknowledged(self, what: str, *told: str) -> None:
+        """Told of everything that the client was told."""
+
     def _engine(self) -> Any:
         world = World(disk=self.disk, clock=self.clock, agents=self.network.agents(), compiler=self._compiler)
         return simulated_engine(world)
 
     async def _to_the_end(self, host: Host) -> Process:
         """Start the process, answer what it asks, wait for its end."""
-        spec, bodies = request(self._name)
+        spec, bodies = request(self._name, self.known)
         state = await host.start(spec, bodies)
         self.heard.started.add(state.spec.process_id)
+        self.acknowledged("started", state.spec.process_id)
         while not state.finished:
             page = await host.escalations(EscalationQuery(limit=100))
             for row in page.items:
@@ -121,7 +144,9 @@ class CrashRun:
                     await host.deliver(
                         row.process_id, decided.event, decided.bodies, request_id=request_id, proof=decided.proof
                     )
-                    self.heard.resolved[request_id] = (row.process_id, escalation.id, decided.event.decision)
+                    told = (row.process_id, escalation.id, decided.event.decision)
+                    self.heard.resolved[request_id] = told
+                    self.acknowledged("resolved", request_id, *told)
             state = await host.wait(state.spec.process_id, since=state.seq, timeout_s=0.1)
             state = await host.state(state.spec.process_id)
         return state

@@ -19,10 +19,10 @@ from process_orchestrator.core.facts.events import Event
 from process_orchestrator.core.facts.specs import RetryFacts
 from process_orchestrator.core.facts.values import Effect, Idempotency, Phase, Status
 from process_orchestrator.core.limits import Limits
-from process_orchestrator.core.ports import Bodies, Bill, Host, JournalRow
+from process_orchestrator.core.ports import Bill, Bodies, Host, JournalRow
 from process_orchestrator.hosting.clock import CATCH_UP, SystemClock, steady_ns
-from process_orchestrator.performing.day_caps import DAY_MS, DayCaps
 from process_orchestrator.performing.choice import Standing
+from process_orchestrator.performing.day_caps import DAY_MS, DayCaps
 
 HOUR_NS: Final = 3_600_000_000_000
 SECOND_NS: Final = 1_000_000_000
