@@ -55,5 +55,6 @@ PROMISES: Final[dict[str, Promise]] = {
     "fallback": Promise("docs/design.md", "A fallback serves the pinned version of the contract, or is not asked."),
     "fair-turns": Promise("docs/operating.md", "A map of a thousand items does not starve a process with one call."),
     "child-limits": Promise("docs/operating.md", "A program of an agent takes no more memory than the settings say."),
+    "clock": Promise("docs/operating.md", "A wall clock set by an hour fires nothing early and lets nothing wait."),
     "golden": Promise("docs/operating.md", "A journal of an earlier version leads to the same state and commands."),
 }

@@ -1,79 +1,28 @@
 """Clients that leave or give up in the middle of a call, and servers that are told to end."""
 
-import json
 import os
 import random
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Final, Literal
 
 import anyio
 import psutil
 import pytest
 
-from acceptance.driving import PROGRAM, Connect, call, document, environment, run_cli, until_settled
-from acceptance.engines import engine_of, gone, no_agents
+from acceptance.driving import Connect, call, document, environment, run_cli, until_settled
+from acceptance.engines import engine_of, events, gone, no_agents, postings
+from acceptance.wire import wired
 from process_orchestrator.home import Home
 
 pytestmark = pytest.mark.anyio
 
 END_S: Final = 3.0
+ASSISTANT: Final = Path(__file__).with_name("assistant_program.py")
 STRAIGHT: Final = {"process_type": "invoice_approval", "input": {"document": document("straight.xml")}}
-
-
-class Wire:
-    """A client of lines: it can do what no well-behaved client does."""
-
-    def __init__(self, server: subprocess.Popen[bytes]) -> None:
-        self.server = server
-        self._number = 0
-
-    def tell(self, method: str, **params: Any) -> None:
-        self._send({"method": method, "params": params})
-
-    def ask(self, method: str, **params: Any) -> int:
-        self._number += 1
-        self._send({"id": self._number, "method": method, "params": params})
-        return self._number
-
-    def call(self, tool: str, **arguments: Any) -> Any:
-        number = self.ask("tools/call", name=tool, arguments=arguments)
-        return self.answer(number)["structuredContent"]
-
-    def answer(self, number: int) -> Any:
-        assert self.server.stdout is not None
-        for line in self.server.stdout:
-            message = json.loads(line)
-            if message.get("id") == number:
-                return message["result"]
-        raise AssertionError("the server ended")
-
-    def _send(self, message: dict[str, Any]) -> None:
-        assert self.server.stdin is not None
-        self.server.stdin.write(json.dumps({"jsonrpc": "2.0"} | message).encode() + b"\n")
-        self.server.stdin.flush()
-
-
-@contextmanager
-def wired(home: Home) -> Generator[Wire]:
-    """A running server, greeted; killed at the latest when this context ends."""
-    with subprocess.Popen(
-        [str(PROGRAM), "serve", "--home", str(home.path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment(),
-    ) as server:
-        try:
-            wire = Wire(server)
-            greeting = {"capabilities": {}, "clientInfo": {"name": "wire", "version": "1"}}
-            wire.answer(wire.ask("initialize", protocolVersion="2025-06-18", **greeting))
-            wire.tell("notifications/initialized")
-            yield wire
-        finally:
-            server.kill()
 
 
 @pytest.mark.parametrize("how", ["stdin closed", pytest.param("SIGTERM", marks=pytest.mark.slow)])
@@ -98,6 +47,37 @@ async def test_a_server_told_to_end_ends_cleanly_and_leaves_nothing_running(home
     await no_agents(home)
     assert not (home.state / "orchestrator.db-wal").exists(), "the journal was closed"
     assert not (home.state / "engine.sock").exists()
+    assert run_cli(home, "verify")[0] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX's")
+async def test_an_assistant_killed_in_mid_call_leaves_no_server_and_a_process_that_the_next_one_ends(
+    home: Home, connect: Connect
+) -> None:
+    """The program that started the server, and waits for its answer, is killed -9; nobody tells the server."""
+    paths = os.pathsep.join((str(ASSISTANT.parents[1]), *sys.path))
+    command = [sys.executable, str(ASSISTANT), str(home.path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment() | {"PYTHONPATH": paths}
+    ) as assistant:
+        try:
+            assert assistant.stdout is not None
+            process_id = assistant.stdout.readline().strip()
+            server = await engine_of(home)
+            with anyio.fail_after(30):
+                while "CallSucceeded extract.1" not in events(home, process_id):
+                    await anyio.sleep(0.001)
+            family = server.children(recursive=True)
+        finally:
+            assistant.kill()
+    assert family
+    await gone(server, *family)
+    await no_agents(home)
+    assert "OutputBuilt" not in events(home, process_id), "it was killed in the middle"
+    async with connect() as client:
+        assert (await until_settled(client, process_id))["status"] == "completed"
+    assert postings(home, process_id) == [f"{process_id}/post/g1"]
     assert run_cli(home, "verify")[0] == 0
 
 

@@ -55,6 +55,7 @@ class Virtual:
         return self.clock.now_ms() - before
 
 
+@pytest.mark.behaviour("clock")
 @pytest.mark.parametrize("hours", [-1, 1])
 @pytest.mark.anyio
 async def test_an_hour_on_the_wall_is_no_hour_of_a_process(state: Path, hours: int) -> None:
