@@ -7,7 +7,7 @@ after each of them everything stale is told as well: the same answer again, anot
 from __future__ import annotations
 
 from itertools import combinations_with_replacement, permutations, product
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
@@ -33,7 +33,7 @@ def answer(call: str, ending: str, *, told: str = "first") -> e.Event:
 
 def four_under_way(on_failure: OnFailure) -> Journey:
     """Four calls at once; the first was lost before and is made again."""
-    given = {"on_failure": {"else": on_failure}, "has_default": True}
+    given: dict[str, Any] = {"on_failure": {"else": on_failure}, "has_default": True}
     names = ("a", "b", "c", "d")
     plan = plan_of(writing("a", **given), *(step(name, **given) for name in names[1:]), step("z", needs=names, **given))
     journey = Journey(plan).prepared("a.1").tell(e.CallLost(at=0, call="a.1", jitter=0))
@@ -113,7 +113,7 @@ def told(state: Process) -> str:
 def test_four_answers_in_every_order_come_to_the_same_and_late_ones_to_nothing(on_failure: OnFailure) -> None:
     journey, orders = four_under_way(on_failure), 0
     for first, others in product(ENDINGS, combinations_with_replacement(ENDINGS, 3)):  # b, c and d are the same
-        endings = dict(zip(CALLS, (first, *others), strict=True))
+        endings: dict[str, str] = dict(zip(CALLS, (first, *others), strict=True))
         search = Search(endings)
         search.down(journey.state, list(journey.events), CALLS)
         assert len(search.ends) == 1, endings
