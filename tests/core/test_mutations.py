@@ -26,7 +26,7 @@ FAST: Final = {
     "resolve.py": ("test_keys.py", "test_escalations.py", "test_loops.py"),
     "gate.py": ("test_escalations.py",),
     "escalate.py": ("test_escalations.py",),
-    "admit.py": ("test_admit.py",),
+    "admit.py": ("test_admit.py", "test_budget.py"),
     "assurance.py": ("test_admit.py",),
     "ending.py": ("test_ending.py",),
     "bounds.py": ("test_budget.py",),
@@ -35,6 +35,9 @@ FAST: Final = {
     "budget.py": ("test_budget.py",),
     "draft.py": ("test_budget.py",),
     "process.py": ("test_ending.py",),
+    "compensate.py": ("test_compensation.py",),
+    "undo_step.py": ("test_compensation.py",),
+    "deadlines.py": ("test_deadlines.py",),
     "redriven.py": ("test_redriven.py",),
 }
 """The tests that must notice, by the file that is broken."""
@@ -55,7 +58,15 @@ MUTATIONS: Final = (
     Mutation("redriven.py", "unit.digest == earlier.planned and", ""),
     Mutation("redriven.py", "unit.digest != earlier.digest or", ""),
     Mutation("redriven.py", "and same)", ")"),
-    Mutation("redriven.py", " if not unit.earlier_settled else None", ""),
+    Mutation("redriven.py", "if unit.earlier_settled or unit.undoes is not None:", "if unit.undoes is not None:"),
+    # undoing and deadlines
+    Mutation("compensate.py", "reverse=True", "reverse=False"),
+    Mutation("compensate.py", "declared and unit.phase is Phase.DONE and", "declared and"),
+    Mutation("compensate.py", "(draft.to_undo or ())[:1]", "draft.to_undo"),
+    Mutation("undo_step.py", "highest(step.decision_level, undo.decision_level)", "step.decision_level"),
+    Mutation("deadlines.py", "not aborts and Decision.REJECT in escalation.decisions", "not aborts"),
+    Mutation("deadlines.py", "time_ms // 2", "time_ms"),
+    Mutation("deadlines.py", "live.timer == timer", "True"),
     # settle
     Mutation("settle.py", "failure.outcome is Outcome.UNKNOWN and", "failure.outcome is Outcome.NOT_DONE and"),
     Mutation("settle.py", "step.idempotency is not Idempotency.KEYED", "step.idempotency is Idempotency.KEYED"),
