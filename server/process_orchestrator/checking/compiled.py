@@ -44,6 +44,7 @@ from process_orchestrator.checking.plan_document import (
 )
 from process_orchestrator.checking.plan_flow import UNTIL, UNTIL_ROOTS
 from process_orchestrator.checking.projection import Shape
+from process_orchestrator.checking.sensitivity import Sensitivity
 from process_orchestrator.checking.shape import pinned_contract
 from process_orchestrator.checking.validate import Validator, ValueProblem
 from process_orchestrator.checking.value_types import ValueType, type_of
@@ -182,10 +183,11 @@ def _condition_holds(expression: Expression | None, values: Mapping[str, Json], 
 class CompiledPlan:
     """A plan whose values can be resolved."""
 
-    __slots__ = ("_input", "_output", "_result", "_steps", "document")
+    __slots__ = ("_input", "_output", "_result", "_steps", "document", "marks")
 
     def __init__(self, document: PlanDocument) -> None:
         self.document = document
+        self.marks: Sensitivity | None = None  # where sensitive data goes in it, once somebody has asked
         self._steps = {each.step.id: CompiledStep(each) for each in document.steps}
         self._input, self._output = Validator(document.input), Validator(document.output)
         result = read_value(document.result, pointer="/output").value

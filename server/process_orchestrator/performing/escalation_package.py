@@ -104,7 +104,14 @@ async def _gather(command: OpenEscalation, *, artifacts: Artifacts, compiler: Co
 
 
 async def _marks(plan: CompiledPlan, *, artifacts: Artifacts, compiler: Compiler) -> Sensitivity:
-    """Where sensitive data goes in the plan."""
+    """Where sensitive data goes in the plan: told by what it pins alone, so once for each plan."""
+    if plan.marks is None:
+        plan.marks = await _followed(plan, artifacts=artifacts, compiler=compiler)
+    return plan.marks
+
+
+async def _followed(plan: CompiledPlan, *, artifacts: Artifacts, compiler: Compiler) -> Sensitivity:
+    """Every mark of the contracts, followed through the plan's bindings."""
     pins = {step.step.id: step.contract for step in plan.document.steps if step.contract is not None}
     contracts = {step: compiler.contract(await artifacts.definition(pin.sha256)).contract for step, pin in pins.items()}
     steps = tuple(step.step for step in plan.document.steps)
