@@ -13,9 +13,10 @@ from process_orchestrator.core.facts.commands import (
     StartTimer,
 )
 from process_orchestrator.core.facts.values import Effect, Idempotency
+from process_orchestrator.hosting.turns import short_form
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Reissue(NamedTuple):
@@ -49,6 +50,14 @@ def reissue(outstanding: Sequence[Command], *, deliveries: Mapping[str, int], de
         timers=tuple(command for command in outstanding if isinstance(command, StartTimer)),
         lost=tuple(sorted(lost)),
     )
+
+
+def not_among(commands: Iterable[Command], *, ordered: Iterable[Command]) -> tuple[Command, ...]:
+    """The commands that are not ordered already. Each is compared with its namesakes alone: a wide map has many."""
+    namesakes: dict[str, list[Command]] = {}
+    for command in ordered:
+        namesakes.setdefault(short_form(command), []).append(command)
+    return tuple(command for command in commands if command not in namesakes.get(short_form(command), ()))
 
 
 def _is_carried_out_again(command: Command) -> bool:

@@ -20,7 +20,7 @@ from process_orchestrator.core.facts.events import (
 from process_orchestrator.core.ports import Bodies
 from process_orchestrator.hosting.live import Answer, Fed, Live, TurnDraft, no_heartbeat
 from process_orchestrator.hosting.refusals import refused
-from process_orchestrator.hosting.reissue import reissue, under_way
+from process_orchestrator.hosting.reissue import not_among, reissue, under_way
 from process_orchestrator.hosting.setting_aside import allowed
 
 if TYPE_CHECKING:
@@ -132,8 +132,7 @@ class TurnMaker:
         )
         for timer in again.timers:
             self._timers.set(live.process, timer.timer, timer.fire_at)
-        ordered = [*draft.outward, *live.locals]
-        self._order(live, draft, [command for command in again.orders if command not in ordered])
+        self._order(live, draft, not_among(again.orders, ordered=[*draft.outward, *live.locals]))
         live.inbox.extend(lost(call, self._clock) for call in again.lost)
 
 
