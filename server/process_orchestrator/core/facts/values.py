@@ -20,7 +20,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     neither what an older one wrote nor the digest of a command that does not use it.
 
     Facts hold only what was there before them, so no fact can be part of a cycle: the garbage collector need not look
-    at them, which took up to a third of a step.
+    at them.
     """
 
 
