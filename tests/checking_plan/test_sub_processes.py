@@ -137,3 +137,12 @@ def test_a_parent_pins_all_that_its_child_pins() -> None:
     assert (child.type.name, child.budget) == ("part", Budget(usd_micros=500_000))
     body = pinned[child.plan]
     assert (body.kind, msgspec.json.decode(body.data, type=PlanFacts)) == ("plan_facts", of_part.facts)
+
+
+def test_a_plan_that_only_starts_a_process_is_told_to_start_that() -> None:
+    definitions, whole = registry("[{id: a, process: part@^1, in: {amount: 1}}]")
+    plan = definitions.plan(whole)
+    assert plan.facts is not None
+    assert plan.facts.fit is not None
+    assert plan.facts.fit.reasons == ("the plan is one run of process type part",)
+    assert plan.facts.fit.simpler == ("start process type part directly",)

@@ -237,6 +237,29 @@ async def test_retries_and_timeouts_of_a_step_may_only_tighten_the_contract(tmp_
     assert "max_attempts" in told
 
 
+def test_a_wait_or_a_repeat_that_is_a_bare_number_is_told_how_to_write_it(tmp_path: Path) -> None:
+    text = """
+    process: waiting
+    version: 1.0.0
+    summary: Waits.
+    input: {type: object}
+    output: {type: object}
+    plan:
+      steps:
+        - {id: rest, wait: 10}
+        - {id: look, contract: number.echo, in: {value: 1}, repeat: 3}
+        - {id: last, contract: number.echo, in: {value: 1}, after: look}
+      output: {}
+    """
+    told = [line.split(" ", 1)[1] for line in problems(write_home(tmp_path, CLERK + text)) if line.startswith("error")]
+    assert [line.split(": ", 1)[1] for line in told] == [
+        "`wait` must be of type object, not integer Fix: write `wait: {seconds: 60}`",
+        "`repeat` must be of type object, not integer "
+        "Fix: write `repeat: {until: {let: {NAME: $.output.FIELD}, expr: ...}, max: 5, every_s: 10}`",
+        "`after` must be of type array, not string Fix: write a value of type array",
+    ]
+
+
 async def test_a_failing_binding_is_the_planners_and_a_failing_input_the_callers(tmp_path: Path) -> None:
     home = write_home(
         tmp_path,

@@ -22,6 +22,13 @@ def fit_of(checked: CheckedPlan) -> Fit:
     if reasons:
         return Fit(verdict=ORCHESTRATE, reasons=reasons)
     step = checked.steps[0]
+    if step.step.process is not None:
+        started = step.step.process.partition("@")[0]
+        return Fit(
+            verdict=SINGLE_CALL,
+            reasons=(f"the plan is one run of process type {started}",),
+            simpler=(f"start process type {started} directly",),
+        )
     agent = step.agents[0][0].name if step.agents else "an agent"
     contract = step.contract.name if step.contract else step.step.id
     return Fit(

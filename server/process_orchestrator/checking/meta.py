@@ -45,6 +45,11 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "serves": "serves: [{contract: NAME@^1, bind: {...}}]",
     "id": "id: NAME",
 }
+OBJECTS: Final[Mapping[str, str]] = {
+    "wait": "wait: {seconds: 60}",
+    "repeat": "repeat: {until: {let: {NAME: $.output.FIELD}, expr: ...}, max: 5, every_s: 10}",
+}
+"""What a key takes that is easily written as one number."""
 
 
 @cache
@@ -87,12 +92,13 @@ def _worded(document: Document, kind: str, fault: ValueProblem) -> Iterator[Prob
     elif rule == "propertyNames" and isinstance(value, dict):
         # such a fault points into the schema of the names
         yield from _bad_names(document, pointer, value, names=holder)
-    elif rule == "pattern" or (rule == "type" and place.startswith("/$defs/")):
+    elif rule == "pattern" or (rule == "type" and _has_a_form(place)):
         yield _malformed(document, pointer, place=place, written=value)
     elif rule == "type":
         wanted = " or ".join([holder["type"]] if isinstance(holder["type"], str) else holder["type"])
         message = f"`{name}` must be of type {wanted}, not {_type_of(value)}"
-        yield document.error("WRONG_TYPE", pointer, message, f"write a value of type {wanted}")
+        fix = f"write `{OBJECTS[name]}`" if name in OBJECTS else f"write a value of type {wanted}"
+        yield document.error("WRONG_TYPE", pointer, message, fix)
     elif rule in ("enum", "const"):
         yield _bad_word(document, pointer, value, words=[str(word) for word in holder.get("enum", [])])
     elif rule in _SHAPES:
@@ -102,6 +108,11 @@ def _worded(document: Document, kind: str, fault: ValueProblem) -> Iterator[Prob
         limit = holder.get(rule) if isinstance(holder, dict) else None
         fix = f"write {_LIMITS.get(rule, rule)} {limit}"
         yield document.error("OUT_OF_RANGE", pointer, f"`{name}` is out of its range", fix)
+
+
+def _has_a_form(place: str) -> bool:
+    """Whether a type stands in a definition that describes one text, not a key of a bigger thing."""
+    return "condition" in place or any(place.startswith(f"{prefix}/") for prefix, _, _ in PATTERN_FIXES)
 
 
 _AT_KEY: Final = ("required", "additionalProperties", "unevaluatedProperties")
