@@ -10,6 +10,7 @@ from formats.writing import write_home
 from process_orchestrator.assemble import Mode, open_orchestrator
 from process_orchestrator.settings import Settings
 from process_orchestrator.views.models import SubmitRequest
+from process_orchestrator.views.text import escalation_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,3 +69,19 @@ async def test_what_an_agent_cost_before_a_restart_counts_after_it(tmp_path: Pat
     assert (refused.error.code, refused.error.blame, refused.error.rule) == ("over_budget", "policy", "usd_per_day")
     assert refused.error.message is not None
     assert refused.error.message.startswith("desk has 0.80 USD spent of its 1.00 USD a day, which frees at 20")
+
+
+async def test_a_person_who_is_asked_about_a_cap_reads_which_one_and_when_it_frees(tmp_path: Path) -> None:
+    home = write_home(tmp_path, HOME.replace("on_failure: fail", "on_failure: escalate"))
+    await looked(home, 2)
+    [asking] = await looked(home, 1)
+
+    assert asking.status == "waiting_human"
+    async with open_orchestrator(home, Settings(), mode=Mode.READ) as orchestrator:
+        question = await orchestrator.escalation(asking.escalations[0].escalation_id)
+    assert "limits.usd_per_day" in question.question
+    assert question.evidence is not None
+    first = question.evidence[0]
+    assert (first.label, first.from_) == ("what went wrong", "engine")
+    assert first.value.startswith("desk has 0.80 USD spent of its 1.00 USD a day, which frees at 20")
+    assert "Tried: no agent over_budget after 0 ms" in escalation_text(question)

@@ -84,6 +84,14 @@ AT_POST: dict[str, Any] = {"unit": "post", "step": "post", "call": "post.1", "co
         ),
         (
             EscalationKind.FAILED,
+            {**AT_POST, "code": "loop", "blame": "policy", "rule": "repeat.max"},
+            "Step post failed: loop (blame: policy), all rounds that repeat.max allows are used up and `until` does "
+            "not hold yet. How should it go on?",
+            "on_failure: escalate, after loop (blame: policy), all rounds that repeat.max allows are used up and "
+            "`until` does not hold yet",
+        ),
+        (
+            EscalationKind.FAILED,
             {"code": "no_model", "blame": "policy"},
             "Planning failed: no_model (blame: policy). How should it go on?",
             "on_failure: escalate, after no_model (blame: policy)",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from process_orchestrator.checking.definitions import Contract, Json
-from process_orchestrator.core import loops
+from process_orchestrator.core import loops, rounds
 from process_orchestrator.core.facts.values import (
     Decision,
     Effect,
@@ -30,6 +30,12 @@ _LOOPS: Final = {
     loops.NO_PROGRESS: "the rounds of planning are used up, or the same plan was proposed again (limits.replans)",
     loops.DEPTH: "more processes stand above this one than limits.depth allows, or it stands above itself",
 }
+_RULES: Final = {
+    rounds.TOO_MANY: "all rounds that repeat.max allows are used up and `until` does not hold yet",
+    "usd_per_day": "each agent that could be asked has reached its cap of today (limits.usd_per_day, UTC)",
+}
+"""Failures that no answer explains, by their rule."""
+
 DONE_BEFORE: Final = "done_before"
 """The code of a call that an earlier process made."""
 
@@ -220,7 +226,8 @@ def _place(command: OpenEscalation) -> str:
 def _failure(command: OpenEscalation, facts: Facts) -> str:
     code = command.code or "an unnamed failure"
     blame = f" (blame: {command.blame})" if command.blame else ""
-    return f"{code}{blame}" + (f", {facts.message}" if facts.message else "")
+    more = facts.message or _RULES.get(command.rule or "")
+    return f"{code}{blame}" + (f", {more}" if more else "")
 
 
 def _where(facts: Facts) -> str:
@@ -271,6 +278,8 @@ def _retry(command: OpenEscalation, facts: Facts) -> str:
     again = f"Calls {contract.name}{_where(facts)} again"
     if command.kind is EscalationKind.UNDO_FAILED:
         return f"{again} to undo the effect."
+    if command.rule == rounds.TOO_MANY:
+        return f"{again}, in as many rounds more as repeat.max says, until `until` holds."
     if command.kind is not EscalationKind.OUTCOME_UNKNOWN:
         return f"{again} with arguments built anew from the same data."
     if contract.idempotency is Idempotency.KEYED:

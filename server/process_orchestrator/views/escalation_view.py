@@ -80,7 +80,7 @@ def escalation_view(
         why=EscalationWhy(rule=asked.rule, seq=escalation.opened_seq),
         goal=asked.goal,
         options=[_option(decision, escalation, asked, whole=whole) for decision in escalation.decisions],
-        evidence=[EvidenceView.model_validate(entry) for entry in asked.evidence] if whole else None,
+        evidence=_evidence(state, unit, asked) if whole else None,
         tried=_tried(unit) if whole else None,
         blame=unit.failure.blame.value if unit and unit.failure else None,
         spent_usd=usd(unit.usd_micros if unit else state.usd_micros),
@@ -148,7 +148,12 @@ def assurance_label(assurance: Assurance, channel: str) -> str:
 def _asked(escalation: Escalation, package: dict[str, Any] | None) -> _Asked:
     if package is None:
         place = f"step {escalation.unit or escalation.step}" if escalation.unit or escalation.step else "the process"
-        return _Asked(question=f"A person must decide about {place}.", rule=escalation.kind.value, goal="")
+        return _Asked(
+            question=f"A person must decide about {place} ({escalation.kind.value}).",
+            rule=escalation.kind.value,
+            goal="",
+            warnings=["Its evidence and what each decision does are not written yet: an engine does that."],
+        )
     return _Asked(
         question=package["question"],
         rule=package["why"]["rule"],
@@ -168,6 +173,14 @@ def _option(decision: Decision, escalation: Escalation, asked: _Asked, *, whole:
         cost_usd=written.get("cost_usd"),
         data_schema=written.get("data_schema") if whole else None,
     )
+
+
+def _evidence(state: Process, unit: Unit | None, asked: _Asked) -> list[EvidenceView]:
+    """The package's evidence, and first what the failure itself says: a cap or a limit has no answer to show."""
+    message = unit.failure.message if unit is not None and unit.failure is not None else None
+    uri = f"process://{state.spec.process_id}/trace"
+    said = [EvidenceView.model_validate({"label": "what went wrong", "from": "engine", "value": message, "uri": uri})]
+    return [*(said if message else []), *(EvidenceView.model_validate(entry) for entry in asked.evidence)]
 
 
 def _tried(unit: Unit | None) -> list[TriedView]:

@@ -215,7 +215,8 @@ def escalation_text(view: m.EscalationView) -> str:
             for each in view.evidence
         ]
     if view.tried:
-        lines.append("Tried: " + "; ".join(f"{each.agent} {each.code} after {each.ms} ms" for each in view.tried))
+        tried = (f"{each.agent or 'no agent'} {each.code} after {each.ms} ms" for each in view.tried)
+        lines.append("Tried: " + "; ".join(tried))
     blame = f", blame {view.blame}" if view.blame else ""
     lines.append(f"Goal: {one_line(view.goal)} Spent here: {view.spent_usd} USD{blame}. Version {view.version}.")
     return _joined(lines)
