@@ -166,6 +166,7 @@ async def test_one_budget_holds_for_the_tree_and_the_child_that_lacks_money_is_s
         )
         [action] = [each for each in view.next_actions if each.tool == "list_escalations"]
         assert action.args == {"escalation_id": f"{last}.e1"}
+        assert view.next_actions[0] == action, "what nothing goes on without comes first"
         assert view.steps[0].child == last
         await flow.decide(last, "raise_budget", data={"usd": "0.05"})
         assert (await flow.ended(process)).status is Status.COMPLETED

@@ -120,7 +120,7 @@ def process_view(
         undone=list(state.undone),
         left=list(state.left),
         redrives=spec.redrives,
-        next_actions=[*next_actions(state, rows), *_look_below(below)],
+        next_actions=_in_order(next_actions(state, rows), below),
         poll_after_ms=poll_after_ms(state),
         resources=_resources(state, rows),
         warnings=[*more.said, *_warnings(state, bodies, too_large=too_large)],
@@ -337,19 +337,27 @@ def _decide(rows: Sequence[EscalationView]) -> list[NextAction]:
     ]
 
 
-def _look_below(below: Sequence[Below]) -> list[NextAction]:
-    """What a process waits for that runs below it: first what a person must decide there."""
-    asking = [each for each in below if each.escalation_id is not None]
-    decide = [
+def _in_order(own: list[NextAction], below: Sequence[Below]) -> list[NextAction]:
+    """What a person must decide below comes first: nothing goes on without it, however long a caller polls."""
+    return [*_decide_below(below), *own, *_look_below(below)]
+
+
+def _decide_below(below: Sequence[Below]) -> list[NextAction]:
+    return [
         NextAction(
             tool="list_escalations",
             args={"escalation_id": each.escalation_id},
             command=f"orchestrator resolve {each.escalation_id}",
             reason=f"A person must decide ({each.kind}) in the process that step {each.step} started.",
         )
-        for each in asking
+        for each in below
+        if each.escalation_id is not None
     ]
-    look = [
+
+
+def _look_below(below: Sequence[Below]) -> list[NextAction]:
+    """The processes that a process waits for and that ask nobody."""
+    return [
         NextAction(
             tool="get_state",
             args={"process_id": each.process_id},
@@ -359,7 +367,6 @@ def _look_below(below: Sequence[Below]) -> list[NextAction]:
         for each in below
         if each.escalation_id is None
     ]
-    return [*decide, *look]
 
 
 def _after_failure(state: Process) -> list[NextAction]:
