@@ -125,6 +125,8 @@ async def test_what_was_done_is_undone_the_last_first_and_told(home: Home) -> No
         assert told[-3:] == [(f"{unit}!undo.1", "order.void@1.0.0") for unit in ("lines[1]", "lines[0]", "first")]
         report = await call(client, "get_state", process_id=process_id, include=["report", "diagram"])
         assert "Undone: `lines[1]`, `lines[0]`, `first`" in report["report"]
+        assert "Then: what had been done was undone." in report["report"]
+        assert "Then: nothing followed." not in report["report"]
     code, printed, _ = run_cli(home, "why", process_id)
     assert code == 0, printed
     code, report, _ = run_cli(home, "verify")

@@ -25,7 +25,7 @@ def report(
         _heading(state, view),
         _asked(state, view),
         _steps(view),
-        _failures(trace),
+        _failures(view, trace),
         _decisions(escalations),
         _cost(view),
     ]
@@ -78,18 +78,18 @@ def _steps(view: ProcessView) -> str:
     return "\n".join(lines)
 
 
-def _failures(trace: Iterable[TraceEntry]) -> str:
+def _failures(view: ProcessView, trace: Iterable[TraceEntry]) -> str:
     """Every failed call with what followed it at the same step."""
     entries = list(trace)
     lines: list[str] = []
     for place, entry in enumerate(entries):
         if entry.kind != "call" or entry.verdict in (None, "ok"):
             continue
-        lines.append(f"- {entry.at} {markdown(entry.summary)} Then: {_settled(entry, entries[place + 1 :])}.")
+        lines.append(f"- {entry.at} {markdown(entry.summary)} Then: {_settled(view, entry, entries[place + 1 :])}.")
     return "\n".join(["## Failed, and how it was settled", "", *lines]) if lines else ""
 
 
-def _settled(failed: TraceEntry, later: Iterable[TraceEntry]) -> str:
+def _settled(view: ProcessView, failed: TraceEntry, later: Iterable[TraceEntry]) -> str:
     for entry in later:
         if entry.step != failed.step or entry.step is None:
             continue
@@ -107,6 +107,8 @@ def _settled(failed: TraceEntry, later: Iterable[TraceEntry]) -> str:
                 return "the step was skipped"
             case _:
                 continue
+    if view.undone and view.error is not None and view.error.call == failed.call:
+        return "what had been done was undone"
     return "nothing followed"
 
 
