@@ -16,6 +16,7 @@ WHAT_TO_DO: Final = {
     "ALREADY_RESOLVED": "read `record`, then get_state of its process.",
     "VERSION_CONFLICT": "read the escalation again and decide on what it says now.",
     "DECISION_NOT_ALLOWED": "choose one of its decisions.",
+    "BUDGET_INVALID": 'send {"usd": "1.50"}: what is added.',
     "INPUT_MISMATCH": "send `data` that its schema allows.",
     "NEEDS_HUMAN": "ask the user to decide: `orchestrator resolve ESCALATION` in a terminal.",
     "UNKNOWN_ESCALATION": "list_escalations.",

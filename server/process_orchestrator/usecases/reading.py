@@ -38,6 +38,9 @@ CHILDREN_LOOKED_AT: Final = 5
 HELD_S: Final = 2.0
 """A poll that asks without waiting and has seen the newest version is held so long: it would only ask again."""
 
+WRITTEN_S_MAX: Final = 5
+"""How long an engine may take to write the evidence of a question that was opened while none ran."""
+
 LIMIT_MAX: Final = 100
 LOOK_BACK: Final = 500
 """Events before a page that are read to learn which agent its calls went to."""
@@ -161,9 +164,14 @@ class Reader:
         state = await self.find(process_id, caller)
         while True:
             yield await self.view(state)
+            seen = state.seq
+            if state.status is Status.WAITING_HUMAN and _unwritten(state):
+                # Opened where no engine ran: the one that runs now writes the question before anybody is asked it.
+                state = await self._host.wait(state.spec.process_id, since=seen, timeout_s=WRITTEN_S_MAX)
+                if state.seq > seen:
+                    continue
             if state.status in (*ENDED, Status.WAITING_HUMAN):
                 return
-            seen = state.seq
             while state.seq <= seen:
                 state = await self._host.wait(state.spec.process_id, since=seen, timeout_s=TOOL_CALL_S_MAX)
 
@@ -382,6 +390,11 @@ def _next_page(state: Process, asked: dict[str, Any]) -> NextAction:
         command=f"orchestrator trace {process_id}",
         reason="There are more entries; this is the next page.",
     )
+
+
+def _unwritten(state: Process) -> bool:
+    """Whether a question is open that has no evidence package yet."""
+    return any(each.open and each.package is None for each in state.escalations.values())
 
 
 def _unknown_step(state: Process, name: str) -> RefusedError:
