@@ -46,6 +46,7 @@ def test_each_line_is_stored_once_however_often_the_file_is_given(shop: Path, tm
     file.write_text('{"item": "a"}\n\n{"item": "b"}\n{"item": "b"}\n{"item": ""}\n{"item": "c", "size": 3}\n')
     words = ("submit", "order", "--lines", file, "--label", "march", "--home", shop, "--json")
     first, second = call(*words), call(*words)
+    assert "stored; no engine is running on this home. Do: `orchestrator" in first.err
     assert first.json == second.json
     assert (first.code, first.json["given"], first.json["processes"]) == (2, 4, 3)
     assert first.json["totals"] == {"queued": 3}
@@ -72,6 +73,7 @@ def test_a_file_that_cannot_be_read_as_it_is_meant_submits_nothing(
     called = call("submit", "order", "--lines", file, "--key", key, "--home", shop, "--json")
     assert (called.code, called.json["error"]["code"]) == (2, "BAD_ARGUMENT")
     assert called.json["error"]["message"].startswith(said)
+    assert ".." not in called.json["error"]["message"]
     assert call("processes", "--home", shop, "--json").json["processes"] == []
 
 

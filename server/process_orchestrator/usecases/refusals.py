@@ -57,9 +57,10 @@ def mismatch(what: str, problems: Sequence[ValueProblem], *, do: str) -> Refused
     """INPUT_MISMATCH with every problem; the first is named in the message."""
     first = problems[0]
     more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+    wrong = one_line(first.message).removeprefix(f"{first.pointer}: ").removesuffix(".")
     return RefusedError(
         "INPUT_MISMATCH",
-        f"{what} does not fit at {first.pointer or '/'}: {one_line(first.message)}{more}.",
+        f"{what} does not fit at {first.pointer or '/'}: {wrong}{more}.",
         do=do,
         pointer=first.pointer,
         details={"errors": problem_views(problems[:PROBLEMS_SHOWN_MAX])},

@@ -11,7 +11,7 @@ from process_orchestrator.checking.lines import value_at
 from process_orchestrator.checking.validate import encode_body, parse_body
 from process_orchestrator.core.errors import BodyError, RefusedError
 from process_orchestrator.core.limits import BODY_BYTES_MAX, BODY_DEPTH_MAX
-from process_orchestrator.doors.cli.batches import finish, rows_of
+from process_orchestrator.doors.cli.batches import GOING, finish, rows_of
 from process_orchestrator.views.batch_view import RefusedRow, refused_row
 from process_orchestrator.views.error_view import error_view
 
@@ -72,7 +72,7 @@ def _value(text: bytes, number: int) -> Any:
     try:
         value = parse_body(text, max_bytes=BODY_BYTES_MAX, depth=BODY_DEPTH_MAX)
     except BodyError as error:
-        raise _bad(number, f"it holds no usable JSON ({error.code}): {error.message}") from error
+        raise _bad(number, f"it holds no usable JSON ({error.code}): {error.message.removesuffix('.')}") from error
     if not isinstance(value, dict):
         raise _bad(number, "it is no JSON object")
     return value
@@ -119,4 +119,6 @@ async def submit_lines(
         else:
             made.setdefault(view.process_id, of)
     rows = await rows_of(session, orchestrator, made, follow=follow)
+    if any(row.status in GOING for row in rows):
+        await session.note_without_engine("stored", "PROCESS_ID")
     return finish(session, rows, refused, label=request.label, given=len(lines))

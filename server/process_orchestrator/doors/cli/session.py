@@ -183,7 +183,7 @@ def read_json(given: str | None) -> Any:
     except BodyError as error:
         raise RefusedError(
             "BAD_ARGUMENT",
-            f"{where} holds no usable JSON ({error.code}): {error.message}",
+            f"{where} holds no usable JSON ({error.code}): {error.message.removesuffix('.')}.",
             do="mend it, then try again.",
         ) from error
 
