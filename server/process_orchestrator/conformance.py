@@ -306,6 +306,8 @@ def _ordered(call: str, seen: _Seen) -> Iterator[tuple[str, str]]:
 
 def _hold(call: str, most: int, seen: _Seen) -> Iterator[tuple[str, str]]:
     seen.held[call] = most
+    if is_undo(unit_of_call(call)):  # what must be taken back waits for no money
+        return
     if seen.spent + sum(seen.held.values()) > seen.cap:
         others = sum(seen.held.values()) - most
         yield "cap", f"{call} may cost {most}: {seen.spent} spent, {others} held, cap {seen.cap}"
@@ -317,6 +319,8 @@ def _started(command: StartChild, seen: _Seen) -> Iterator[tuple[str, str]]:
     yield from _hold(command.call, command.usd_micros, seen)
     seen.children[command.call] = command
     spec = command.spec
+    if unit_of_call(command.call) in seen.earlier:
+        yield "repeat", f"{command.child} does again what an earlier process left, and nobody has said that it may"
     if spec.budget.usd_micros > command.usd_micros:
         yield "cap", f"{command.child} may spend {spec.budget.usd_micros}, {command.usd_micros} is held back for it"
     if spec.lineage[-1:] != (command.process,) or len(spec.lineage) > spec.limits.depth:

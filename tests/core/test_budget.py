@@ -331,3 +331,14 @@ def test_an_unsafe_call_that_is_lost_counts_whole_and_its_retry_needs_money_of_i
     journey = with_money(6, writing("a", idempotency=Idempotency.UNSAFE)).prepared("a.1", reserve_usd_micros=4)
     journey.tell(e.CallLost(at=0, call="a.1")).decide(Decision.RETRY).prepared("a.2", reserve_usd_micros=4)
     assert (books(journey), journey.question(2).kind) == ((4, 0), EscalationKind.BUDGET)
+
+
+def test_a_call_that_no_agent_was_asked_counts_neither_as_call_nor_as_unknown() -> None:
+    journey = with_money(10, step("a"), limits=Limits(calls=2))
+    for number in (1, 2, 3):
+        call = f"a.{number}"
+        journey.prepared(call).tell(failed(call, "circuit_open", blame=Blame.TRANSPORT, usd_micros=None))
+        journey.timer(f"{call}/retry")
+    journey.prepared("a.4")
+    assert (called(journey), journey.state.calls, journey.state.unknown_calls) == (["a.4"], 1, 0)
+    assert journey.broken_rules() == ()

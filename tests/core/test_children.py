@@ -94,7 +94,6 @@ def test_a_childs_failure_is_the_steps_and_is_never_tried_again_by_itself() -> N
     journey.decide(Decision.RETRY).prepared("part.2")
     [again] = journey.ordered(c.StartChild)
     assert again.child != CHILD
-    assert journey.unit("part").child_left == ()
 
 
 def test_a_child_that_was_cancelled_by_others_is_a_failure_of_its_step() -> None:
@@ -236,3 +235,31 @@ def test_no_child_ends_for_an_agent() -> None:
 def test_a_child_that_completed_without_an_output_did_not_complete() -> None:
     journey = started(parent("part", on_failure={"else": OnFailure.FAIL})).ends("part.1", output=None)
     assert journey.state.status is Status.FAILED
+
+
+def test_what_a_child_left_stays_named_when_the_next_one_leaves_nothing() -> None:
+    journey = started(parent("part", effect=Effect.WRITE)).ends("part.1", Status.FAILED, code="busy", left=("post",))
+    journey.decide(Decision.RETRY).prepared("part.2").ends("part.2", Status.FAILED, code="busy")
+    journey.decide(Decision.ABORT, 2)
+    assert (journey.state.status, journey.state.left) == (Status.FAILED, ("part",))
+    assert journey.broken_rules() == ()
+
+
+def test_time_in_which_only_a_child_works_is_the_childs() -> None:
+    plan = plan_of(parent("part"), step("b", needs=("part",)))
+    journey = Journey(plan, limits=Limits(total_ms=1000)).prepared("part.1")
+    journey.passes(50_000)
+    journey.ends("part.1").passes(999)
+    journey.prepared("b.1")
+    assert [order.call for order in journey.ordered(c.InvokeAgent)] == ["b.1"]
+    journey.passes(5)
+    assert journey.cancel().succeeded("b.1").state.running_ms == 1004
+
+
+def test_time_beside_a_child_counts_while_anything_else_works() -> None:
+    plan = plan_of(parent("part"), step("a"), step("b", needs=("a",)))
+    journey = Journey(plan, limits=Limits(total_ms=1000)).prepared("part.1").prepared("a.1")
+    journey.passes(1000)
+    journey.succeeded("a.1").prepared("b.1")
+    assert journey.question().kind == "failed"
+    assert journey.unit("b").failure.rule == "budget.total_s"  # type: ignore[union-attr]

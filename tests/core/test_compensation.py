@@ -30,6 +30,7 @@ from core.journeys import (
 )
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
+from process_orchestrator.core.facts.specs import Budget
 from process_orchestrator.core.facts.values import (
     Assurance,
     Blame,
@@ -173,6 +174,14 @@ def test_what_still_calls_is_waited_for_and_undone_if_it_was_done_after_all() ->
     assert journey.last == (c.CancelCall(process=PROCESS, call="b.1"),)
     journey.succeeded("b.1")
     assert (prepared_units(journey), journey.state.to_undo) == (["b!undo"], ("b", "a"))
+
+
+def test_taking_back_above_the_cap_breaks_no_rule() -> None:
+    journey = Journey(plan_of(undoable("a"), doomed()), budget=Budget(usd_micros=7))
+    journey.prepared("a.1", reserve_usd_micros=6).succeeded("a.1", usd_micros=6).fails("doomed.1", refused("doomed.1"))
+    journey.prepared("a!undo.1", reserve_usd_micros=3).succeeded("a!undo.1", usd_micros=3)
+    assert (journey.state.undone, journey.state.usd_micros) == (("a",), 9)
+    assert journey.broken_rules() == ()
 
 
 def test_nothing_to_undo_ends_at_once() -> None:
@@ -399,3 +408,24 @@ def test_the_kind_of_an_undo_is_that_of_a_call() -> None:
     ]
     assert undoing(writing("a")).contract is None
     assert msgspec.json.decode(msgspec.json.encode(undo()), type=type(undo())) == undo()
+
+
+@pytest.mark.parametrize("asked", ["lines[2]!undo.1", "lines[1]!undo.1"])
+def test_an_undoing_that_a_human_ends_in_the_middle_of_a_list_leaves_the_list_done(asked: str) -> None:
+    plan = plan_of(mapped("lines", effect=Effect.WRITE, undo=undo()), doomed())
+    journey = Journey(plan).opened("lines", 3).done("lines[0].1").done("lines[1].1").done("lines[2].1")
+    journey.tell(e.ItemsCollected(at=0, step="lines", output=ref("list"))).fails("doomed.1", refused("doomed.1"))
+    if asked != "lines[2]!undo.1":
+        journey.done("lines[2]!undo.1")
+    journey.fails(asked, refused(asked)).decide(Decision.ABORT)
+    assert (journey.state.status, journey.phase("lines"), journey.phase("lines[0]")) == (Status.FAILED, "done", "done")
+    assert journey.broken_rules() == ()
+
+
+def test_an_undoing_that_a_human_ends_at_a_later_step_leaves_an_older_list_as_it_is() -> None:
+    plan = plan_of(mapped("lines", effect=Effect.WRITE, undo=undo()), undoable("a", needs=("lines",)), doomed())
+    journey = Journey(plan).opened("lines", 1).done("lines[0].1")
+    journey.tell(e.ItemsCollected(at=0, step="lines", output=ref("list"))).done("a.1")
+    journey.fails("doomed.1", refused("doomed.1")).fails("a!undo.1", refused("a!undo.1")).decide(Decision.ABORT)
+    assert (journey.phase("lines"), set(journey.state.left)) == ("done", {"lines[0]", "a"})
+    assert journey.broken_rules() == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.journeys import PROCESS, Journey, plan_of, refused, step
+from core.journeys import PROCESS, Journey, plan_of, ref, refused, step
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import ApprovalMode, Assurance, Decision, OnFailure
@@ -75,3 +75,10 @@ def test_a_process_that_is_ending_or_has_ended_is_not_set_aside(end: str) -> Non
     assert journey.tell(DRIFTED).state.set_aside is None
     assert journey.tell(e.CallLost(at=0, call="a.1")).state.finished
     assert apply(journey.state, DRIFTED).state.set_aside is None
+
+
+def test_a_process_that_ends_while_it_is_set_aside_leaves_no_question_open() -> None:
+    journey = Journey(plan_of(step("a"))).done("a.1").tell(DRIFTED).tell(e.OutputBuilt(at=0, output=ref("output")))
+    assert (journey.state.status.value, journey.state.escalations_open, journey.state.set_aside) == ("completed", 0, None)
+    assert journey.question().withdrawn
+    assert journey.broken_rules() == ()

@@ -203,3 +203,41 @@ def test_nothing_is_answered_for_the_step_of_rounds_itself(call: str) -> None:
         e.StepSkipped(at=0, unit="poll", reason="until")
     )
     assert journey.state.units == before.units
+
+
+def test_time_that_a_plan_says_to_wait_counts_towards_no_total() -> None:
+    plan = plan_of(waiting("pause", ms=7_200_000), step("b", needs=("pause",)))
+    journey = Journey(plan, limits=Limits(total_ms=1000)).prepared("pause.1")
+    journey.passes(7_200_000)
+    journey.timer("pause.1/wait").passes(999)
+    journey.prepared("b.1")
+    assert (journey.phase("b"), journey.state.why) == ("calling", Why.AGENT)
+
+
+def test_time_between_two_rounds_counts_towards_no_total_and_that_in_them_does() -> None:
+    journey = Journey(plan_of(repeated("poll", every_ms=50_000)), limits=Limits(total_ms=1000)).prepared("poll#1.1")
+    journey.passes(600)
+    journey.succeeded("poll#1.1").prepared("poll#2.1").passes(50_000)
+    journey.timer("poll#2.1/wait")
+    assert journey.phase("poll#2") == "calling"
+    journey.passes(400)
+    journey.succeeded("poll#2.1").prepared("poll#3.1").passes(50_000)
+    journey.timer("poll#3.1/wait")
+    failure = journey.unit("poll#3").failure
+    assert failure is not None
+    assert (failure.code, failure.rule) == ("over_budget", "budget.total_s")
+
+
+def test_a_pause_beside_work_does_not_stop_the_clock_of_the_work() -> None:
+    plan = plan_of(waiting("pause", ms=50_000), step("a"), step("b", needs=("a",)))
+    journey = Journey(plan, limits=Limits(total_ms=1000)).prepared("pause.1").prepared("a.1")
+    journey.passes(1000)
+    journey.succeeded("a.1").prepared("b.1")
+    assert journey.phase("b") == "escalated"
+
+
+def test_the_wait_before_a_call_is_tried_again_counts() -> None:
+    journey = Journey(plan_of(step("a"), step("b")), limits=Limits(total_ms=1000)).fails("a.1", failed("a.1")).done("b.1")
+    journey.passes(5000)
+    journey.timer("a.1/retry").prepared("a.2")
+    assert journey.phase("a") == "escalated"

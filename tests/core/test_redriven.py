@@ -17,8 +17,10 @@ from core.journeys import (
     broken,
     failed,
     mapped,
+    parent,
     plan_of,
     ref,
+    repeated,
     step,
     writing,
 )
@@ -28,7 +30,8 @@ from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.specs import Earlier
 from process_orchestrator.core.facts.state import Process, Transition
-from process_orchestrator.core.facts.values import Decision, Effect, Idempotency
+from process_orchestrator.core.facts.values import Decision, Effect, Idempotency, Status
+from process_orchestrator.core.keys import child_id
 from process_orchestrator.core.process import apply
 from process_orchestrator.core.redriven import taken_over
 
@@ -208,3 +211,27 @@ def test_a_call_that_was_taken_over_is_told_from_one_that_was_made() -> None:
     assert told == {"a.1": True, "a.2": False, "b.1": False, "nobody.1": False}
     human = Journey(plan_of(unsafe("a"))).prepared("a.1").tell(broken("a.1")).decide(Decision.USE_OUTPUT)
     assert not taken_over(human.state, "a.1")
+
+
+def test_a_round_that_may_have_acted_goes_on_under_its_old_key() -> None:
+    acting = repeated("a", effect=Effect.WRITE, idempotency=Idempotency.KEYED)
+    first = redriven(acting, **{"a#1": before(call="a#1.1", key="p_before/a#1/g1", output=None)})
+    first.prepared("a#1.1", digest="a-digest")
+    assert [order.key for order in first.ordered(c.InvokeAgent)] == ["p_before/a#1/g1"]
+    later = redriven(acting, **{"a#2": before(call="a#2.1", key="p_before/a#2/g1", output=None)})
+    later.done("a#1.1").prepared("a#2.1", digest="a-digest").timer("a#2.1/wait")
+    assert [order.key for order in later.ordered(c.InvokeAgent)] == ["p_before/a#2/g1"]
+    assert (first.broken_rules(), later.broken_rules()) == ((), ())
+
+
+def test_a_process_that_was_started_and_left_effects_is_started_anew_only_by_a_human() -> None:
+    part = parent("part", effect=Effect.WRITE, idempotency=Idempotency.KEYED)
+    left = before(call="part.1", key="p_before/part/g1", digest="d", planned="d", output=None)
+    journey = redriven(part, part=left).prepared("part.1", digest="d")
+    assert (journey.ordered(c.StartChild), journey.question().kind.value) == ([], "outcome_unknown")
+    journey.decide(Decision.RETRY).prepared("part.2", digest="d")
+    [order] = journey.ordered(c.StartChild)
+    assert order.child == child_id(f"{PROCESS}/part/g2")
+    journey.ends("part.2", Status.FAILED, code="busy").decide(Decision.ABORT, 2)
+    assert journey.state.left == ("part",)
+    assert journey.broken_rules() == ()

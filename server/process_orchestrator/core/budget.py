@@ -82,6 +82,7 @@ def settled(draft: Draft, unit: Unit, event: CallSucceeded | CallFailed | CallLo
     reserve = unit.reserve_usd_micros
     paid, tokens = billed(event, reserve), None if isinstance(event, CallLost) else event.tokens
     draft.call_over(unit)
+    draft.calls -= _unasked(event)
     draft.bill(usd_micros=paid, tokens=tokens)
     too_much = paid is not None and reserve is not None and paid > reserve
     return replace(
@@ -98,4 +99,9 @@ def billed(event: CallSucceeded | CallFailed | CallLost, reserve: int | None) ->
     if not isinstance(event, CallLost) and event.usd_micros is not None:
         return event.usd_micros
     nothing_done = isinstance(event, CallFailed) and event.outcome is Outcome.NOT_DONE
-    return 0 if nothing_done and reserve is not None else reserve
+    return 0 if _unasked(event) or (nothing_done and reserve is not None) else reserve
+
+
+def _unasked(event: CallSucceeded | CallFailed | CallLost) -> bool:
+    """Whether no agent was asked: that was no call, and nobody could bill it."""
+    return isinstance(event, CallFailed) and event.code in settle.UNASKED and event.outcome is Outcome.NOT_DONE

@@ -56,7 +56,7 @@ def invoke(draft: Draft, unit: Unit) -> None:
     child = draft.facts(unit).child
     if child is not None:
         key = orders.key_of(draft, unit)
-        unit = replace(unit, child=keys.child_id(key), reserve_usd_micros=bounds.allotment(draft, child), child_left=())
+        unit = replace(unit, child=keys.child_id(key), reserve_usd_micros=bounds.allotment(draft, child))
     first = unit.first_invoked_at if unit.first_invoked_at is not None else draft.now
     unit = draft.put(
         replace(

@@ -59,7 +59,7 @@ def _paid(draft: Draft, unit: Unit, event: ChildFinished) -> Unit:
         usd_micros=unit.usd_micros + event.usd_micros,
         tokens=unit.tokens + event.tokens,
         unknown_calls=unit.unknown_calls + event.unknown_calls,
-        child_left=event.left,
+        child_left=(*unit.child_left, *event.left),
     )
 
 

@@ -41,7 +41,10 @@ def go_on(draft: Draft) -> None:
 def stop(draft: Draft, undo: Unit) -> None:
     """Undo nothing more: the effect that was asked about stays, and so do all older ones."""
     draft.put(replace(undo, phase=Phase.SKIPPED, escalation=None, wants=None, why=None))
-    draft.to_undo = (draft.to_undo or ())[:1]
+    left = draft.to_undo or ()
+    draft.to_undo = left[:1]
+    for name in left[1:]:
+        _close(draft, draft.units[name], undone=False)
 
 
 def _effects(draft: Draft) -> tuple[str, ...]:

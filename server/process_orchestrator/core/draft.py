@@ -73,6 +73,7 @@ class Draft:
         "undone",
         "units",
         "units_busy",
+        "units_resting",
         "unknown_calls",
         "usd_micros",
         "why",
@@ -107,6 +108,7 @@ class Draft:
         self.budget_waiting = before.budget_waiting
         self.steps_done = before.steps_done
         self.units_busy = before.units_busy
+        self.units_resting = before.units_resting
         self.live_calls = Pages(before.live_calls)
         self.live_timers = before.live_timers
         self.failing = before.failing
@@ -164,13 +166,19 @@ class Draft:
         self.needs_left = {step.id: len(step.needs) for step in plan.steps}
         self._own_needs = True
 
-    def new_unit(self, step: StepFacts, *, place: int, item: int | None = None) -> Unit:
-        """A unit to which nothing has happened; what an earlier process did for it freezes its key."""
+    def new_unit(self, step: StepFacts, *, place: int, item: int | None = None, number: int | None = None) -> Unit:
+        """A unit to which nothing has happened; what an earlier process did for it freezes its key.
+
+        `number` is that of a round. The key of a child names a process that has ended: what is left of it is noted.
+        """
         name = step.id if item is None else keys.item_id(step.id, item)
-        unit = Unit(id=name, step=step.id, place=place, item=item)
+        name = name if number is None else keys.round_id(step.id, number)
+        unit = Unit(id=name, step=step.id, place=place, item=item, round=number)
         earlier = self.spec.earlier.get(name)
         if earlier is None or not earlier.acted or step.effect in (Effect.NONE, Effect.READ):
             return unit
+        if step.child is not None:
+            return replace(unit, child_left=(earlier.call,))
         return replace(unit, outcome_unknown=True, agent=earlier.agent)
 
     def put(self, unit: Unit) -> Unit:
@@ -183,6 +191,7 @@ class Draft:
             if of_whole and (unit.phase in _HUMAN or phase_before in _HUMAN):
                 self._count_item(unit, phase_before)
         self.units_busy += self._busy(unit) - (self._busy(before) if before is not None else 0)
+        self.units_resting += self._resting(unit) - (self._resting(before) if before is not None else 0)
         self.units[unit.id] = unit
         return unit
 
@@ -190,6 +199,13 @@ class Draft:
         if unit.phase is Phase.CALLING:
             return int(unit.collecting or not self.is_whole(unit))
         return int(unit.phase in _BUSY)
+
+    def _resting(self, unit: Unit) -> int:
+        """1 for a pause that the plan declares and for a child, which has a clock of its own."""
+        if unit.phase is Phase.BACKOFF:
+            return int(unit.timer is not None and keys.is_pause(unit.timer))
+        child = unit.phase is Phase.CALLING and unit.undoes is None and self.steps[unit.place].child is not None
+        return int(child and not self.is_whole(unit))
 
     def _clocked(self, unit: Unit, phase_before: Phase) -> Unit:
         """Time in asking and escalated counts in no total: it is kept apart."""
@@ -262,9 +278,13 @@ class Draft:
         self.unknown_calls += usd_micros is None
 
     def transition(self) -> Transition:
-        """What the event led to. Running time counts from the event that began it to the one that ended it."""
+        """What the event led to. Running time counts from the event that began it to the one that ended it.
+
+        It stands still while all that is live is a declared pause or a child.
+        """
         before = self.before
-        running = self.status is Status.RUNNING
+        resting = self.stage is None and 0 < self.units_resting == self.units_busy
+        running = self.status is Status.RUNNING and not resting
         running_ms, running_since = before.running_ms, before.running_since
         if running and running_since is None:
             running_since = self.now
@@ -301,6 +321,7 @@ class Draft:
             budget_waiting=self.budget_waiting,
             steps_done=self.steps_done,
             units_busy=self.units_busy,
+            units_resting=self.units_resting,
             live_calls=self.live_calls.done(),
             live_timers=self.live_timers,
             failing=self.failing,

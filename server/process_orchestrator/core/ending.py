@@ -100,7 +100,9 @@ def finish(draft: Draft) -> None:
 
 
 def complete(draft: Draft) -> None:
-    """Close the process with its output."""
+    """Close the process with its output. One that was set aside meanwhile has nothing left to decide."""
+    draft.set_aside = None
+    escalate.withdraw_all(draft)
     draft.finished, draft.status, draft.why = True, Status.COMPLETED, None
     draft.order(Finish(process=draft.spec.process_id, status=Status.COMPLETED, output=draft.output))
 

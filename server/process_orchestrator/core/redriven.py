@@ -87,4 +87,6 @@ def _take_over(draft: Draft, unit: Unit, earlier: Earlier) -> None:
 def _must_ask(unit: Unit, earlier: Earlier, step: StepFacts) -> bool:
     if not earlier.acted or step.effect in (Effect.NONE, Effect.READ):
         return False
+    if step.child is not None:  # what a child does again no agent recognises: its calls have keys of their own
+        return True
     return unit.digest != earlier.digest or not (keys.repeatable(step) or step.idempotency is Idempotency.KEYED)

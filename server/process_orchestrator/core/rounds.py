@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from process_orchestrator.core import calling, keys
-from process_orchestrator.core.facts.state import Unit
 from process_orchestrator.core.facts.values import Phase
 
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
+    from process_orchestrator.core.facts.state import Unit
 
 UNTIL: Final = "until"
 """Why a round is skipped whose step is done: StepSkipped(reason="until")."""
@@ -30,7 +30,7 @@ def begin(draft: Draft, whole: Unit) -> None:
     repeat = draft.facts(whole).repeat
     assert repeat is not None  # only a repeated step begins here
     whole = draft.put(replace(whole, phase=Phase.CALLING, started_at=draft.now, rounds=1, rounds_max=repeat.max))
-    calling.prepare(draft, Unit(id=keys.round_id(whole.step, 1), step=whole.step, place=whole.place, round=1))
+    calling.prepare(draft, draft.new_unit(draft.facts(whole), place=whole.place, number=1))
 
 
 def closed(draft: Draft, unit: Unit) -> Unit | None:
@@ -41,15 +41,8 @@ def closed(draft: Draft, unit: Unit) -> Unit | None:
     whole, number = draft.units[unit.step], unit.round or 1
     if unit.phase is Phase.DONE:
         draft.put(replace(whole, rounds=number + 1))
-        following = Unit(
-            id=keys.round_id(unit.step, number + 1),
-            step=unit.step,
-            place=unit.place,
-            round=number + 1,
-            approved_digest=unit.approved_digest,
-            override=unit.override,
-        )
-        calling.prepare(draft, following)
+        following = draft.new_unit(draft.facts(unit), place=unit.place, number=number + 1)
+        calling.prepare(draft, replace(following, approved_digest=unit.approved_digest, override=unit.override))
         return None
     if unit.until_met:
         last = draft.units[keys.round_id(unit.step, number - 1)]

@@ -11,7 +11,7 @@ from process_orchestrator.checking.validate import read_stored
 from process_orchestrator.core import keys, orders
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.specs import Earlier
-from process_orchestrator.core.facts.values import Phase
+from process_orchestrator.core.facts.values import Effect, Phase
 from process_orchestrator.core.process import apply
 from process_orchestrator.performing.prepare import digest_of, stored
 
@@ -84,6 +84,8 @@ class DoneBefore:
             before = orders.step_of(old, unit)
             if now is None or unit.step in again or keys.is_undo(unit.id) or before.is_map is not now.is_map:
                 continue
+            if _looked_in_vain(unit, before, old):
+                continue
             done = self._done(unit)
             if done is not None and unit.step in from_here:
                 done = _effect_alone(done)
@@ -147,6 +149,12 @@ class DoneBefore:
         if isinstance(value, dict):
             value = {name: part for name, part in value.items() if name not in filled}
         return digest_of(contract.sha256, stored(value))
+
+
+def _looked_in_vain(unit: Unit, step: StepFacts, old: Process) -> bool:
+    """Whether a unit is a round that only read, of a step whose condition never held: it must look afresh."""
+    reads = step.effect in (Effect.NONE, Effect.READ)
+    return reads and unit.round is not None and old.units[unit.step].phase is not Phase.DONE
 
 
 def _effect_alone(done: Earlier) -> Earlier | None:

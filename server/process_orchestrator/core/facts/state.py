@@ -106,7 +106,7 @@ class Unit(Fact, kw_only=True):
     until_met: bool = False  # skipped because the condition held: its step is done
     # a sub-process:
     child: str | None = None  # the process that its last call started
-    child_left: tuple[str, ...] = ()  # effects that a child which did not complete has left
+    child_left: tuple[str, ...] = ()  # effects that children which did not complete have left
     # how a question or a default stands:
     wants: EscalationKind | None = None  # what is to be asked, or is being asked
     skipping: bool = False  # only the step's default is being evaluated
@@ -183,6 +183,7 @@ class Process(Fact, kw_only=True):
     needs_left: dict[str, int] = {}  # step id -> needs not yet done or skipped
     steps_done: int = 0
     units_busy: int = 0  # units that work without a human: preparing, calling, backoff, undoing, collecting
+    units_resting: int = 0  # of these: in a pause that the plan declares, or waiting for a child
     live_calls: Paged[None] = Paged()
     live_timers: tuple[str, ...] = ()
     failing: Failure | None = None  # fail-fast was reached; the process ends once nothing is live
