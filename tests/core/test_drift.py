@@ -79,6 +79,10 @@ def test_a_process_that_is_ending_or_has_ended_is_not_set_aside(end: str) -> Non
 
 def test_a_process_that_ends_while_it_is_set_aside_leaves_no_question_open() -> None:
     journey = Journey(plan_of(step("a"))).done("a.1").tell(DRIFTED).tell(e.OutputBuilt(at=0, output=ref("output")))
-    assert (journey.state.status.value, journey.state.escalations_open, journey.state.set_aside) == ("completed", 0, None)
+    assert (journey.state.status.value, journey.state.escalations_open, journey.state.set_aside) == (
+        "completed",
+        0,
+        None,
+    )
     assert journey.question().withdrawn
     assert journey.broken_rules() == ()

@@ -237,7 +237,9 @@ def test_a_pause_beside_work_does_not_stop_the_clock_of_the_work() -> None:
 
 
 def test_the_wait_before_a_call_is_tried_again_counts() -> None:
-    journey = Journey(plan_of(step("a"), step("b")), limits=Limits(total_ms=1000)).fails("a.1", failed("a.1")).done("b.1")
+    journey = (
+        Journey(plan_of(step("a"), step("b")), limits=Limits(total_ms=1000)).fails("a.1", failed("a.1")).done("b.1")
+    )
     journey.passes(5000)
     journey.timer("a.1/retry").prepared("a.2")
     assert journey.phase("a") == "escalated"

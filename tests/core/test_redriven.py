@@ -205,6 +205,14 @@ def test_who_repeats_an_effect_by_itself_breaks_a_rule(monkeypatch: pytest.Monke
     assert [found.rule for found in violations(journey.events)] == ["repeat"]
 
 
+def test_who_starts_a_process_again_by_itself_breaks_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = parent("part", effect=Effect.WRITE, idempotency=Idempotency.KEYED)
+    journey = redriven(part, part=before(call="part.1", output=None)).prepared("part.1", digest="a-digest")
+    assert journey.broken_rules() == ()
+    monkeypatch.setattr(conformance, "apply", _forgetful)
+    assert [found.rule for found in violations(journey.events)] == ["repeat"]
+
+
 def test_a_call_that_was_taken_over_is_told_from_one_that_was_made() -> None:
     journey = redriven(step("a"), step("b", needs=("a",)), a=before()).prepared("a.1").done("b.1")
     told = {call: taken_over(journey.state, call) for call in ("a.1", "a.2", "b.1", "nobody.1")}

@@ -320,6 +320,22 @@ async def test_items_that_were_done_are_not_done_again(home: Home) -> None:
     await assert_sound(home, failed.process_id, again.process_id)
 
 
+# --- rounds -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_step_that_looked_in_vain_looks_afresh(tmp_path: Path) -> None:
+    paid = {"let": {"ok": "$.output.ok"}, "expr": "ok == 'paid'"}
+    look = {"id": "look", "contract": "shop.check", "in": {"total": 1}}
+    home = build(tmp_path / "home", order=[{**look, "repeat": {"until": paid, "max": 2, "every_s": 0.01}}])
+    shop = Shop()
+    async with open_shop(home, shop) as counter:
+        failed = await counter.order()
+        assert (failed.status, shop.called) == ("failed", ["check", "check"])
+        again = await counter.redrive(failed.process_id)
+        assert (again.status, shop.called) == ("failed", ["check"] * 4)
+    await assert_sound(home, failed.process_id, again.process_id)
+
+
 # --- batches ------------------------------------------------------------------------------------------------------
 
 
