@@ -62,7 +62,7 @@ MUTATIONS: Final = (
     # undoing and deadlines
     Mutation("compensate.py", "reverse=True", "reverse=False"),
     Mutation("compensate.py", "declared and unit.phase is Phase.DONE and", "declared and"),
-    Mutation("compensate.py", "(draft.to_undo or ())[:1]", "draft.to_undo"),
+    Mutation("compensate.py", "left[:1]", "left"),
     Mutation("undo_step.py", "highest(step.decision_level, undo.decision_level)", "step.decision_level"),
     Mutation("deadlines.py", "not aborts and Decision.REJECT in escalation.decisions", "not aborts"),
     Mutation("deadlines.py", "time_ms // 2", "time_ms"),
@@ -103,7 +103,8 @@ MUTATIONS: Final = (
     Mutation("budget.py", "if draft.budget_waiting or not", "if not"),
     Mutation("budget.py", "held_up = held_up or not bounds.out_of_reach(draft, unit)", "held_up = True"),
     Mutation("budget.py", "held_up = held_up or not bounds.out_of_reach(draft, unit)", "pass"),
-    Mutation("budget.py", "return 0 if nothing_done and reserve is not None else reserve", "return 0"),
+    Mutation("budget.py", "0 if _unasked(event) or (nothing_done and reserve is not None) else reserve", "0"),
+    Mutation("budget.py", "draft.calls -= _unasked(event)", "pass"),
     Mutation("budget.py", "asked(draft) is not None or ", ""),
     Mutation("draft.py", "self.reserved_usd_micros -= unit.reserve_usd_micros or 0", "pass"),
     Mutation("admit.py", "0 < (event.usd_micros or 0) <=", "0 <= (event.usd_micros or 0) <="),
