@@ -7,7 +7,7 @@ import pytest
 from core.journeys import PROCESS, Journey, plan_of, ref, refused, step
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.values import ApprovalMode, Assurance, Decision, OnFailure
+from process_orchestrator.core.facts.values import ApprovalMode, Assurance, Blame, Decision, OnFailure, Stage
 from process_orchestrator.core.process import apply
 
 DRIFTED = e.DecisionsDrifted(at=0, row=1, was=("PrepareCall a.1",), now=("PrepareCall b.1",))
@@ -86,3 +86,9 @@ def test_a_process_that_ends_while_it_is_set_aside_leaves_no_question_open() -> 
     )
     assert journey.question().withdrawn
     assert journey.broken_rules() == ()
+
+
+def test_what_happens_while_it_is_set_aside_changes_nothing_of_the_question() -> None:
+    journey = Journey(None, type=None, task=ref("task")).tell(DRIFTED)
+    journey.tell(e.StageFailed(at=0, stage=Stage.INTAKE, code="timeout", blame=Blame.CALLER))
+    assert [question.kind.value for question in journey.state.escalations.values()] == ["drift", "intake"]

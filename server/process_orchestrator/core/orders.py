@@ -29,7 +29,7 @@ from process_orchestrator.core.facts.commands import (
     UndoneCall,
 )
 from process_orchestrator.core.facts.specs import ProcessSpec
-from process_orchestrator.core.facts.values import ApprovalMode, Stage
+from process_orchestrator.core.facts.values import ApprovalMode, EscalationKind, Stage
 from process_orchestrator.core.undo_step import undoing
 
 if TYPE_CHECKING:
@@ -220,6 +220,16 @@ def open_escalation(standing: Standing, escalation: Escalation) -> OpenEscalatio
     unit = standing.units[escalation.unit] if escalation.unit is not None else None
     step = step_of(standing, unit) if unit is not None else None
     failure = unit.failure if unit is not None else standing.stage_failure
+    if unit is None and escalation.kind is EscalationKind.DRIFT:  # what happens beside it says nothing of it
+        return OpenEscalation(
+            process=standing.spec.process_id,
+            escalation=escalation.id,
+            kind=escalation.kind,
+            decisions=escalation.decisions,
+            min_assurance=escalation.min_assurance,
+            role=escalation.role,
+            deadline_at=escalation.deadline_at,
+        )
     plan = standing.plan
     return OpenEscalation(
         process=standing.spec.process_id,
