@@ -23,6 +23,6 @@ def test_an_engine_program_killed_at_a_write_changes_nothing_of_the_end(name: st
 def test_an_engine_program_killed_at_any_write_changes_nothing_of_the_end(name: str) -> None:
     found = in_a_zygote(name)
     print(found)
-    assert found.points > 8
-    assert found.points >= 2 * found.commits
+    assert found.points >= 8
+    assert found.commits >= 4
     assert found.wrong == []
