@@ -8,10 +8,10 @@ from core.journeys import ALPHA, CONTRACT, GATE, PROCESS, Journey, failed, mappe
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.specs import RetryFacts
-from process_orchestrator.core.facts.values import Blame, Phase, Stage, Status, Why
+from process_orchestrator.core.facts.values import Blame, Decision, Phase, Stage, Status, Why
 from process_orchestrator.core.limits import Limits
 from process_orchestrator.core.process import apply
-from process_orchestrator.core.status import shown_phase
+from process_orchestrator.core.status import settled, shown_phase
 
 
 def test_a_chain_runs_in_order_and_hands_on_what_each_step_needs() -> None:
@@ -315,3 +315,12 @@ def test_a_late_answer_is_not_applied() -> None:
     assert journey.phase("a") == "backoff"
     journey.timer("a.1/retry").prepared("a.2").succeeded("a.1")
     assert journey.phase("a") == "calling"
+
+
+def test_a_process_is_settled_where_only_a_human_or_nobody_moves_it() -> None:
+    journey = Journey(plan_of(step("a")))
+    assert not settled(journey.state)
+    journey.prepared("a.1", gate=GATE)
+    assert settled(journey.state)
+    journey.decide(Decision.ABORT)
+    assert settled(journey.state)

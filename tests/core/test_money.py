@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from process_orchestrator.core.facts.values import Money
 from process_orchestrator.core.money import usd, usd_micros
 
 
@@ -31,3 +32,8 @@ def test_numbers_and_decimal_strings_are_read(amount: object, micros: int) -> No
 @pytest.mark.parametrize("amount", [True, None, [], "", "ten", "0.0000001", "NaN", "inf", float("nan"), float("inf")])
 def test_what_is_no_finite_amount_of_whole_micro_dollars_is_none(amount: object) -> None:
     assert usd_micros(amount) is None
+
+
+def test_what_is_short_is_what_a_call_needs_beyond_what_is_spent_and_held_back() -> None:
+    money = Money(needed_usd_micros=5, spent_usd_micros=7, reserved_usd_micros=2, cap_usd_micros=10)
+    assert money.short_usd_micros == 4

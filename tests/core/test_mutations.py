@@ -57,7 +57,8 @@ MUTATIONS: Final = (
     # redriven
     Mutation("redriven.py", "unit.digest == earlier.planned and", ""),
     Mutation("redriven.py", "unit.digest != earlier.digest or", ""),
-    Mutation("redriven.py", "and same)", ")"),
+    Mutation("redriven.py", "and kept)", ")"),
+    Mutation("redriven.py", "unit.calls_total > 0 or", ""),
     Mutation("redriven.py", "if unit.earlier_settled or unit.undoes is not None:", "if unit.undoes is not None:"),
     # undoing and deadlines
     Mutation("compensate.py", "reverse=True", "reverse=False"),

@@ -30,7 +30,7 @@ from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.specs import Earlier
 from process_orchestrator.core.facts.state import Process, Transition
-from process_orchestrator.core.facts.values import Decision, Effect, Idempotency, Status
+from process_orchestrator.core.facts.values import Assurance, Decision, Effect, Idempotency, Status
 from process_orchestrator.core.keys import child_id
 from process_orchestrator.core.process import apply
 from process_orchestrator.core.redriven import taken_over
@@ -100,6 +100,14 @@ def test_a_step_that_was_left_out_is_left_out_again() -> None:
 def test_a_step_that_was_left_out_with_other_arguments_is_called() -> None:
     journey = redriven(unsafe("a"), a=before(output=None, skipped=True, acted=False)).prepared("a.1", digest="other")
     assert [order.key for order in journey.ordered(c.InvokeAgent)] == [f"{PROCESS}/a/g1"]
+    assert journey.broken_rules() == ()
+
+
+def test_a_key_of_this_process_whose_outcome_is_unknown_is_kept_whatever_an_earlier_process_did() -> None:
+    journey = redriven(unsafe("a"), a=before(digest="other", planned="other", output=None, acted=False)).prepared("a.1")
+    journey.tell(e.CallLost(at=0, call="a.1"))
+    journey.decide(Decision.RETRY, assurance=Assurance.A3).prepared("a.2")
+    assert [order.key for order in journey.orders if isinstance(order, c.InvokeAgent)] == [f"{PROCESS}/a/g1"] * 2
     assert journey.broken_rules() == ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from core.journeys import GATE, PROCESS, TYPE, Journey, mapped, plan_of, ref, refused, step, writing
+from core.journeys import GATE, PROCESS, TYPE, Journey, mapped, parent, plan_of, ref, refused, step, writing
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.specs import Undo
 from process_orchestrator.core.facts.values import (
@@ -175,6 +175,12 @@ def test_an_undo_names_the_contract_that_undoes_and_what_no_plan_knows_names_non
         for call in ("a.1", "a!undo.1", "gone.1")
     ]
     assert told == ["ledger.post@1.0.0", "ledger.void@2.0.0", None]
+
+
+def test_a_step_that_starts_a_process_names_its_type_as_the_contract() -> None:
+    state = Journey(plan_of(parent("a"))).state
+    told = entry(Numbered(seq=9, event=e.CallLost(at=0, call="a.1")), state=state, agents={})
+    assert told.contract == "part@1.0.0"
 
 
 def test_a_page_of_a_journal_tells_what_the_whole_tells() -> None:

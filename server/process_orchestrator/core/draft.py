@@ -257,9 +257,7 @@ class Draft:
         self.reserved_usd_micros -= unit.reserve_usd_micros or 0
 
     def timer_over(self, timer: str) -> None:
-        if timer in self.live_timers:
-            at = self.live_timers.index(timer)
-            self.live_timers = self.live_timers[:at] + self.live_timers[at + 1 :]
+        self.live_timers = tuple(live for live in self.live_timers if live != timer)
 
     def leave_out_outage(self) -> bool:
         """Count the time since the last event in no total: no engine was there, so nobody could have used it."""

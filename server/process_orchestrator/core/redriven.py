@@ -52,12 +52,15 @@ def settled(draft: Draft, unit: Unit) -> bool:
 
 
 def retried(draft: Draft, unit: Unit) -> Unit:
-    """The unit after a human has decided that its call is made. Other arguments never go under the earlier key."""
+    """The unit after a human has decided that its call is made.
+
+    Other arguments never go under the earlier key; but a key of this process whose outcome is unknown is kept.
+    """
     earlier = _counts(draft, unit)
     if earlier is None:
         return unit
-    same = unit.digest == earlier.digest
-    return replace(unit, earlier_settled=True, outcome_unknown=unit.outcome_unknown and same)
+    kept = unit.calls_total > 0 or unit.digest == earlier.digest
+    return replace(unit, earlier_settled=True, outcome_unknown=unit.outcome_unknown and kept)
 
 
 def _counts(draft: Draft, unit: Unit) -> Earlier | None:
