@@ -33,7 +33,7 @@ from core.journeys import (
 from process_orchestrator.conformance import violations
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.specs import Budget
+from process_orchestrator.core.facts.specs import Budget, PlanFacts
 from process_orchestrator.core.facts.state import Process
 from process_orchestrator.core.facts.values import (
     Assurance,
@@ -129,6 +129,16 @@ PLANS = {
         11,
     ),
 }
+WIDE = (
+    "two reads",
+    "rounds",
+    "a child, and one that may be left out",
+    "children that want the same money",
+    "two that cost more than there is",
+    "two that are undone",
+    "a question with a deadline",
+)
+"""Plans with the most roads: their last step is left to the slow tests."""
 BUDGETS = {
     "children that want the same money": Budget(usd_micros=4),
     "two that cost more than there is": Budget(usd_micros=5),
@@ -251,6 +261,17 @@ def check(place: Place) -> None:
 @pytest.mark.parametrize("name", list(PLANS))
 def test_every_road_through_a_small_plan_keeps_the_invariants(name: str) -> None:
     plan, depth = PLANS[name]
+    walk(name, plan, depth - (name in WIDE))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WIDE)
+def test_every_longer_road_keeps_the_invariants_too(name: str) -> None:
+    walk(name, *PLANS[name])
+
+
+def walk(name: str, plan: PlanFacts, depth: int) -> None:
+    """Go every road of so many events, and look at every place it leads to."""
     limits, budget = Limits(calls=4, open_escalations=1), BUDGETS.get(name, Budget())
     start = went(None, e.ProcessStarted(at=0, spec=spec_of(plan, limits=limits, budget=budget)))
     reached, seen, ends = [start], {sight(start.state)}, set[Status]()
