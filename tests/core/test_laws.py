@@ -370,7 +370,7 @@ def unasked(journey: Journey) -> int:
     for event in journey.events:
         if isinstance(event, e.CallFailed) and event.call in ordered and event.code in codes:
             assert state is not None
-            number += event.call in state.live_calls
+            number += event.call in state.live_calls and event.outcome is Outcome.NOT_DONE
         moved = apply(state, event)
         state = moved.state
         ordered |= {order.call for order in moved.commands if isinstance(order, c.InvokeAgent)}
