@@ -114,11 +114,15 @@ class EmbeddedHost(JournalHost):
         """
         must_be_storable(event)
         await self._written.must_have_room()
-        live = await self._driver.load(process_id)
-        if live is None:
-            raise unknown_process(process_id)
+        live = await self._loaded(process_id)
         if isinstance(event, EscalationResolved):
-            derived = await self._derive(live, event, proof or Proof(kind=ProofKind.ARGUMENT))
+            proof = proof or Proof(kind=ProofKind.ARGUMENT)
+            if proof.kind is ProofKind.PASSPHRASE:  # slow on purpose: in a thread, and the process may be gone after it
+                self._must_be_open(live, event)
+                derived = await anyio.to_thread.run_sync(self._verify_proof, proof)
+                live = await self._loaded(process_id)
+            else:
+                derived = self._verify_proof(proof)
             entering: OutsideEvent = msgspec.structs.replace(
                 event,
                 at=self._clock.now_ms(),
@@ -129,20 +133,23 @@ class EmbeddedHost(JournalHost):
             )
         else:
             entering = msgspec.structs.replace(event, at=self._clock.now_ms(), request_id=request_id)
+        return await self._ask(live, Fed(event=entering, bodies=bodies, outside=True))
+
+    async def _loaded(self, process_id: str) -> Live:
         live = await self._driver.load(process_id)
         if live is None:
             raise unknown_process(process_id)
-        return await self._ask(live, Fed(event=entering, bodies=bodies, outside=True))
+        return live
 
-    async def _derive(self, live: Live, event: EscalationResolved, proof: Proof) -> Derived:
-        """Verify the proof, in a thread: a passphrase is slow on purpose. Refused without it where that is sure."""
-        if live.durable is not None:
-            escalation = live.durable.escalations.get(event.escalation)
-            repeated = escalation and escalation.resolution and escalation.resolution.request_id == event.request_id
-            refusal = None if repeated else self._core.admit(live.durable, event)
-            if refusal is not None and refusal.code in ("ALREADY_RESOLVED", "VERSION_CONFLICT", "UNKNOWN_ESCALATION"):
-                raise refused(refusal)
-        return await anyio.to_thread.run_sync(self._verify_proof, proof)
+    def _must_be_open(self, live: Live, event: EscalationResolved) -> None:
+        """Refuse what any proof is refused, before one is verified that takes long."""
+        if live.durable is None:
+            return
+        escalation = live.durable.escalations.get(event.escalation)
+        repeated = escalation and escalation.resolution and escalation.resolution.request_id == event.request_id
+        refusal = None if repeated else self._core.admit(live.durable, event)
+        if refusal is not None and refusal.code in ("ALREADY_RESOLVED", "VERSION_CONFLICT", "UNKNOWN_ESCALATION"):
+            raise refused(refusal)
 
     async def state(self, process_id: str) -> Process:
         """The state as far as it is durable. A parked process is folded and not kept."""
