@@ -177,7 +177,7 @@ async def test_a_clock_that_is_set_over_midnight_and_back_gives_no_second_cap(ho
     async def spent(since: int) -> tuple[Bill, ...]:
         return (Bill(agent="worker", slot="p/a.1", usd_micros=900_000, open=False),)
 
-    caps = DayCaps(lambda _agent: 1.0, bills=spent, clock=time_.clock)
+    caps = DayCaps(lambda: {"worker": 1.0}, bills=spent, clock=time_.clock)
     await caps.learn(["worker"])
     for by in (hours * HOUR_NS, -hours * HOUR_NS):
         time_.passes(60 * SECOND_NS, set_by_ns=by)

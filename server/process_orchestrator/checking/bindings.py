@@ -9,8 +9,10 @@ A value is `$.input…`, `$.steps.<id>.output…`, `$.steps.<id>.status`, `$.ste
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from process_orchestrator.checking.explain import escape
 from process_orchestrator.checking.expressions import Expression
@@ -27,7 +29,7 @@ DEPTH_MAX: Final = 32
 """Nesting of one value as written."""
 
 
-class StepScope(NamedTuple):
+class StepScope(msgspec.Struct, frozen=True):
     """What a binding may see of an earlier step. `output` is ABSENT where it was skipped without a default."""
 
     status: str
@@ -35,12 +37,11 @@ class StepScope(NamedTuple):
     code: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """Where bindings are read from. `output` is set for `undo.in` and `repeat.until` alone."""
 
     input: Json = ABSENT
-    steps: Mapping[str, StepScope] = field(default_factory=dict[str, StepScope])
+    steps: Mapping[str, StepScope] = {}
     item: Json = ABSENT
     index: int | None = None
     output: Json = ABSENT

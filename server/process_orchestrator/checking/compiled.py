@@ -313,9 +313,8 @@ class CompiledStep:
 
     def gate(self, scope: Scope, arguments: Json, *, mode: ApprovalMode = ApprovalMode.POLICY) -> Gate | None:
         """The approval that this call needs: the contract's, the step's, or that of submit's `every_step`."""
-        effects = self.effect in {Effect.WRITE, Effect.IRREVERSIBLE}
-        wanted = mode is ApprovalMode.EVERY_STEP and effects
-        if wanted or any(holds(scope, arguments) for holds in self._approval):
+        wanted = mode is ApprovalMode.EVERY_STEP and self.effect in {Effect.WRITE, Effect.IRREVERSIBLE}
+        if wanted or (self._approval and any(holds(scope, arguments) for holds in self._approval)):
             return Gate(role=self._document.gate_role, min_assurance=self._document.gate_level)
         return None
 

@@ -29,7 +29,8 @@ from process_orchestrator.core.ports import AgentHealth, Clock, InProcessAgent, 
 from process_orchestrator.performing.agent_links import LinkMaker
 from process_orchestrator.performing.answer import Reply, read_value, renamed
 from process_orchestrator.performing.child_process import Lifeline
-from process_orchestrator.performing.choice import Standing
+from process_orchestrator.performing.choice import WELL, Standing
+from process_orchestrator.performing.deadlines import Deadlines
 from process_orchestrator.performing.lane import Lane, Way
 from process_orchestrator.performing.links import AgentCall
 from process_orchestrator.performing.secrets import Secrets
@@ -78,18 +79,22 @@ class AgentPool:
         in_process: Mapping[str, InProcessAgent] | None = None,
         child_limits: ChildLimits = CHILD_LIMITS,
     ) -> None:
-        """`registry` is asked at each call. `in_process` agents shadow those of the registry and have no limits."""
+        """`registry` gives the newest snapshot, at each call. `in_process` agents shadow its own and have no limits."""
         self._registry, self._clock = registry, clock
         self._state_dir, self._home = state_dir, home
         self._in_process = dict(in_process or {})
         self._child_limits = child_limits
+        self._capped_by: AgentDirectory | None = None  # the snapshot that `_caps_usd` was read from
+        self._caps_usd: Mapping[str, float] = {}
         self.secrets = Secrets()
         self._lifeline = Lifeline()
         self._lanes: dict[str, Lane] = {}
         self._tasks: anyio.abc.TaskGroup | None = None
+        self._deadlines: Deadlines | None = None
         self._maker: LinkMaker | None = None
 
     async def __aenter__(self) -> Self:
+        self._deadlines = Deadlines(asyncio.get_running_loop())
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._maker = LinkMaker(
@@ -115,6 +120,8 @@ class AgentPool:
                         if lane.way is not None:
                             closing.start_soon(lane.way.link.aclose)
             tasks.cancel_scope.cancel()
+            if self._deadlines is not None:
+                self._deadlines.close()
             await anyio.to_thread.run_sync(self._lifeline.close)
         # Without the block's own error, which would come out wrapped in a group.
         await tasks.__aexit__(None, None, None)
@@ -124,19 +131,23 @@ class AgentPool:
     def standing(self, pinned: PinnedAgent, contract: ContractPin) -> Standing:
         """How an agent stands now that promised, when a process began, to serve a contract."""
         if pinned.name in self._in_process:
-            return Standing()
+            return WELL
         agent = self._registry().agent(pinned.name)
         if agent is None:
             return Standing(gone="is not registered")
         if agent.promise_sha256 != pinned.sha256 and not serves(agent, contract):
             return Standing(gone=f"does not serve {contract.name}@{contract.version} any more")
         lane = self._lanes.get(pinned.name)
-        return lane.standing(agent.circuit) if lane is not None else Standing()
+        return lane.standing(agent.circuit) if lane is not None else WELL
 
-    def usd_per_day(self, name: str) -> float | None:
-        """What an agent may cost in a day, as it is defined now."""
-        agent = self._registry().agent(name)
-        return agent.limits.usd_per_day if agent is not None else None
+    def caps_usd(self) -> Mapping[str, float]:
+        """What agents may cost in a day, as they are defined now; one without a cap is left out."""
+        directory = self._registry()
+        if directory is not self._capped_by:  # looked through once: this is asked twice a call
+            self._capped_by = directory
+            limits = {agent.name: agent.limits.usd_per_day for agent in directory.agents}
+            self._caps_usd = {name: cap for name, cap in limits.items() if cap is not None}
+        return self._caps_usd
 
     def place_wait_ms(self, name: str, process: str) -> int:
         """How long a process should stay away from a crowded agent; 0: it may call now, or wait in the pool."""
@@ -149,7 +160,8 @@ class AgentPool:
         arguments = renamed(arguments, bind.get("input"))
         in_process = self._in_process.get(agent_name)
         if in_process is not None:
-            return await _call_in_process(in_process, arguments, call)
+            assert self._deadlines is not None  # calls are made while the pool is open
+            return await _call_in_process(in_process, arguments, call, deadlines=self._deadlines)
         agent = self._registry().agent(agent_name)
         if agent is None:
             raise AgentCallError("unreachable", f"no agent {agent_name} is registered any more")
@@ -314,11 +326,13 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _call_in_process(agent: InProcessAgent, arguments: dict[str, Any], call: AgentCall) -> Answer:
+async def _call_in_process(
+    agent: InProcessAgent, arguments: dict[str, Any], call: AgentCall, *, deadlines: Deadlines
+) -> Answer:
     started = time.perf_counter()
     told = InProcessCall(process=call.process, call=call.call, contract=call.contract, key=call.key)
     try:
-        async with asyncio.timeout(call.timeout_ms / 1000):
+        with deadlines.within(call.timeout_ms / 1000):
             value = await _answer_of(agent, arguments, told)
     except TimeoutError:
         raise AgentCallError("timeout", f"no answer within {call.timeout_ms} ms") from None

@@ -29,6 +29,10 @@ class Standing(Fact, frozen=True, kw_only=True):
     circuit_wait_ms: int = 0  # until its circuit lets a call through; 0: it does now
 
 
+WELL: Final = Standing()
+"""It may be called, and no other that is well comes before it but by preference."""
+
+
 class _Candidate(NamedTuple):
     agent: PinnedAgent
     standing: Standing
@@ -47,6 +51,10 @@ def choose(
     caps of today, `circuit_open` where none may be called yet, with the
     time after which one may.
     """
+    first = served[0] if served else None
+    if first is not None and first.name not in tried and (only or first.name) == first.name and standing(first) == WELL:
+        pin = AgentPin(name=first.name, sha256=first.sha256)
+        return pin, _why_first(len(served), only)  # as nearly always: the others need not be asked
     asked = [agent for agent in served if agent.name == only or (only is None and agent.name not in tried)]
     stands = [_Candidate(agent, standing(agent)) for agent in asked]
     able = [each for each in stands if each.standing.gone is None]
@@ -79,12 +87,8 @@ def _why(
     tried: tuple[str, ...],
     only: str | None,
 ) -> str:
-    if only is not None:
-        why = "the only one that this call may go to"
-    elif len(served) == 1:
-        why = "the only agent that serves this contract"
-    elif chosen.agent is served[0]:
-        why = f"first of {len(served)} by preference"
+    if only is not None or chosen.agent is served[0]:
+        why = _why_first(len(served), only)
     else:
         before = [f"{name} was tried" for name in tried]
         before += [f"{agent.name} {state.gone}" for agent, state in stands if state.gone is not None]
@@ -98,6 +102,12 @@ def _why(
     if chosen.standing.circuit is CircuitState.HALF_OPEN:
         why += "; its circuit is half open, this call tries whether it is back"
     return why
+
+
+def _why_first(served: int, only: str | None) -> str:
+    if only is not None:
+        return "the only one that this call may go to"
+    return "the only agent that serves this contract" if served == 1 else f"first of {served} by preference"
 
 
 def _nobody(served: Sequence[PinnedAgent], stands: Sequence[_Candidate], only: str | None) -> str:

@@ -20,7 +20,7 @@ from process_orchestrator.core.money import MICROS_PER_USD, usd
 from process_orchestrator.performing.failure import Failed, Spent, call_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from process_orchestrator.core.facts.commands import InvokeAgent
     from process_orchestrator.core.ports import Bill, BillsSince, Clock, Performed
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 DAY_MS: Final = 86_400_000
 LOOK_AGAIN_MS: Final = 1000
 """When a call that found all money held back by others asks again."""
-
-
-def no_cap(_agent: str) -> float | None:
-    """Of agents that may cost what they like."""
-    return None
 
 
 async def nothing_billed(_since: int) -> tuple[Bill, ...]:
@@ -59,12 +54,20 @@ class _Book:
 
 
 class DayCaps:
-    """`cap_usd` tells the live cap of an agent, None where it has none."""
+    """`caps_usd` tells the live caps by agent; one that may cost what it likes stands not in them.
 
-    def __init__(self, cap_usd: Callable[[str], float | None], *, bills: BillsSince, clock: Clock) -> None:
-        self._cap_usd, self._bills, self._clock = cap_usd, bills, clock
+    Where nobody has a cap, `any` says so, and nothing else needs to be asked.
+    """
+
+    def __init__(self, caps_usd: Callable[[], Mapping[str, float]], *, bills: BillsSince, clock: Clock) -> None:
+        self._caps_usd, self._bills, self._clock = caps_usd, bills, clock
         self._books: dict[str, _Book] = {}
         self._reading = anyio.Lock()
+
+    @property
+    def any(self) -> bool:
+        """Whether any agent has a cap now."""
+        return bool(self._caps_usd())
 
     async def learn(self, agents: Iterable[str]) -> None:
         """Read what agents with a cap have cost today, those that are met for the first time."""
@@ -125,7 +128,7 @@ class DayCaps:
             book.spent += cost
 
     def _cap(self, agent: str) -> int | None:
-        cap = self._cap_usd(agent)
+        cap = self._caps_usd().get(agent)
         return None if cap is None else round(cap * MICROS_PER_USD)
 
     def _fits(self, agent: str, cap: int, worst: int) -> bool:

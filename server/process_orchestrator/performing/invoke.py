@@ -16,7 +16,7 @@ from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.commands import InvokeAgent
 from process_orchestrator.core.facts.events import CallSucceeded
 from process_orchestrator.core.facts.specs import DeclaredError
-from process_orchestrator.core.facts.values import Effect, Fact, Idempotency, Outcome
+from process_orchestrator.core.facts.values import Effect, Idempotency, Outcome
 from process_orchestrator.core.ports import Body, Clock, Performed
 from process_orchestrator.performing.agent_pool import AgentPool, Answer
 from process_orchestrator.performing.failure import Failed, Spent, body_of, call_failed
@@ -25,12 +25,6 @@ from process_orchestrator.performing.pinned import BodyCache, Pinned
 
 UNSENT: Final = frozenset({"unreachable", "circuit_open", "rate_limited"})
 """Codes of calls that never reached the agent, which nobody bills."""
-
-
-class Accepted(Fact, frozen=True, kw_only=True):
-    """An answer that keeps its contract."""
-
-    body: Body
 
 
 class Invoker:
@@ -67,25 +61,25 @@ class Invoker:
                 ms=int((time.perf_counter() - started) * 1000),
             )
             return self._failed(command, contract, Failed.of(error), spent, delivery=delivery)
-        spent = Spent(
-            usd_micros=price if answer.usd_micros is None else answer.usd_micros, tokens=answer.tokens, ms=answer.ms
-        )
-        judged = self._judged(contract, await self._bodies.value(command.input), answer)
+        cost = price if answer.usd_micros is None else answer.usd_micros
+        given = await self._bodies.value(command.input) if contract.contract.ensures else None
+        judged = self._judged(contract, given, answer)
         if isinstance(judged, Failed):
+            spent = Spent(usd_micros=cost, tokens=answer.tokens, ms=answer.ms)
             return self._failed(command, contract, judged, spent, delivery=delivery)
-        self._bodies.keep(judged.body)
+        self._bodies.keep(judged)
         event = CallSucceeded(
             at=self._clock.now_ms(),
             call=command.call,
-            output=judged.body.ref,
-            usd_micros=spent.usd_micros,
-            tokens=spent.tokens,
-            ms=spent.ms,
+            output=judged.ref,
+            usd_micros=cost,
+            tokens=answer.tokens,
+            ms=answer.ms,
         )
-        return Performed(event=event, bodies=(judged.body,))
+        return Performed(event=event, bodies=(judged,))
 
-    def _judged(self, contract: CompiledContract, given: Any, answer: Answer) -> Accepted | Failed:
-        """The answer against size, depth, output contract and `ensures`, in this order."""
+    def _judged(self, contract: CompiledContract, given: Any, answer: Answer) -> Body | Failed:
+        """The answer against size, depth, output contract and `ensures`, in this order. `given` is for `ensures`."""
         definition = contract.contract
         value = answer.value
         try:
@@ -112,7 +106,7 @@ class Invoker:
             return Failed(
                 code="ensures_failed", message=broken.message, rule=broken.id, answer=value, stderr=answer.stderr
             )
-        return Accepted(body=body_of(data))
+        return body_of(data)
 
     def _failed(
         self, command: InvokeAgent, contract: CompiledContract, failed: Failed, spent: Spent, *, delivery: int

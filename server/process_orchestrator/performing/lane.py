@@ -9,7 +9,7 @@ import anyio
 from process_orchestrator.checking.definitions import Circuit, Transport
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import FailureClass
-from process_orchestrator.performing.choice import Standing
+from process_orchestrator.performing.choice import WELL, Standing
 from process_orchestrator.performing.circuit import COUNTED, Breaker, Ending, began, ended, state_of, wait_ms
 from process_orchestrator.performing.links import Link
 from process_orchestrator.performing.turnstile import Turnstile
@@ -57,11 +57,15 @@ class Lane:
 
     def standing(self, rules: Circuit) -> Standing:
         """How the agent's circuit stands now."""
+        if self._breaker.opened_at is None:
+            return WELL
         now = _now_ms()
         return Standing(circuit=state_of(self._breaker, rules, now), circuit_wait_ms=wait_ms(self._breaker, rules, now))
 
     def check(self, rules: Circuit) -> None:
         """Raises AgentCallError (circuit_open) where no call may be made now."""
+        if self._breaker.opened_at is None:
+            return
         wait = wait_ms(self._breaker, rules, _now_ms())
         if wait:
             message = "the agent's circuit is open: too many calls in a row were not answered; nothing was sent"

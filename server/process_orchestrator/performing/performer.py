@@ -67,7 +67,7 @@ class LocalPerformer:
         bodies = BodyCache(artifacts)
         self._pinned = pinned = Pinned(artifacts, compiler)
         scopes = Scopes(bodies)
-        self._caps = DayCaps(agents.usd_per_day, bills=bills, clock=clock)
+        self._caps = DayCaps(agents.caps_usd, bills=bills, clock=clock)
         self._preparer = Preparer(
             bodies=bodies, pinned=pinned, scopes=scopes, clock=clock, roster=agents, caps=self._caps
         )
@@ -83,6 +83,8 @@ class LocalPerformer:
                 await self._open_agents(command.context.plan)
             return await self._preparer.prepare(command)
         if isinstance(command, InvokeAgent):
+            if not self._caps.any:
+                return await self._invoker.invoke(command, delivery=delivery, heartbeat=heartbeat)
             contract = await self._pinned.contract(command.contract.sha256)
             return await self._caps.paid(
                 command,

@@ -24,6 +24,8 @@ BODY_CACHED_BYTES_MAX: Final = 262_144
 
 T = TypeVar("T")
 
+_UNREAD: Final[Any] = object()
+
 
 class Recent(Generic[T]):
     """The most recently used values by key, at most `count` of them."""
@@ -51,46 +53,51 @@ class Recent(Generic[T]):
         return kept if kept is not None else self.put(key, await make(key))
 
 
-class _Parsed:
-    __slots__ = ("data", "value")
+class _Held:
+    """A body, parsed when its value is first read: arguments on their way to an agent never are."""
+
+    __slots__ = ("_value", "data")
 
     def __init__(self, data: bytes) -> None:
-        self.data, self.value = data, read_stored(data)
+        self.data, self._value = data, _UNREAD
+
+    def value(self) -> Any:
+        if self._value is _UNREAD:
+            self._value = read_stored(self.data)
+        return self._value
 
 
 class BodyCache:
-    """Bodies by sha256, parsed once, bounded in count and bytes."""
+    """Bodies by sha256, parsed once, bounded in count and bytes. The oldest goes first; who needs it reads it again."""
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
-        self._kept: OrderedDict[str, _Parsed] = OrderedDict()
+        self._kept: OrderedDict[str, _Held] = OrderedDict()
         self._bytes = 0
 
     async def value(self, ref: Ref) -> Any:
         """The parsed body. Shared: not to be changed."""
-        return (await self._parsed(ref)).value
+        held = self._kept.get(ref.sha256)
+        return (held if held is not None else await self._read(ref)).value()
 
     async def data(self, ref: Ref) -> bytes:
-        return (await self._parsed(ref)).data
+        held = self._kept.get(ref.sha256)
+        return (held if held is not None else await self._read(ref)).data
 
     def keep(self, body: Body) -> None:
         """Remember a body that was just made: the next step is likely to read it."""
         if len(body.data) <= BODY_CACHED_BYTES_MAX and body.ref.sha256 not in self._kept:
-            self._put(body.ref.sha256, _Parsed(body.data))
+            self._put(body.ref.sha256, _Held(body.data))
 
-    async def _parsed(self, ref: Ref) -> _Parsed:
-        kept = self._kept.get(ref.sha256)
-        if kept is not None:
-            self._kept.move_to_end(ref.sha256)
-            return kept
-        parsed = _Parsed(await self._artifacts.body(ref))
-        if len(parsed.data) <= BODY_CACHED_BYTES_MAX and ref.sha256 not in self._kept:
-            self._put(ref.sha256, parsed)
-        return parsed
+    async def _read(self, ref: Ref) -> _Held:
+        held = _Held(await self._artifacts.body(ref))
+        if len(held.data) <= BODY_CACHED_BYTES_MAX and ref.sha256 not in self._kept:
+            self._put(ref.sha256, held)
+        return held
 
-    def _put(self, sha256: str, parsed: _Parsed) -> None:
-        self._kept[sha256] = parsed
-        self._bytes += len(parsed.data)
+    def _put(self, sha256: str, held: _Held) -> None:
+        self._kept[sha256] = held
+        self._bytes += len(held.data)
         while len(self._kept) > BODIES_MAX or self._bytes > BODIES_BYTES_MAX:
             _, dropped = self._kept.popitem(last=False)
             self._bytes -= len(dropped.data)
@@ -107,10 +114,12 @@ class Pinned:
         self._binds: Recent[dict[str, Any]] = Recent(DEFINITIONS_MAX)
 
     async def plan(self, sha256: str) -> CompiledPlan:
-        return await self._plans.of(sha256, self._plan)
+        kept = self._plans.get(sha256)
+        return kept if kept is not None else await self._plans.of(sha256, self._plan)
 
     async def contract(self, sha256: str) -> CompiledContract:
-        return await self._contracts.of(sha256, self._contract)
+        kept = self._contracts.get(sha256)
+        return kept if kept is not None else await self._contracts.of(sha256, self._contract)
 
     async def document(self, sha256: str) -> dict[str, Any]:
         """A pinned definition as it was written."""

@@ -13,7 +13,7 @@ import msgspec
 
 from process_orchestrator.checking.compiled import ABSENT, BindingError, CompiledContract, CompiledStep, Scope
 from process_orchestrator.checking.plan_document import PinnedAgent, PlannedChild
-from process_orchestrator.checking.validate import ValueProblem, check_value
+from process_orchestrator.checking.validate import ValueProblem, check_value, encode_body
 from process_orchestrator.core.assurance import highest
 from process_orchestrator.core.errors import BodyError
 from process_orchestrator.core.facts.commands import PrepareCall, UndoneCall
@@ -22,7 +22,7 @@ from process_orchestrator.core.facts.specs import Gate
 from process_orchestrator.core.facts.values import AgentPin, Blame, ContractPin, Fact
 from process_orchestrator.core.ports import Clock, Performed
 from process_orchestrator.performing.choice import Standing, choose
-from process_orchestrator.performing.day_caps import DayCaps, no_cap, nothing_billed
+from process_orchestrator.performing.day_caps import DayCaps, nothing_billed
 from process_orchestrator.performing.failure import Failed, RefusedCallError, body_of, call_failed
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 from process_orchestrator.performing.scopes import Scopes
@@ -32,7 +32,8 @@ INPUT_DEPTH_MAX: Final = 200
 """Arguments are made of bodies that were capped one by one; these bounds only keep native code safe."""
 
 ORIGINS_MAX: Final = 4096
-"""Calls whose origin is remembered between prepare and invoke. One that is forgotten is blamed on the plan."""
+"""Calls that are remembered, between prepare and invoke, to come from the caller alone. One that is forgotten is blamed
+on the plan."""
 
 
 NOBODY: Final = AgentPin(name="", sha256="")
@@ -46,12 +47,14 @@ class Arguments(Fact, frozen=True, kw_only=True):
     digest: str
 
 
-class Called(NamedTuple):
-    """What a call goes to: its contract, the agents that serve it in order, and the approval that it needs."""
+class Ready(NamedTuple):
+    """A call whose arguments are checked and whose agent is chosen."""
 
-    contract: ContractPin
-    agents: tuple[PinnedAgent, ...]
-    gate: Callable[[], Gate | None]
+    arguments: Arguments
+    agent: AgentPin
+    why_agent: str
+    price: int | None
+    from_caller: bool
 
 
 class Roster(Protocol):
@@ -77,8 +80,8 @@ class Preparer:
     ) -> None:
         self._bodies, self._pinned, self._scopes, self._clock = bodies, pinned, scopes, clock
         self._roster = roster
-        self._caps = caps or DayCaps(no_cap, bills=nothing_billed, clock=clock)
-        self._origins: Recent[bool] = Recent(ORIGINS_MAX)
+        self._caps = caps or DayCaps(dict[str, float], bills=nothing_billed, clock=clock)
+        self._from_caller: Recent[str] = Recent(ORIGINS_MAX)
 
     async def prepare(self, command: PrepareCall) -> Performed:
         step = (await self._pinned.plan(command.context.plan)).step(command.step)
@@ -90,11 +93,12 @@ class Preparer:
                 scope = self._scopes.of_item(step, command.context, scope, command.item)
             if command.default_only:
                 return self.skipped(command.unit, step, scope, reason="default")
-            if await self._is_over(command, step, scope):
+            repeated = command.round is not None and command.round > 1
+            if repeated and await self._is_over(command, step, scope):
                 return Performed(event=StepSkipped(at=self._clock.now_ms(), unit=command.unit, reason="until"))
             if (
                 command.override is None
-                and (command.round or 1) == 1
+                and not repeated
                 and not self._applies(step, scope, item=command.item is not None)
             ):
                 return self.skipped(command.unit, step, scope, reason="condition")
@@ -111,7 +115,7 @@ class Preparer:
 
     def from_caller(self, process: str, call: str) -> bool:
         """Whether all arguments of a call that was prepared here come from `$.input` alone."""
-        return self._origins.get(f"{process}/{call}") is True
+        return self._from_caller.get(f"{process}/{call}") is not None
 
     def _applies(self, step: CompiledStep, scope: Scope, *, item: bool) -> bool:
         """A map's condition is asked once for the whole map, unless it looks at the item."""
@@ -119,8 +123,6 @@ class Preparer:
 
     async def _is_over(self, command: PrepareCall, step: CompiledStep, scope: Scope) -> bool:
         """Whether the round before this one gave what the repeated step waits for."""
-        if command.round is None or command.round == 1:
-            return False
         gave = ABSENT if command.last_output is None else await self._bodies.value(command.last_output)
         return step.is_over(Scope(input=scope.input, steps=scope.steps, output=gave))
 
@@ -171,10 +173,8 @@ class Preparer:
     async def _prepared(self, command: PrepareCall, step: CompiledStep, scope: Scope) -> Performed:
         assert step.contract is not None  # a checked plan gives every called step one
         given, blame = await self._given(command, step, scope)
-        called = Called(
-            contract=step.contract, agents=step.agents, gate=lambda: step.gate(scope, given, mode=command.approval)
-        )
-        return await self._made(command, called, given, blame)
+        ready = await self._ready(command, step.contract, step.agents, given=given, blame=blame)
+        return self._call_prepared(command, ready, step.gate(scope, given, mode=command.approval))
 
     async def _undoing(self, command: PrepareCall, step: CompiledStep, undone: UndoneCall) -> Performed:
         """The call that takes another back. It has no condition, and no human writes its arguments."""
@@ -182,49 +182,58 @@ class Preparer:
         if undo is None or undone.input is None or undone.output is None:  # a core of another version
             raise RefusedCallError(Failed(code="no_undo", message=f"nothing is known that undoes {undone.unit}"))
         given = undo.arguments(await self._bodies.value(undone.input), await self._bodies.value(undone.output))
-        called = Called(
-            contract=undo.contract, agents=undo.agents, gate=lambda: undo.gate(given, mode=command.approval)
-        )
-        return await self._made(command, called, given, _of_planner)
+        ready = await self._ready(command, undo.contract, undo.agents, given=given, blame=_of_planner)
+        return self._call_prepared(command, ready, undo.gate(given, mode=command.approval))
 
-    async def _made(self, command: PrepareCall, called: Called, given: Any, blame: Callable[[str], Blame]) -> Performed:
-        """The call with its arguments checked, its agent chosen, its approval named."""
-        contract = await self._pinned.contract(called.contract.sha256)
-        arguments = checked(contract, given, sha256_of_contract=called.contract.sha256, key=command.key, blame=blame)
+    async def _ready(
+        self,
+        command: PrepareCall,
+        pin: ContractPin,
+        agents: tuple[PinnedAgent, ...],
+        *,
+        given: Any,
+        blame: Callable[[str], Blame],
+    ) -> Ready:
+        """The call with its arguments checked and its agent chosen."""
+        contract = await self._pinned.contract(pin.sha256)
+        arguments = checked(contract, given, sha256_of_contract=pin.sha256, key=command.key, blame=blame)
         price = contract.contract.price_usd_micros
-        await self._caps.learn(agent.name for agent in called.agents)
-        agent, why = self._chosen(command, called, price)
-        gate = called.gate()
-        body = body_of(arguments.data)
+        capped = self._caps.any
+        if capped:
+            await self._caps.learn(agent.name for agent in agents)
+
+        def standing(agent: PinnedAgent) -> Standing:
+            stands = self._roster.standing(agent, pin)
+            return self._caps.standing(stands, agent.name, reserve=price) if capped else stands
+
+        agent, why = choose(agents, tried=command.tried, only=command.only_agent, standing=standing)
+        self._has_place(command, agent)
+        return Ready(arguments, agent, why, price, from_caller=blame("") is Blame.CALLER)
+
+    def _call_prepared(self, command: PrepareCall, ready: Ready, gate: Gate | None) -> Performed:
+        body = body_of(ready.arguments.data)
         self._bodies.keep(body)
-        self._origins.put(f"{command.process}/{command.call}", blame("") is Blame.CALLER)
+        if ready.from_caller:
+            slot = f"{command.process}/{command.call}"
+            self._from_caller.put(slot, slot)
         event = CallPrepared(
             at=self._clock.now_ms(),
             call=command.call,
-            agent=agent,
-            why_agent=why,
+            agent=ready.agent,
+            why_agent=ready.why_agent,
             input=body.ref,
-            digest=arguments.digest,
-            reserve_usd_micros=price,
+            digest=ready.arguments.digest,
+            reserve_usd_micros=ready.price,
             gate=gate,
         )
         return Performed(event=event, bodies=(body,))
 
-    def _chosen(self, command: PrepareCall, called: Called, price: int | None) -> tuple[AgentPin, str]:
-        """The agent and why it. One with a long queue is waited for in the journal: nothing was handed over yet."""
-        agent, why = choose(
-            called.agents,
-            tried=command.tried,
-            only=command.only_agent,
-            standing=lambda pinned: self._caps.standing(
-                self._roster.standing(pinned, called.contract), pinned.name, reserve=price
-            ),
-        )
+    def _has_place(self, command: PrepareCall, agent: AgentPin) -> None:
+        """An agent with a long queue is waited for in the journal: nothing was handed over yet."""
         wait_ms = self._roster.place_wait_ms(agent.name, command.process)
         if wait_ms:
             message = f"{agent.name} has more calls waiting than its limits let through soon"
             raise RefusedCallError(Failed(code="rate_limited", message=message, retry_after_ms=wait_ms))
-        return agent, why
 
     async def _given(
         self, command: PrepareCall, step: CompiledStep, scope: Scope
@@ -252,8 +261,10 @@ def checked(
         given = {name: value for name, value in given.items() if name != field}
     plain = stored(given)
     digest = digest_of(sha256_of_contract, plain)
+    data = plain
     if field is not None and isinstance(given, dict):
         given = {**given, field: key}
+        data = encode_body(given)  # a text more than what was just checked
     problems = contract.input_problems(given)
     if problems:
         raise RefusedCallError(_mismatch(problems), from_caller=blame(problems[0].pointer) is Blame.CALLER)
@@ -262,7 +273,7 @@ def checked(
         code = "requires_failed" if broken.error is None else "condition_error"
         failed = Failed(code=code, message=broken.message, rule=broken.id)
         raise RefusedCallError(failed, from_caller=blame("") is Blame.CALLER)
-    return Arguments(data=plain if field is None else stored(given), digest=digest)
+    return Arguments(data=data, digest=digest)
 
 
 def _mismatch(problems: tuple[ValueProblem, ...]) -> Failed:

@@ -25,7 +25,7 @@ class Scopes:
         steps: dict[str, StepScope] = {}
         for step, source in context.sources.items():
             output = ABSENT if source.output is None else await self._bodies.value(source.output)
-            steps[step] = StepScope(status=source.status.value, output=output, code=source.code)
+            steps[step] = StepScope(status=source.status, output=output, code=source.code)
         value = ABSENT if context.input is None else await self._bodies.value(context.input)
         return Scope(input=value, steps=steps)
 

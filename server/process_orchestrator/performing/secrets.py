@@ -81,7 +81,7 @@ class Secrets:
 
     def leaked_in(self, encoded: bytes) -> bool:
         """Whether a JSON text of ours (as orjson writes it) holds a known secret. Cheap where there is none."""
-        return any(known in encoded for known in self._encoded)
+        return bool(self._encoded) and any(known in encoded for known in self._encoded)
 
     def mask_text(self, text: str) -> str:
         for known in self._plain:
