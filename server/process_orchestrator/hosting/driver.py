@@ -177,7 +177,8 @@ class Driver:
             self.drop(live, EngineError("ENGINE_UNAVAILABLE", f"{live.process} is set aside: {error!r}"))
         finally:
             live.pumping = False
-        self.rest(live)
+        if not live.unwritten:  # else it rests, if at all, when the last of them is durable
+            self.rest(live)
 
     def _write(self, live: Live, draft: TurnDraft) -> None:
         """Queue the turn's row; start what need not wait for it."""

@@ -74,7 +74,7 @@ class EmbeddedHost(JournalHost):
         self._written = parts.journal
         self._driver = driver
         self._clock = parts.clock
-        self._home_key = home_key
+        self._ids = hmac.new(home_key, digestmod="sha256")  # copied for each: the key is taken in once
         self._verify_proof = verify_proof
         self._watchers: dict[str, set[_Watch]] = {}
         driver.on_change = self._changed
@@ -100,8 +100,9 @@ class EmbeddedHost(JournalHost):
 
     def _id_of(self, spec: ProcessSpec) -> str:
         if spec.key is not None:
-            name = f"{len(spec.principal)}:{spec.principal}:{spec.key}".encode()
-            return process_id_of(hmac.digest(self._home_key, name, "sha256"))
+            named = self._ids.copy()
+            named.update(f"{len(spec.principal)}:{spec.principal}:{spec.key}".encode())
+            return process_id_of(named.digest())
         return spec.process_id or random_process_id()
 
     async def deliver(

@@ -37,7 +37,8 @@ def turn_write(
     events, pinned, definitions = plans.fold(draft.events)
     turn = Turn(events=events, decisions=decisions_of(draft.commands), digest=digest_of(draft.commands), plans=pinned)
     escalations = changed_escalations(draft.before, state)
-    draft.changed = tuple(escalation.id for escalation in escalations)
+    if escalations:
+        draft.changed = tuple(escalation.id for escalation in escalations)
     projects = must_project(draft.before, state, escalations)
     return TurnWrite(
         lane=live.lane,
@@ -49,7 +50,7 @@ def turn_write(
         definitions=(*draft.definitions, *definitions),
         row=process_row(state) if projects else None,
         due=projects and is_due(state),
-        escalations=[escalation_row(state, escalation) for escalation in escalations],
+        escalations=[escalation_row(state, escalation) for escalation in escalations] if escalations else (),
         timers=draft.timers,
         done=done,
         patient=not draft.settles,

@@ -35,17 +35,19 @@ class StoredArtifacts:
     def hold(self, bodies: Iterable[Body]) -> None:
         """Keep bodies of a turn readable until `release`."""
         for body in bodies:
-            _, holders = self._pending.get(body.ref.sha256, (b"", 0))
-            self._pending[body.ref.sha256] = (body.data, holders + 1)
+            sha256 = body.ref.sha256
+            held = self._pending.get(sha256)
+            self._pending[sha256] = (body.data, 1 if held is None else held[1] + 1)
 
     def release(self, bodies: Iterable[Body], *, durable: bool) -> None:
         """The turn that held these bodies was written, or will never be."""
         for body in bodies:
-            data, holders = self._pending.pop(body.ref.sha256)
+            sha256 = body.ref.sha256
+            data, holders = self._pending.pop(sha256)
             if holders > 1:
-                self._pending[body.ref.sha256] = (data, holders - 1)
+                self._pending[sha256] = (data, holders - 1)
             if durable:
-                self._keep(body.ref.sha256, data)
+                self._keep(sha256, data)
 
     def keep_definitions(self, bodies: Iterable[DefinitionBody]) -> None:
         """Keep the newest few definitions at hand; they are stored with the turn they came with."""

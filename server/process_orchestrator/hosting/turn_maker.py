@@ -17,7 +17,6 @@ from process_orchestrator.core.facts.events import (
     OutsideEvent,
     TimerFired,
 )
-from process_orchestrator.core.ports import Bodies
 from process_orchestrator.hosting.live import Answer, Fed, Live, TurnDraft, no_heartbeat
 from process_orchestrator.hosting.refusals import refused
 from process_orchestrator.hosting.reissue import not_among, reissue, under_way
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from process_orchestrator.core.errors import RefusedError
     from process_orchestrator.core.facts.commands import Command
-    from process_orchestrator.core.ports import Clock
+    from process_orchestrator.core.ports import Body, Clock, DefinitionBody
     from process_orchestrator.hosting.parts import Parts
     from process_orchestrator.hosting.timers import Timers
 
@@ -61,7 +60,7 @@ class TurnMaker:
         assert self._performer is not None
         performed = await self._performer.perform(command, delivery=1, heartbeat=no_heartbeat)
         if not live.dead:
-            self._apply(live, draft, performed.event, Bodies(artifacts=performed.bodies))
+            self._apply(live, draft, performed.event, performed.bodies)
 
     def _take(self, live: Live, draft: TurnDraft, fed: Fed) -> None:
         """Let one thing from the inbox into the turn."""
@@ -70,7 +69,7 @@ class TurnMaker:
             if fed.outside and live.state is not None and isinstance(fed.event, OutsideEvent):
                 refusal = self._core.admit(live.state, fed.event)
             if refusal is None:
-                self._apply(live, draft, fed.event, fed.bodies)
+                self._apply(live, draft, fed.event, fed.bodies.artifacts, fed.bodies.definitions)
         if fed.resume and live.state is not None:
             self._resume(live, draft)
         if fed.answer is not None:
@@ -85,18 +84,28 @@ class TurnMaker:
             return first is not None and first.request_id == event.request_id
         return live.state is not None and (live.state.cancelling or live.state.finished)
 
-    def _apply(self, live: Live, draft: TurnDraft, event: Event, bodies: Bodies) -> None:
+    def _apply(
+        self,
+        live: Live,
+        draft: TurnDraft,
+        event: Event,
+        artifacts: Sequence[Body] = (),
+        definitions: Sequence[DefinitionBody] = (),
+    ) -> None:
         transition = self._core.apply(live.state, event)
         live.state = transition.state
         draft.events.append(event)
-        draft.artifacts.extend(bodies.artifacts)
-        draft.definitions.extend(bodies.definitions)
-        self._artifacts.hold(bodies.artifacts)
-        self._artifacts.keep_definitions(bodies.definitions)
+        if artifacts:
+            draft.artifacts.extend(artifacts)
+            self._artifacts.hold(artifacts)
+        if definitions:
+            draft.definitions.extend(definitions)
+            self._artifacts.keep_definitions(definitions)
         if isinstance(event, TimerFired):
             draft.timers.append((event.timer, None))
-        draft.commands.extend(transition.commands)
-        self._order(live, draft, transition.commands)
+        if transition.commands:
+            draft.commands.extend(transition.commands)
+            self._order(live, draft, transition.commands)
 
     def _order(self, live: Live, draft: TurnDraft, commands: Sequence[Command]) -> None:
         """Sort commands by when they are carried out. A held process's own are reissued when it is resumed."""
@@ -124,7 +133,7 @@ class TurnMaker:
         due = allowed(live.state, self._core.outstanding(live.state))
         if under_way(due, after_outage=live.state.now < self._began_at):
             resumed = EngineResumed(at=self._clock.now_ms(), engine=self._engine)
-            self._apply(live, draft, resumed, Bodies())
+            self._apply(live, draft, resumed)
         again = reissue(
             allowed(live.state, self._core.outstanding(live.state)),
             deliveries=live.deliveries,

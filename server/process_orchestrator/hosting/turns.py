@@ -18,7 +18,9 @@ from process_orchestrator.core.facts.commands import (
     ClassifyTask,
     Command,
     Finish,
+    InvokeAgent,
     OpenEscalation,
+    PrepareCall,
     ProposePlan,
     StartTimer,
     StopTimer,
@@ -46,6 +48,8 @@ PLANS_KEPT: Final = 256
 DIGEST_BYTES: Final = 8
 
 PlanCarrier: TypeAlias = EscalationResolved | TaskClassified | PlanChecked
+MAY_CARRY: Final = frozenset({ProcessStarted, EscalationResolved, TaskClassified, PlanChecked})
+"""Events that may carry PlanFacts."""
 
 
 class Turn(Fact, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,6 +74,8 @@ def short_form(command: Command) -> str:
 
 def _subject(command: Command) -> str:
     match command:
+        case InvokeAgent(call=call) | PrepareCall(call=call):  # first: a step has one of each
+            return call
         case StartTimer(timer=timer, fire_at=fire_at):
             return f"{timer} {fire_at}"
         case StopTimer(timer=timer):
@@ -123,6 +129,8 @@ class PlanFolder:
 
     def fold(self, events: Sequence[Event]) -> tuple[tuple[Event, ...], dict[int, str], tuple[DefinitionBody, ...]]:
         """Events without plans, which plan was where, and the definitions to store with the row."""
+        if MAY_CARRY.isdisjoint(map(type, events)):  # as in nearly every turn
+            return tuple(events), {}, ()
         kept: list[Event] = []
         plans: dict[int, str] = {}
         bodies: list[DefinitionBody] = []
