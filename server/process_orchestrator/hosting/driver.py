@@ -227,7 +227,8 @@ class Driver:
                 self._aside.discard(live.process)
                 self._parts.journal.note(f"{ASIDE}{live.process}", None)
             self._carry_out(live, draft)
-        _settle(draft, None)
+        if draft.settles:
+            _settle(draft, None)
         if adopted(draft.before, draft.after):
             self._go_on_again(live)
         ended = draft.after.finished and (draft.before is None or not draft.before.finished)

@@ -42,6 +42,8 @@ class Fed:
 class Running:
     """An outward command that was handed to a task. `scope` is there once the task has begun."""
 
+    subject: str
+    command: OutwardCommand
     scope: anyio.CancelScope | None = None
     stopped: bool = False
     given_up: bool = False  # its call counts as lost already

@@ -51,16 +51,13 @@ class TurnMaker:
         live.unwritten.append(draft)
         while (live.locals or live.inbox) and len(draft.events) < TURN_EVENTS_MAX and not live.dead:
             if live.locals:
-                await self._perform_local(live, draft, live.locals.popleft())
+                assert self._performer is not None
+                performed = await self._performer.perform(live.locals.popleft(), delivery=1, heartbeat=no_heartbeat)
+                if not live.dead:
+                    self._apply(live, draft, performed.event, performed.bodies)
             else:
                 self._take(live, draft, live.inbox.popleft())
         return draft
-
-    async def _perform_local(self, live: Live, draft: TurnDraft, command: Command) -> None:
-        assert self._performer is not None
-        performed = await self._performer.perform(command, delivery=1, heartbeat=no_heartbeat)
-        if not live.dead:
-            self._apply(live, draft, performed.event, performed.bodies)
 
     def _take(self, live: Live, draft: TurnDraft, fed: Fed) -> None:
         """Let one thing from the inbox into the turn."""
