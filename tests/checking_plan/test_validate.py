@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -312,3 +313,15 @@ def test_the_shipped_examples_and_their_spoiled_forms_are_judged_as_another_vali
     for value in [example, *_spoiled(example)]:
         assert ours.is_valid(value) == oracle.is_valid(value), value
         assert bool(ours.problems(value)) != oracle.is_valid(value)
+
+
+@pytest.mark.parametrize("encode", [encode_body, check_value])
+def test_a_stored_form_takes_no_more_memory_than_it_has_bytes(encode: Callable[[Any], bytes]) -> None:
+    value = {"ok": True, "summary": "x" * 100}
+    tracemalloc.start()
+    try:
+        kept = [encode(value) for _ in range(200)]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken / len(kept) < 2 * len(kept[0])

@@ -151,7 +151,7 @@ def encode_body(value: Json) -> bytes:
     Raises BodyError (not_json, too_deep) for what is no JSON value. NaN must not come here: see `check_value`.
     """
     try:
-        return orjson.dumps(value, option=_STRICT)
+        return _alone(orjson.dumps(value, option=_STRICT))
     except TypeError as error:  # orjson's encode error is a TypeError
         if "ecursion" in str(error):
             raise _too_deep(BODY_DEPTH_MAX) from None
@@ -176,7 +176,7 @@ def check_value(value: Json, *, max_bytes: int = BODY_BYTES_MAX, depth: int = BO
         pointer = _not_finite(value)
         if pointer is not None:
             raise BodyError("not_finite", "A number is NaN or infinite.", pointer=pointer)
-    return data
+    return _alone(data)
 
 
 def check_depth(value: Json, depth: int = BODY_DEPTH_MAX) -> None:
@@ -200,6 +200,11 @@ def check_depth(value: Json, depth: int = BODY_DEPTH_MAX) -> None:
 def ref_of(data: bytes, media_type: str = "application/json") -> Ref:
     """The name of a body: sha256 of its bytes."""
     return Ref(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), media_type=media_type)
+
+
+def _alone(data: bytes) -> bytes:
+    """A copy as large as its bytes: what the encoder returns holds its whole buffer, 4 KB, for as long as it lives."""
+    return bytes(memoryview(data))
 
 
 def _too_deep(depth: int) -> BodyError:

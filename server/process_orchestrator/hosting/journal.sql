@@ -106,6 +106,39 @@ WHERE (:status = 'all' OR status = :status)
 ORDER BY rank, due, opened_at DESC, escalation_id
 LIMIT :limit
 
+-- name: open_escalations_dated
+-- In the order of their index, the nearest deadline first; those without one come after, by the next statement.
+SELECT
+    escalation_id, process_id, process_type, step, kind, role, status, opened_at, deadline_at,
+    0 AS rank,
+    deadline_at AS due
+FROM escalation
+WHERE status = 'open'
+  AND deadline_at >= coalesce(:after_due, 0)
+  AND coalesce(:after_rank, 0) = 0
+  AND (:process_id IS NULL OR process_id = :process_id)
+  AND (:role IS NULL OR role = :role)
+  AND (:after_id IS NULL OR (deadline_at, -opened_at, escalation_id) > (:after_due, -:after_opened, :after_id))
+ORDER BY deadline_at, opened_at DESC, escalation_id
+LIMIT :limit
+
+-- name: open_escalations_undated
+SELECT
+    escalation_id, process_id, process_type, step, kind, role, status, opened_at, deadline_at,
+    0 AS rank,
+    9007199254740991 AS due
+FROM escalation
+WHERE status = 'open'
+  AND deadline_at IS NULL
+  AND opened_at <= CASE WHEN :after_due = 9007199254740991 THEN :after_opened ELSE 9007199254740991 END
+  AND coalesce(:after_rank, 0) = 0
+  AND (:process_id IS NULL OR process_id = :process_id)
+  AND (:role IS NULL OR role = :role)
+  AND (:after_id IS NULL
+       OR (9007199254740991, -opened_at, escalation_id) > (:after_due, -:after_opened, :after_id))
+ORDER BY opened_at DESC, escalation_id
+LIMIT :limit
+
 -- name: process_row
 SELECT
     process_id, process_type, label, principal, status, why, version, steps_done, steps_total, usd_micros,

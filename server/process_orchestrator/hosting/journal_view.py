@@ -218,8 +218,7 @@ class JournalView:
     def escalations(self, query: EscalationQuery) -> Page[EscalationRow]:
         limit = max(1, min(query.limit, PAGE_MAX))
         rank, due, opened, after_id = _cursor(query.cursor, 4)
-        parameters = {
-            "status": query.status,
+        parameters: dict[str, Any] = {
             "process_id": query.process_id,
             "role": query.role,
             "after_rank": rank,
@@ -228,13 +227,23 @@ class JournalView:
             "after_id": after_id,
             "limit": limit + 1,
         }
-        found = self._connection.execute(self._sql["escalations"], parameters).fetchall()
+        found = self._questions(query.status, parameters)
         items = tuple(_escalation(row[:9]) for row in found[:limit])
         more = None
         if len(found) > limit:
             last = found[limit - 1]
             more = f"{last[9]}:{last[10]}:{last[7]}:{last[0]}"
         return Page(items=items, next=more)
+
+    def _questions(self, status: str, parameters: dict[str, Any]) -> list[Any]:
+        """The escalations of a page. Open ones are read in order from their index: of 100,000 no more than a page."""
+        if status != "open":
+            return self._connection.execute(self._sql["escalations"], {**parameters, "status": status}).fetchall()
+        found: list[Any] = []
+        for statement in ("open_escalations_dated", "open_escalations_undated"):
+            left = parameters["limit"] - len(found)
+            found += self._connection.execute(self._sql[statement], {**parameters, "limit": left}).fetchall()
+        return found
 
 
 _PROCESS_FILTERS: Final = ("status", "process_type", "label", "principal", "input_sha256", "since", "prefix")

@@ -7,7 +7,6 @@ package is stored, so no reader of it can leak them.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,10 +17,11 @@ from process_orchestrator.checking.definitions import Contract, Json, Plan
 from process_orchestrator.checking.masking import cut, mask, sensitive
 from process_orchestrator.checking.paths import ABSENT
 from process_orchestrator.checking.sensitivity import Sensitivity, of_item, sensitivity
+from process_orchestrator.checking.validate import encode_body, ref_of
 from process_orchestrator.core.assurance import required_assurance
 from process_orchestrator.core.errors import BindingError
 from process_orchestrator.core.facts.events import EscalationOpened
-from process_orchestrator.core.facts.values import Blame, Decision, EscalationKind, Money, Phase, Ref
+from process_orchestrator.core.facts.values import Blame, Decision, EscalationKind, Money, Phase
 from process_orchestrator.core.money import usd
 from process_orchestrator.core.ports import Body, Performed
 from process_orchestrator.performing import escalation_words as words
@@ -58,8 +58,8 @@ class _Gathered:
 async def build(command: OpenEscalation, *, artifacts: Artifacts, compiler: Compiler, at: int) -> Performed:
     """The event that opens the question, and its package. `at` is epoch milliseconds."""
     gathered = await _gather(command, artifacts=artifacts, compiler=compiler)
-    data = orjson.dumps(_package(gathered), option=orjson.OPT_SORT_KEYS)
-    ref = Ref(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+    data = encode_body(_package(gathered))
+    ref = ref_of(data)
     event = EscalationOpened(
         at=at,
         escalation=command.escalation,
