@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -62,14 +62,18 @@ async def aside(ask: Callable[[], T]) -> T:
         if not answer.done():
             set_answer(value)
 
+    def bring(set_answer: Callable[[Any], None], value: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended: nobody waits for an answer any more
+            loop.call_soon_threadsafe(settle, set_answer, value)
+
     def work() -> None:
         try:
             found = ask()
         except BaseException as error:  # noqa: BLE001 - carried to who asked
             # A StopIteration or KeyboardInterrupt cannot stand in a future; neither comes out of a prompt here.
-            loop.call_soon_threadsafe(settle, answer.set_exception, error)
+            bring(answer.set_exception, error)
         else:
-            loop.call_soon_threadsafe(settle, answer.set_result, found)
+            bring(answer.set_result, found)
 
     with _terminal_kept():
         threading.Thread(target=work, name="question", daemon=True).start()

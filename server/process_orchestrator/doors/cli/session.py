@@ -6,10 +6,13 @@ error ends with what to do. No error leaves as a traceback, unless ORCHESTRATOR_
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -205,6 +208,7 @@ def run(session: Session, work: Callable[[], Awaitable[Exit | None]]) -> None:
 
 async def _unwrapped(work: Callable[[], Awaitable[Exit | None]]) -> Exit | None:
     """Run `work`; a lone error inside the groups of its task groups leaves as itself."""
+    _let_interrupts_wake_the_loop()
     try:
         return await work()
     except BaseExceptionGroup as group:
@@ -212,6 +216,23 @@ async def _unwrapped(work: Callable[[], Awaitable[Exit | None]]) -> Exit | None:
         if error is None:
             raise
         raise error from group
+
+
+def _let_interrupts_wake_the_loop() -> None:
+    """Have Ctrl-C wake this loop at once, whenever it comes and whichever thread the system hands it to.
+
+    What a signal does, Python does on the main thread, and that one sleeps in the loop's select. A signal that comes
+    just before it falls asleep, or to the thread that reads an answer, is noted and nothing more: the program stands
+    until something else happens. A handler of the loop's makes every signal write to a pipe that select watches; what
+    Ctrl-C does stays with the handler that was there. On Windows the loop has that pipe from its start.
+    """
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):  # ignored, as by a shell that started this in the background
+        return
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: None)
+    signal.signal(signal.SIGINT, handler)
 
 
 def _only(group: BaseException) -> BaseException | None:
