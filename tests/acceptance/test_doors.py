@@ -34,6 +34,7 @@ def assert_verified(home: Home) -> None:
     assert (code, report["ok"]) == (0, True), report
 
 
+@pytest.mark.slow
 @pytest.mark.behaviour("P6-one")
 @pytest.mark.behaviour("P6-takeover")
 async def test_the_second_server_answers_beside_the_engine_and_takes_over_when_it_is_killed(

@@ -15,7 +15,7 @@ from acceptance.driving import Connect, call, document, run_cli, until_settled
 from acceptance.engines import Watch, engine_of, events, no_agents, postings
 from process_orchestrator.home import Home
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]  # every day, programs of the engine alone: tests/faults
 
 OUTCOMES: Final[dict[str, dict[str, Any]]] = {
     "straight.xml": {"invoice_number": "HF-2026-0117", "total": 384.07, "reviewed": False, "posted": True},
@@ -95,7 +95,6 @@ async def resumptions(client: Client, process_id: str) -> int:
     return sum(entry["event"] == "EngineResumed" for entry in trace["entries"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", BEFORE_AN_ANSWER)
 async def test_a_server_killed_in_mid_process_is_followed_by_one_that_ends_it(
     lenient_home: Home, connect: Connect, name: str
@@ -155,7 +154,6 @@ async def end(home: Home, client: Client, unfinished: list[tuple[str, str]]) -> 
         assert_done_once(home, process_id)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [20261122, 7])
 async def test_a_home_whose_server_is_killed_again_and_again_does_everything_once(
     lenient_home: Home, connect: Connect, seed: int

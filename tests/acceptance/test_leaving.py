@@ -25,7 +25,8 @@ ASSISTANT: Final = Path(__file__).with_name("assistant_program.py")
 STRAIGHT: Final = {"process_type": "invoice_approval", "input": {"document": document("straight.xml")}}
 
 
-@pytest.mark.parametrize("how", ["stdin closed", pytest.param("SIGTERM", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["stdin closed", "SIGTERM"])
 @pytest.mark.skipif(os.name != "posix", reason="the signals are POSIX's")
 async def test_a_server_told_to_end_ends_cleanly_and_leaves_nothing_running(home: Home, how: str) -> None:
     with wired(home) as wire:

@@ -1,6 +1,7 @@
 """A script that uses only the official MCP client over stdio, in both protocol eras.
 
-One home per era, and two servers on it: one for a client that can elicit, one (a door to it) for a client that cannot.
+One home; on it for each era two servers: one for a client that can elicit, and one for a client that cannot. The first
+of them is the engine, the others are doors to it.
 """
 
 import json
@@ -8,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jsonschema
 import pytest
@@ -40,30 +41,51 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module", params=ERAS)
-async def clients(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[Client, Client, Person, Home]]:
-    """A client that elicits, one that does not, the person behind the first, and the home."""
+class Clients(NamedTuple):
+    """A client that elicits, one that does not, and the person behind the first."""
+
+    asking: Client
+    plain: Client
+    person: Person
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     folder = tmp_path_factory.mktemp("home")
-    home = Home(path=folder, state=folder / "state")
-    seed_home(home)
-    home.make_state()
-    person = Person()
+    made = Home(path=folder, state=folder / "state")
+    seed_home(made)
+    made.make_state()
+    return made
+
+
+@pytest.fixture(scope="module")
+async def clients_of(home: Home) -> AsyncIterator[dict[str, Clients]]:
+    """The clients of each era, all there at once: so the agents are started once."""
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(
-            Client(server(home), mode=request.param, elicitation_callback=person.answer)
-        )
-        second = await stack.enter_async_context(Client(server(home), mode=request.param))
-        yield first, second, person, home
+        there: dict[str, Clients] = {}
+        for era in ERAS:
+            person = Person()
+            asking = Client(server(home), mode=era, elicitation_callback=person.answer)
+            plain = Client(server(home), mode=era)
+            there[era] = Clients(
+                await stack.enter_async_context(asking), await stack.enter_async_context(plain), person
+            )
+        yield there
 
 
-Clients = tuple[Client, Client, Person, Home]
+@pytest.fixture(params=ERAS)
+def era(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def clients(clients_of: dict[str, Clients], era: str) -> Clients:
+    return clients_of[era]
 
 
 @pytest.mark.behaviour("scripts")
-async def test_a_script_describes_submits_watches_and_reads_the_trace(clients: Clients) -> None:
-    client = clients[0]
+async def test_a_script_describes_submits_watches_and_reads_the_trace(clients: Clients, era: str) -> None:
+    client = clients.asking
     described = await call(client, "describe_agents")
     assert {row["name"] for row in described["process_types"]} >= {"invoice_approval", "release_report"}
     started = time.perf_counter()
@@ -72,7 +94,7 @@ async def test_a_script_describes_submits_watches_and_reads_the_trace(clients: C
         "submit_process",
         process_type="invoice_approval",
         input={"document": document("straight.xml")},
-        idempotency_key="invoice-1",
+        idempotency_key=f"invoice-1, {era}",
     )
     assert time.perf_counter() - started < 1.0
     view = await until_settled(client, submitted["process_id"])
@@ -88,7 +110,7 @@ async def test_a_script_describes_submits_watches_and_reads_the_trace(clients: C
 
 
 async def test_a_person_approves_through_the_host_application(clients: Clients) -> None:
-    client, _, person, _ = clients
+    client, person = clients.asking, clients.person
     view = await submit_large(client)
     escalation = view["escalations"][0]["escalation_id"]
     resolved = await call(client, "resolve_escalation", escalation_id=escalation)
@@ -100,7 +122,7 @@ async def test_a_person_approves_through_the_host_application(clients: Clients) 
 
 @pytest.mark.behaviour("P9")
 async def test_a_model_cannot_approve_by_an_argument_but_may_reject(clients: Clients) -> None:
-    client = clients[1]
+    client = clients.plain
     view = await submit_large(client)
     escalation = view["escalations"][0]["escalation_id"]
     needed = await call(client, "resolve_escalation", escalation_id=escalation, decision="approve")
@@ -123,7 +145,7 @@ async def submit_large(client: Any) -> dict[str, Any]:
 
 
 async def test_every_result_keeps_its_declared_schema_and_every_error_has_its_code(clients: Clients) -> None:
-    client = clients[0]
+    client = clients.asking
     wrong = [
         ("get_state", {"process_id": "p_nothing"}, "UNKNOWN_PROCESS"),
         ("list_trace", {"process_id": "p_nothing"}, "UNKNOWN_PROCESS"),
@@ -158,11 +180,11 @@ async def test_every_result_keeps_its_declared_schema_and_every_error_has_its_co
 
 
 @pytest.mark.behaviour("config")
-async def test_the_example_config_starts_a_server_that_answers(clients: Clients) -> None:
+async def test_the_example_config_starts_a_server_that_answers(home: Home) -> None:
     example = Path(__file__).resolve().parents[2] / "claude_desktop_config.example.json"
     text = example.read_text(encoding="utf-8")
     text = text.replace("/ABSOLUTE/PATH/process-orchestrator/.venv/bin/orchestrator", str(PROGRAM))
-    text = text.replace("/ABSOLUTE/PATH/orchestrator-home", str(clients[3].path))
+    text = text.replace("/ABSOLUTE/PATH/orchestrator-home", str(home.path))
     block = json.loads(text)["mcpServers"]["process-orchestrator"]
     parameters = StdioServerParameters(command=block["command"], args=block["args"], env=environment())
     async with Client(parameters) as client:

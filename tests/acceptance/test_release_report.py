@@ -44,6 +44,7 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **own}).stdout
 
 
+@pytest.mark.slow
 def test_a_real_repository_becomes_a_real_report(home: Home, repository: Path) -> None:
     agent = yaml.safe_load((home.path / "agents_registry" / "git.agent.yaml").read_text(encoding="utf-8"))
     assert "mcp_server_git" in agent["transport"]["command"]  # the third party's own program, nothing of ours between

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
@@ -74,8 +75,12 @@ class _OutputSchema(GenerateJsonSchema):
         return False
 
 
+@cache
 def output_schema(view: type[View]) -> dict[str, Any]:
-    """JSON Schema 2020-12 of a result: object root, no union at the root."""
+    """JSON Schema 2020-12 of a result: object root, no union at the root.
+
+    Made once, since that takes 5 ms; who wants it changed makes a copy.
+    """
     schema = view.model_json_schema(mode="serialization", schema_generator=_OutputSchema, by_alias=True)
     for part in (schema, *schema.get("$defs", {}).values()):
         part.pop("title", None)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncGenerator
 from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 import anyio
@@ -28,9 +27,21 @@ def invoice(name: str) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-async def engine(tmp_path: Path, changes: ChangeFeed) -> AsyncGenerator[Orchestrator]:
-    home = Home(path=tmp_path / "home", state=tmp_path / "home" / "state")
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def changes() -> ChangeFeed:
+    return ChangeFeed()
+
+
+@pytest.fixture(scope="module")
+async def engine(tmp_path_factory: pytest.TempPathFactory, changes: ChangeFeed) -> AsyncGenerator[Orchestrator]:
+    """One for all tests: its agents, real programs, are started once. Each test leaves no question open behind it."""
+    path = tmp_path_factory.mktemp("engine") / "home"
+    home = Home(path=path, state=path / "state")
     seed_home(home)
     async with open_orchestrator(home, Settings(), listener=changes.changed) as orchestrator:
         yield orchestrator
@@ -147,6 +158,7 @@ async def test_a_decline_through_the_host_leaves_the_question_open(
         declined = await call("resolve_escalation", escalation_id=escalation_id, decision="Approve")
         closed = await call("resolve_escalation", escalation_id=escalation_id)
         after = await call("get_state", process_id=view["process_id"])
+        await call("cancel_process", process_id=view["process_id"], reason="asked enough")
     assert (declined["status"], closed["status"]) == ("refused", "still_waiting")
     assert (after["status"], after["version"]) == ("waiting_human", view["version"])
 
@@ -166,6 +178,7 @@ async def test_every_address_that_a_process_names_is_read(
         as_contract = json.loads(await read(client, "contracts://invoice_approval/1.0.0"))
         assert as_contract == json.loads(await read(client, "processes://invoice_approval/1.0.0"))
         assert json.loads(await read(client, "contracts://ledger.post/1.0.0"))["effect"] == "write"
+        await call("cancel_process", process_id=process_id, reason="read enough")
 
 
 async def test_every_committed_change_reaches_a_subscriber(engine: Orchestrator, changes: ChangeFeed) -> None:

@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from acceptance.building import PROGRAMS, TEXT, TEXTS, HomeBuilder, record
-from acceptance.driving import run_cli
+from cli.calling import call
 from process_orchestrator.home import Home
 
 BOOK = {"const": ["book"]}
@@ -33,25 +34,29 @@ def built_home(path: Path) -> Home:
 
 def test_a_question_that_was_opened_while_no_engine_ran_is_whole_when_a_run_asks_it(tmp_path: Path) -> None:
     home = built_home(tmp_path / "home")
-    code, view, _ = run_cli(home, "run", "paying", "--input", json.dumps({"lines": ["a", "b", "c"]}))
+
+    def told(*words: str) -> tuple[int, Any]:
+        """The exit code and the result of a command that opens the home and leaves it again."""
+        done = call(*words, "--home", home.path, "--json")
+        return done.code, done.json
+
+    code, view = told("run", "paying", "--input", json.dumps({"lines": ["a", "b", "c"]}))
     assert (code, view["why"]) == (3, "budget")
     process_id = view["process_id"]
     first, second = f"{process_id}.e1", f"{process_id}.e2"
 
-    code, refused, _ = run_cli(
-        home, "resolve", first, "--decision", "raise_budget", "--data", json.dumps({"usd": "9999999999"})
-    )
+    code, refused = told("resolve", first, "--decision", "raise_budget", "--data", '{"usd": "9999999999"}')
     assert (code, refused["error"]["code"]) == (2, "BUDGET_INVALID")
     assert refused["error"]["do"] == 'send {"usd": "1.50"}: what is added.'
 
-    code, resolved, _ = run_cli(home, "resolve", first, "--decision", "raise_budget", "--data", '{"usd": "0.10"}')
+    code, resolved = told("resolve", first, "--decision", "raise_budget", "--data", '{"usd": "0.10"}')
     assert (code, resolved["status"], resolved["process_status"]) == (0, "resolved", "waiting_human")
-    _, view, _ = run_cli(home, "state", process_id)
+    _, view = told("state", process_id)
     (question,) = view["escalations"]
     assert question["escalation_id"] == second
     assert question["warnings"], "that nobody has written it yet is said"
 
-    code, view, _ = run_cli(home, "run", process_id)
+    code, view = told("run", process_id)
     (question,) = view["escalations"]
     assert (code, question["question"], question["warnings"]) == (
         3,
@@ -60,9 +65,9 @@ def test_a_question_that_was_opened_while_no_engine_ran_is_whole_when_a_run_asks
     )
     assert all(option["consequence"] for option in question["options"])
 
-    code, _, _ = run_cli(home, "resolve", second, "--decision", "raise_budget", "--data", '{"usd": "1.50"}')
+    code, _ = told("resolve", second, "--decision", "raise_budget", "--data", '{"usd": "1.50"}')
     assert code == 0
-    code, view, _ = run_cli(home, "run", process_id)
+    code, view = told("run", process_id)
     assert (code, view["status"], view["cost"]["spent_usd"], view["cost"]["budget_usd"]) == (
         0,
         "completed",
