@@ -4,8 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from process_orchestrator.core import pages
 from process_orchestrator.core.facts.paged import Paged, page_of, paged
-from process_orchestrator.core.pages import Pages
 
 NAMES = st.one_of(
     st.sampled_from(["a", "post", "poll#2", "post!undo", "odd[", "odd]"]),
@@ -21,15 +21,14 @@ def test_pages_read_as_a_mapping_does_and_what_they_were_made_of_stays(
 ) -> None:
     before = paged((name, value) for name, value in first if value is not None)
     as_before = {name: value for name, value in first if value is not None}
-    pages, expected = Pages(before), dict(as_before)
+    after, expected = pages.opened(before), dict(as_before)
     for name, value in then:
         if value is None:
-            pages.discard(name)
+            pages.discard(after, name, before=before)
             expected.pop(name, None)
         else:
-            pages[name] = value
+            pages.of(after, name, before=before)[name] = value
             expected[name] = value
-    after = pages.done()
     assert dict(before.items()) == as_before
     assert dict(after.items()) == expected
     assert sorted(after) == sorted(expected)
@@ -42,19 +41,17 @@ def test_pages_read_as_a_mapping_does_and_what_they_were_made_of_stays(
     assert msgspec.json.decode(msgspec.json.encode(after), type=Paged[int]) == after
 
 
-def test_what_is_not_changed_is_the_same_object() -> None:
+def test_a_page_that_is_not_changed_is_the_same_object() -> None:
     entries: list[tuple[str, int]] = [("a", 1), ("lines[3]", 2), ("lines[300]", 3)]
     before = paged(entries)
-    pages = Pages(before)
-    pages.discard("b")
-    assert pages.done() is before
-    pages["lines[301]"] = 4
-    after = pages.done()
+    after = pages.opened(before)
+    pages.discard(after, "b", before=before)
+    assert after.pages[""] is before.pages[""]
+    pages.of(after, "lines[301]", before=before)["lines[301]"] = 4
     assert after.pages["lines["] is before.pages["lines["]
     assert after.pages["lines[3"] is not before.pages["lines[3"]
 
 
 def test_a_hundred_neighbours_share_a_page() -> None:
-    pages = [page_of(f"lines[{item}]") for item in range(10_000)]
-    assert len(set(pages)) == 100
+    assert len({page_of(f"lines[{item}]") for item in range(10_000)}) == 100
     assert {page_of(f"lines[{item}].3") for item in range(200, 300)} == {page_of("lines[250]")}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from process_orchestrator.core import orders
 from process_orchestrator.core.assurance import required_assurance, sufficient
 from process_orchestrator.core.facts.events import EscalationResolved
 from process_orchestrator.core.facts.state import Escalation, Refusal
@@ -105,4 +104,4 @@ def _argument_refused(state: Process, escalation: Escalation, event: EscalationR
 
 def _serving(state: Process, escalation: Escalation) -> tuple[str, ...]:
     assert escalation.unit is not None  # only a failed unit offers another agent
-    return tuple(agent.name for agent in orders.step_of(state, state.units[escalation.unit]).agents)
+    return tuple(agent.name for agent in state.facts(state.units[escalation.unit]).agents)

@@ -23,7 +23,7 @@ def exhausted(draft: Draft) -> str | None:
     # None allowed is not all used up: agents that need no model may be called until the first token is spent.
     if draft.tokens >= max(draft.spec.budget.tokens, 1):
         return "budget.tokens"
-    if draft.running_ms() >= draft.spec.limits.total_ms:
+    if draft.ran_ms() >= draft.spec.limits.total_ms:
         return "budget.total_s"
     return None
 

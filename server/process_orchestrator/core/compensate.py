@@ -62,7 +62,7 @@ def _effects(draft: Draft) -> tuple[str, ...]:
 def _begin(draft: Draft, unit: Unit) -> None:
     """Order the undo prepared; what nothing undoes, or what perhaps never happened, is a human's to judge."""
     undo = Unit(id=keys.undo_id(unit.id), step=unit.step, place=unit.place, undoes=unit.id)
-    declared = draft.steps[unit.place].undo is not None
+    declared = draft.facts(unit).undo is not None
     if declared and unit.phase is Phase.DONE and unit.input is not None:
         draft.put(replace(unit, phase=Phase.UNDOING))
         parent = draft.units[unit.step]

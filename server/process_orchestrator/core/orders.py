@@ -6,7 +6,7 @@ equal by construction. Whether an order is due is decided elsewhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -30,44 +30,13 @@ from process_orchestrator.core.facts.commands import (
 )
 from process_orchestrator.core.facts.specs import ProcessSpec
 from process_orchestrator.core.facts.values import ApprovalMode, EscalationKind, Stage
-from process_orchestrator.core.undo_step import undoing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from process_orchestrator.core.facts.commands import Command
-    from process_orchestrator.core.facts.paged import Entries
-    from process_orchestrator.core.facts.specs import PlanFacts, StepFacts
-    from process_orchestrator.core.facts.state import Escalation, Failure, Unit
+    from process_orchestrator.core.facts.state import Escalation, Standing, Unit
     from process_orchestrator.core.facts.values import Ref
-
-
-class Standing(Protocol):
-    """What orders are written from: a `Process`, or a `Draft` of one."""
-
-    @property
-    def spec(self) -> ProcessSpec: ...
-    @property
-    def plan(self) -> PlanFacts | None: ...
-    @property
-    def units(self) -> Entries[Unit]: ...
-    @property
-    def stage(self) -> Stage | None: ...
-    @property
-    def plan_round(self) -> int: ...
-    @property
-    def plan_proposed(self) -> Ref | None: ...
-    @property
-    def plan_report(self) -> Ref | None: ...
-    @property
-    def stage_failure(self) -> Failure | None: ...
-
-
-def step_of(standing: Standing, unit: Unit) -> StepFacts:
-    """The step of a unit; what undoes one is a step of its own. Units exist only where a plan does."""
-    assert standing.plan is not None
-    step = standing.plan.steps[unit.place]
-    return step if unit.undoes is None else undoing(step)
 
 
 def _undone(standing: Standing, unit: Unit) -> UndoneCall | None:
@@ -98,7 +67,7 @@ def key_of(standing: Standing, unit: Unit) -> str:
 
 
 def prepare_call(standing: Standing, unit: Unit) -> PrepareCall:
-    step, process = step_of(standing, unit), standing.spec.process_id
+    step, process = standing.facts(unit), standing.spec.process_id
     return PrepareCall(
         process=process,
         call=keys.call_id(unit.id, unit.call),
@@ -130,7 +99,7 @@ def open_map(standing: Standing, unit: Unit) -> OpenMap:
         process=standing.spec.process_id,
         step=unit.step,
         approval=standing.spec.approval,
-        context=_context(standing, step_of(standing, unit).needs),
+        context=_context(standing, standing.facts(unit).needs),
     )
 
 
@@ -147,7 +116,7 @@ def build_output(standing: Standing) -> BuildOutput:
 
 
 def invoke_agent(standing: Standing, unit: Unit) -> InvokeAgent:
-    step, process = step_of(standing, unit), standing.spec.process_id
+    step, process = standing.facts(unit), standing.spec.process_id
     # A checked plan gives every called step a contract; CallPrepared has set agent and input.
     assert step.contract is not None
     assert unit.agent is not None
@@ -171,7 +140,7 @@ def invoke_agent(standing: Standing, unit: Unit) -> InvokeAgent:
 
 def start_child(standing: Standing, unit: Unit) -> StartChild:
     """A child's spec is the parent's word: its own type's bounds, and never more money than is held back for it."""
-    child, own = step_of(standing, unit).child, standing.spec
+    child, own = standing.facts(unit).child, standing.spec
     assert child is not None
     assert unit.child is not None
     call, allotment = keys.call_id(unit.id, unit.call), unit.reserve_usd_micros or 0
@@ -218,7 +187,7 @@ def escalation_timer(standing: Standing, escalation: Escalation) -> StartTimer |
 def open_escalation(standing: Standing, escalation: Escalation) -> OpenEscalation:
     """All that the evidence package is computed from. A question about the process itself has no unit."""
     unit = standing.units[escalation.unit] if escalation.unit is not None else None
-    step = step_of(standing, unit) if unit is not None else None
+    step = standing.facts(unit) if unit is not None else None
     failure = unit.failure if unit is not None else standing.stage_failure
     if unit is None and escalation.kind is EscalationKind.DRIFT:  # what happens beside it says nothing of it
         return OpenEscalation(

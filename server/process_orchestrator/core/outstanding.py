@@ -26,18 +26,15 @@ def outstanding(state: Process) -> tuple[Command, ...]:
 def _commands(state: Process) -> Iterator[Command]:
     if state.stage is not None:
         yield orders.stage_command(state, state.stage)
-    ending = state.cancelling or state.failing is not None
     for unit in state.units.values():
-        step = orders.step_of(state, unit)
-        whole = unit.id == unit.step and (step.is_map or step.repeat is not None)
         if unit.phase is Phase.PREPARING:
-            yield _preparing(state, unit, whole=whole)
+            yield _preparing(state, unit)
         elif unit.phase is Phase.BACKOFF:
             yield orders.start_timer(state, unit)
-        elif unit.phase is Phase.CALLING and not whole:
-            if ending and unit.undoes is None:
+        elif unit.phase is Phase.CALLING and not state.is_whole(unit):
+            if state.ending and unit.undoes is None:
                 yield orders.cancel_call(state, unit)
-            elif step.child is not None:
+            elif state.facts(unit).child is not None:
                 yield orders.start_child(state, unit)
             else:
                 yield orders.invoke_agent(state, unit)
@@ -53,7 +50,7 @@ def _commands(state: Process) -> Iterator[Command]:
             yield timer
 
 
-def _preparing(state: Process, unit: Unit, *, whole: bool) -> Command:
-    if whole and not unit.skipping:
+def _preparing(state: Process, unit: Unit) -> Command:
+    if state.is_whole(unit) and not unit.skipping:
         return orders.open_map(state, unit)
     return orders.prepare_call(state, unit)

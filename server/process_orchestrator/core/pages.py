@@ -4,44 +4,32 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from process_orchestrator.core.facts.paged import Entries, Paged, page_of
+from process_orchestrator.core.facts.paged import Paged, page_of
 
 V = TypeVar("V")
 
 
-class Pages(Entries[V]):
-    """Entries that may be changed, until `done` makes a fact of them again."""
+def opened(before: Paged[V]) -> Paged[V]:
+    """The same entries, whose pages may be exchanged for others."""
+    return Paged(pages=dict(before.pages))
 
-    __slots__ = ("_before", "_own", "pages")
 
-    def __init__(self, before: Paged[V]) -> None:
-        self._before = before
-        self._own: set[str] = set()
-        self.pages = before.pages
+def of(entries: Paged[V], name: str, *, before: Paged[V]) -> dict[str, V]:
+    """The page of a name, which may be written: `entries` were opened from `before`."""
+    page = page_of(name)
+    own = entries.pages.get(page)
+    if own is None:
+        own = entries.pages[page] = {}
+    elif own is before.pages.get(page):
+        own = entries.pages[page] = dict(own)
+    return own
 
-    def __setitem__(self, name: str, value: V) -> None:
-        self._page(page_of(name))[name] = value
 
-    def discard(self, name: str) -> None:
-        """Take an entry out, if it is there."""
-        page = page_of(name)
-        if name not in self.pages.get(page, ()):
-            return
-        entries = self._page(page)
-        del entries[name]
-        if not entries:
-            del self.pages[page]
-            self._own.discard(page)
-
-    def done(self) -> Paged[V]:
-        return Paged(pages=self.pages) if self.pages is not self._before.pages else self._before
-
-    def _page(self, page: str) -> dict[str, V]:
-        """A page that is this draft's own."""
-        if page in self._own:
-            return self.pages[page]
-        if self.pages is self._before.pages:
-            self.pages = dict(self.pages)
-        self._own.add(page)
-        entries = self.pages[page] = dict(self.pages.get(page, ()))
-        return entries
+def discard(entries: Paged[V], name: str, *, before: Paged[V]) -> None:
+    """Take an entry out, if it is there. `entries` were opened from `before`."""
+    if name not in entries:
+        return
+    page = of(entries, name, before=before)
+    del page[name]
+    if not page:
+        del entries.pages[page_of(name)]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from process_orchestrator.core import budget, compensate, deadlines, drift, ending, escalate, resolve, stage, status
 from process_orchestrator.core.admit import admit
-from process_orchestrator.core.draft import Draft
+from process_orchestrator.core.draft import drafted
 from process_orchestrator.core.facts.events import (
     BriefWritten,
     CancelRequested,
@@ -33,6 +33,7 @@ from process_orchestrator.core.facts.state import Process, Transition
 from process_orchestrator.core.unit import NEXT, subject
 
 if TYPE_CHECKING:
+    from process_orchestrator.core.draft import Draft
     from process_orchestrator.core.facts.specs import ProcessSpec
 
 
@@ -44,12 +45,12 @@ def apply(state: Process | None, event: Event) -> Transition:
     if state is None:
         if not isinstance(event, ProcessStarted):
             raise ValueError("the first event of a process is ProcessStarted")
-        draft = Draft(_unstarted(event.spec, at=event.at), at=event.at)
+        draft = drafted(_unstarted(event.spec, at=event.at), at=event.at)
         stage.start(draft)
     elif state.finished:
         return _stale(state)
     else:
-        draft = Draft(state, at=event.at)
+        draft = drafted(state, at=event.at)
         if not _applied(draft, event):
             return _stale(state)
     _conclude(draft)

@@ -84,6 +84,7 @@ def skip(draft: Draft, unit: Unit) -> None:
 
 
 def _build_output_when_done(draft: Draft) -> None:
-    if draft.steps_done == len(draft.steps):
+    assert draft.plan is not None
+    if draft.steps_done == len(draft.plan.steps):
         draft.stage = Stage.OUTPUT
         draft.order(orders.stage_command(draft, Stage.OUTPUT))

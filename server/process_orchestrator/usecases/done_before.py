@@ -81,7 +81,7 @@ class DoneBefore:
         found: dict[str, Earlier] = {}
         for unit in old.units.values():
             now = steps.get(unit.step)
-            before = orders.step_of(old, unit)
+            before = old.facts(unit)
             if now is None or unit.step in again or keys.is_undo(unit.id) or before.is_map is not now.is_map:
                 continue
             if _looked_in_vain(unit, before, old):

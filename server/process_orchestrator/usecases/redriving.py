@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from process_orchestrator.checking.nearest import nearest
 from process_orchestrator.checking.sub_process import limits_of
 from process_orchestrator.checking.validate import encode_body, ref_of
-from process_orchestrator.core import keys, orders
+from process_orchestrator.core import keys
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.specs import PlanFacts, ProcessSpec
@@ -250,7 +250,7 @@ def _check_repeats(old: Process, foreseen: _Foreseen, *, again: frozenset[str]) 
 
 def _acted(old: Process, unit: Unit) -> bool:
     """Whether a unit made a call of its own, or took one over, whose effect is there or may be."""
-    step = orders.step_of(old, unit)
+    step = old.facts(unit)
     if (step.is_map and unit.item is None) or step.effect in HARMLESS:
         return False
     return unit.digest is not None and (unit.phase is Phase.DONE or unit.outcome_unknown or unit.id in old.left)

@@ -115,7 +115,7 @@ class Rehearsal:
     async def known_digest(self, unit: str) -> str | None:
         """The digest of a waiting unit's arguments, where all that they are bound to is known already."""
         state, waiting = self.state, self.state.units[unit]
-        step = orders.step_of(state, waiting)
+        step = state.facts(waiting)
         plan = state.plan.steps if state.plan is not None else ()
         bound = [each.id for each in plan if step.id in each.bound_by]
         if step.is_map or any(state.units[each].phase not in CLOSED for each in bound):

@@ -1,6 +1,6 @@
 """A mapping of names in pages: to change one entry copies one page, so a wide map costs an item what a small one does.
 
-Immutable like every fact; `Pages` is how one event changes it. Entries stand in the order of their pages, then of
+Immutable like every fact; `core.pages` is how one event changes it. Entries stand in the order of their pages, then of
 their arrival. It knows only how names are written: items of a mapped step that are neighbours share a page.
 """
 
@@ -27,12 +27,10 @@ def page_of(name: str) -> str:
     return name[: max(begin, name.find("]", begin) - 2)]
 
 
-class Entries(Generic[V]):
-    """How entries in pages are read. A page that would be empty is not there."""
+class Paged(Fact, Generic[V], kw_only=True):
+    """Entries by name, read as a mapping is. A page that would be empty is not there."""
 
-    __slots__ = ()
-
-    pages: dict[str, dict[str, V]]  # whoever inherits has them
+    pages: dict[str, dict[str, V]] = {}
 
     def __getitem__(self, name: str) -> V:
         return self.pages[page_of(name)][name]
@@ -63,12 +61,6 @@ class Entries(Generic[V]):
 
     def items(self) -> list[tuple[str, V]]:
         return [entry for page in self.pages.values() for entry in page.items()]
-
-
-class Paged(Fact, Entries[V], Generic[V], kw_only=True):
-    """Entries by name, as a mapping has them."""
-
-    pages: dict[str, dict[str, V]] = {}
 
 
 def paged(entries: Iterable[tuple[str, V]]) -> Paged[V]:

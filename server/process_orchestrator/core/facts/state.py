@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from process_orchestrator.core.facts.commands import Command
 from process_orchestrator.core.facts.events import EscalationResolved
 from process_orchestrator.core.facts.paged import Paged
-from process_orchestrator.core.facts.specs import Gate, PlanFacts, ProcessSpec
+from process_orchestrator.core.facts.specs import Gate, PlanFacts, ProcessSpec, StepFacts
 from process_orchestrator.core.facts.values import (
     AgentPin,
     Assurance,
@@ -22,6 +24,7 @@ from process_orchestrator.core.facts.values import (
     Status,
     Why,
 )
+from process_orchestrator.core.undo_step import undoing
 
 
 class Failure(Fact, kw_only=True):
@@ -150,11 +153,12 @@ class Escalation(Fact, kw_only=True):
     money: Money | None = None  # of a question about the budget: how it stood when it was asked
 
 
-class Process(Fact, kw_only=True):
-    """One process. `seq` is the number of its last event and also its `version` in views.
+class Standing(msgspec.Struct, omit_defaults=True, gc=False):
+    """How a process stands: the fields of a `Process`, and of the `Draft` of one while an event is applied to it.
 
     `spec` is what it started with, with the type and input that intake found put in, and the budget as it was raised.
-    Counters stand for what would else be counted anew at every event.
+    Counters stand for what would else be counted anew at every event. Fields are given by their places where a draft
+    is made of a process, and a process of its draft: one copy in a row costs a tenth of one by names.
     """
 
     spec: ProcessSpec
@@ -203,6 +207,32 @@ class Process(Fact, kw_only=True):
     to_undo: tuple[str, ...] | None = None  # newest first, the one being undone included; None: nothing is yet
     undone: tuple[str, ...] = ()  # in the order of undoing
     left: tuple[str, ...] = ()
+
+    @property
+    def ending(self) -> bool:
+        """Whether fail-fast or a cancel was reached: nothing new begins."""
+        return self.cancelling or self.failing is not None
+
+    def facts(self, unit: Unit) -> StepFacts:
+        """The step of a unit, as the plan has it; what undoes one is a step of its own."""
+        assert self.plan is not None  # only a plan has units
+        step = self.plan.steps[unit.place]
+        return step if unit.undoes is None else undoing(step)
+
+    def is_map(self, unit: Unit) -> bool:
+        """Whether a unit is a mapped step itself, not one of its items nor what undoes one."""
+        return unit.id == unit.step and self.facts(unit).is_map
+
+    def is_whole(self, unit: Unit) -> bool:
+        """Whether a unit is a step's own, while its work is done by units of items or rounds."""
+        if unit.id != unit.step:
+            return False
+        step = self.facts(unit)
+        return step.is_map or step.repeat is not None
+
+
+class Process(Standing, Fact, frozen=True):  # pyright: ignore[reportGeneralTypeIssues]  a frozen class of unfrozen fields
+    """One process. `seq` is the number of its last event and also its `version` in views."""
 
 
 class Transition(Fact, kw_only=True):
