@@ -22,7 +22,7 @@ SOURCE: Final = Path(process_orchestrator.__file__).resolve().parent
 FAST: Final = {
     "settle.py": ("test_settle.py", "test_escalations.py"),
     "keys.py": ("test_keys.py",),
-    "unit.py": ("test_keys.py",),
+    "unit.py": ("test_keys.py", "test_loops.py"),
     "resolve.py": ("test_keys.py", "test_escalations.py", "test_loops.py"),
     "gate.py": ("test_escalations.py",),
     "escalate.py": ("test_escalations.py",),
@@ -111,7 +111,7 @@ MUTATIONS: Final = (
     Mutation("admit.py", "0 < (event.usd_micros or 0) <=", "0 <= (event.usd_micros or 0) <="),
     # loops
     Mutation("loops.py", "times <= draft.spec.limits.same_call", "times < draft.spec.limits.same_call"),
-    Mutation("loops.py", "unit.series_begun or ", ""),
+    Mutation("unit.py", "begins and ", ""),
     Mutation("loops.py", "unit.id != unit.step or ", ""),
     Mutation("loops.py", "return seen", "return False"),
     Mutation("loops.py", "spec.process_id in spec.lineage or ", ""),
@@ -126,7 +126,7 @@ MUTATIONS: Final = (
     Mutation("assurance.py", "_STRENGTH[have] >= _STRENGTH[need]", "_STRENGTH[have] > _STRENGTH[need]"),
     # ending
     Mutation("ending.py", "if failure.outcome is Outcome.NOT_DONE else", "if True else"),
-    Mutation("process.py", "    elif not draft.live_calls:\n", "    elif True:\n"),
+    Mutation("process.py", "        if not draft.live_calls:\n", "        if True:\n"),
 )  # fmt: skip
 
 

@@ -21,13 +21,13 @@ def test_pages_read_as_a_mapping_does_and_what_they_were_made_of_stays(
 ) -> None:
     before = paged((name, value) for name, value in first if value is not None)
     as_before = {name: value for name, value in first if value is not None}
-    after, expected = pages.opened(before), dict(as_before)
+    after, expected = Paged(pages=dict(before.pages)), dict(as_before)
     for name, value in then:
         if value is None:
             pages.discard(after, name, before=before)
             expected.pop(name, None)
         else:
-            pages.of(after, name, before=before)[name] = value
+            pages.own(after, page_of(name), before=before)[name] = value
             expected[name] = value
     assert dict(before.items()) == as_before
     assert dict(after.items()) == expected
@@ -44,10 +44,10 @@ def test_pages_read_as_a_mapping_does_and_what_they_were_made_of_stays(
 def test_a_page_that_is_not_changed_is_the_same_object() -> None:
     entries: list[tuple[str, int]] = [("a", 1), ("lines[3]", 2), ("lines[300]", 3)]
     before = paged(entries)
-    after = pages.opened(before)
+    after = Paged(pages=dict(before.pages))
     pages.discard(after, "b", before=before)
     assert after.pages[""] is before.pages[""]
-    pages.of(after, "lines[301]", before=before)["lines[301]"] = 4
+    pages.own(after, page_of("lines[301]"), before=before)["lines[301]"] = 4
     assert after.pages["lines["] is before.pages["lines["]
     assert after.pages["lines[3"] is not before.pages["lines[3"]
 

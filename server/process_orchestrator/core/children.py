@@ -17,17 +17,15 @@ from process_orchestrator.core.facts.values import Phase, Status
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
     from process_orchestrator.core.facts.events import ChildFinished
+    from process_orchestrator.core.facts.specs import ChildFacts
     from process_orchestrator.core.facts.state import Failure, Unit
 
 DEPTH: Final = "depth"
 """The rule that stops processes which start processes without end."""
 
 
-def too_deep(draft: Draft, unit: Unit) -> bool:
-    """Whether the child would have more processes above it than it, or this process, allows."""
-    child = draft.facts(unit).child
-    if child is None:
-        return False
+def too_deep(draft: Draft, child: ChildFacts) -> bool:
+    """Whether a child would have more processes above it than it, or this process, allows."""
     return len(draft.spec.lineage) + 1 > min(child.limits.depth, draft.spec.limits.depth)
 
 

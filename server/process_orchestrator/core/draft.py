@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import astuple, replace
 
 from process_orchestrator.core import keys, pages
-from process_orchestrator.core.facts.paged import paged
+from process_orchestrator.core.facts.paged import Paged, page_of, paged
 from process_orchestrator.core.facts.state import Escalation, Process, Standing, Transition, Unit
 from process_orchestrator.core.facts.values import Effect, Phase, Status
 
@@ -57,7 +57,8 @@ class Draft(Standing, kw_only=True):
         """
         name = step.id if item is None else keys.item_id(step.id, item)
         name = name if number is None else keys.round_id(step.id, number)
-        unit = Unit(id=name, step=step.id, place=place, item=item, round=number)
+        whole = name == step.id and (step.is_map or step.repeat is not None)
+        unit = Unit(id=name, step=step.id, place=place, whole=whole, item=item, round=number)
         earlier = self.spec.earlier.get(name)
         if earlier is None or not earlier.acted or step.effect in (Effect.NONE, Effect.READ):
             return unit
@@ -67,7 +68,7 @@ class Draft(Standing, kw_only=True):
 
     def put(self, unit: Unit) -> Unit:
         """Set a unit and keep the books; returns it as it now stands."""
-        page = pages.of(self.units, unit.id, before=self.before.units)
+        page = pages.own(self.units, page_of(unit.id), before=self.before.units)
         before = page.get(unit.id)
         phase_before = before.phase if before is not None else Phase.WAITING
         moves = unit.phase is not phase_before
@@ -91,13 +92,10 @@ class Draft(Standing, kw_only=True):
             self.units_busy += change
             if unit.timer is not None and keys.is_pause(unit.timer):
                 self.units_resting += change
-        elif unit.phase is Phase.CALLING:
-            if unit.collecting:
-                self.units_busy += change
-            elif not self.is_whole(unit):
-                self.units_busy += change
-                if self.facts(unit).child is not None:
-                    self.units_resting += change
+        elif unit.phase is Phase.CALLING and (unit.collecting or not unit.whole):
+            self.units_busy += change
+            if unit.child is not None:
+                self.units_resting += change
 
     def _clocked(self, unit: Unit, phase_before: Phase) -> Unit:
         """Time in asking and escalated counts in no total: it is kept apart."""
@@ -144,7 +142,7 @@ class Draft(Standing, kw_only=True):
 
     def call_began(self, unit: Unit) -> None:
         call = keys.call_id(unit.id, unit.call)
-        pages.of(self.live_calls, call, before=self.before.live_calls)[call] = None
+        pages.own(self.live_calls, page_of(call), before=self.before.live_calls)[call] = None
         self.calls += 1
         self.reserved_usd_micros += unit.reserve_usd_micros or 0
 
@@ -191,6 +189,7 @@ class Draft(Standing, kw_only=True):
 def drafted(before: Process, *, at: int) -> Draft:
     """A draft of a process as it stands, when an event is applied that came at `at`."""
     draft = Draft(*astuple(before), before=before)
-    draft.units, draft.live_calls = pages.opened(before.units), pages.opened(before.live_calls)
+    draft.units = Paged(pages=dict(before.units.pages))
+    draft.live_calls = Paged(pages=dict(before.live_calls.pages))
     draft.now = max(before.now, at)
     return draft

@@ -59,19 +59,19 @@ def _stop(draft: Draft) -> None:
     draft.live_timers = ()
     draft.budget_waiting = ()
     for unit in draft.units.values():
-        phase = _stopped(draft, unit)
+        phase = _stopped(unit)
         if phase is not unit.phase:
             draft.put(replace(unit, phase=phase, collecting=False, timer=None, wait_until=None, why=None))
     for call in draft.live_calls:
         draft.order(orders.cancel_call(draft, draft.units[keys.unit_of_call(call)]))
 
 
-def _stopped(draft: Draft, unit: Unit) -> Phase:
+def _stopped(unit: Unit) -> Phase:
     if unit.phase in (Phase.WAITING, Phase.PREPARING, Phase.ASKING, Phase.BACKOFF):
         return Phase.SKIPPED
     if unit.phase is Phase.ESCALATED:  # what failed stays failed: the report must not call it skipped
         return Phase.SKIPPED if unit.failure is None else Phase.FAILED
-    if unit.phase is Phase.CALLING and draft.is_whole(unit):
+    if unit.phase is Phase.CALLING and unit.whole:
         return Phase.SKIPPED
     return unit.phase
 
@@ -109,7 +109,7 @@ def complete(draft: Draft) -> None:
 
 def left_an_effect(draft: Draft, unit: Unit) -> bool:
     """Whether a unit changed the world, or may have, and nothing took it back. Undoing adds nothing to that."""
-    if unit.undoes is not None or draft.is_whole(unit):
+    if unit.undoes is not None or unit.whole:
         return False
     if draft.facts(unit).effect not in (Effect.WRITE, Effect.IRREVERSIBLE):
         return False

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 def proceed(draft: Draft, unit: Unit) -> None:
     """Make the prepared call, or ask first."""
-    if children.too_deep(draft, unit):
+    step = draft.facts(unit)
+    if step.child is not None and children.too_deep(draft, step.child):
         children.refuse_depth(draft, unit)
-    elif _asks(draft, unit):
+    elif unit.gate is not None and _asks(draft, unit):
         escalate.ask(draft, unit, EscalationKind.APPROVAL)
-    elif draft.facts(unit).human:
+    elif step.human:
         escalate.ask(draft, unit, EscalationKind.TASK)
     elif unit.undoes is not None:  # taking an effect back is never refused for its number or its price
         calling.invoke(draft, unit)
@@ -30,7 +31,8 @@ def proceed(draft: Draft, unit: Unit) -> None:
 
 
 def _asks(draft: Draft, unit: Unit) -> bool:
-    if unit.gate is None or unit.approved_digest == unit.digest:
+    """Whether a gate stands that no approval has opened yet."""
+    if unit.approved_digest == unit.digest:
         return False
     # The approval of a whole map covers its items while their sources stand: not what a human put in their place.
     covered = unit.item is not None and unit.override is None

@@ -26,12 +26,12 @@ DEPTH: Final = "depth"
 
 
 def stopped(draft: Draft, unit: Unit) -> bool:
-    """Whether a prepared call is one too many of its kind; a human is asked then.
+    """Whether a prepared call that begins a series of tries is one too many of its kind; a human is asked then.
 
-    A digest is counted each time a step begins a fresh series of tries with it: at first, and after a human's retry.
+    A series begins with the first try, and after a human's retry. Its digest is counted once.
     """
     step = draft.facts(unit)
-    if unit.series_begun or unit.id != unit.step or step.human or step.wait_ms is not None or unit.digest is None:
+    if unit.id != unit.step or step.human or step.wait_ms is not None or unit.digest is None:
         return False
     times = draft.begun.get(unit.digest, 0) + 1
     draft.begun = {**draft.begun, unit.digest: times}
@@ -44,7 +44,7 @@ def stopped(draft: Draft, unit: Unit) -> bool:
 
 
 def begun(unit: Unit) -> Unit:
-    """The unit with its series of tries counted: a human has granted it, or it has just begun."""
+    """The unit with its next series of tries counted already: a human has granted it."""
     return replace(unit, series_begun=True)
 
 

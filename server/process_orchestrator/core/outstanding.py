@@ -31,7 +31,7 @@ def _commands(state: Process) -> Iterator[Command]:
             yield _preparing(state, unit)
         elif unit.phase is Phase.BACKOFF:
             yield orders.start_timer(state, unit)
-        elif unit.phase is Phase.CALLING and not state.is_whole(unit):
+        elif unit.phase is Phase.CALLING and not unit.whole:
             if state.ending and unit.undoes is None:
                 yield orders.cancel_call(state, unit)
             elif state.facts(unit).child is not None:
@@ -51,6 +51,6 @@ def _commands(state: Process) -> Iterator[Command]:
 
 
 def _preparing(state: Process, unit: Unit) -> Command:
-    if state.is_whole(unit) and not unit.skipping:
+    if unit.whole and not unit.skipping:
         return orders.open_map(state, unit)
     return orders.prepare_call(state, unit)

@@ -1,35 +1,36 @@
-"""A `Paged` while one event changes it: each page is copied at its first change, what it was made of stays as it is."""
+"""A `Paged` while one event changes it: each page is copied at its first change, what it was made of stays as it is.
+
+`entries` is a copy of `before` that still has its pages. A page that is the same in both is not its own yet.
+"""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from process_orchestrator.core.facts.paged import Paged, page_of
+from process_orchestrator.core.facts.paged import page_of
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.facts.paged import Paged
 
 V = TypeVar("V")
 
 
-def opened(before: Paged[V]) -> Paged[V]:
-    """The same entries, whose pages may be exchanged for others."""
-    return Paged(pages=dict(before.pages))
-
-
-def of(entries: Paged[V], name: str, *, before: Paged[V]) -> dict[str, V]:
-    """The page of a name, which may be written: `entries` were opened from `before`."""
-    page = page_of(name)
-    own = entries.pages.get(page)
-    if own is None:
-        own = entries.pages[page] = {}
-    elif own is before.pages.get(page):
-        own = entries.pages[page] = dict(own)
-    return own
+def own(entries: Paged[V], page: str, *, before: Paged[V]) -> dict[str, V]:
+    """A page that may be written, empty where there was none."""
+    there = entries.pages.get(page)
+    if there is None:
+        there = entries.pages[page] = {}
+    elif there is before.pages.get(page):
+        there = entries.pages[page] = dict(there)
+    return there
 
 
 def discard(entries: Paged[V], name: str, *, before: Paged[V]) -> None:
-    """Take an entry out, if it is there. `entries` were opened from `before`."""
-    if name not in entries:
+    """Take an entry out, if it is there."""
+    page = page_of(name)
+    if name not in entries.pages.get(page, ()):
         return
-    page = of(entries, name, before=before)
-    del page[name]
-    if not page:
-        del entries.pages[page_of(name)]
+    there = own(entries, page, before=before)
+    del there[name]
+    if not there:
+        del entries.pages[page]

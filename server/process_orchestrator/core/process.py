@@ -122,9 +122,10 @@ def _conclude(draft: Draft) -> None:
     """What holds after every event: who can be paid goes; an ending process undoes, then ends, once no call is live."""
     if draft.budget_waiting:
         budget.let_in(draft)  # may itself begin the end, where a call that waited is refused for good
-    if not draft.ending:
+    if draft.ending:
+        if not draft.live_calls:
+            compensate.go_on(draft)
+    elif draft.escalations_waiting:
         escalate.let_in(draft)
-    elif not draft.live_calls:
-        compensate.go_on(draft)
     if not draft.finished:
         draft.status, draft.why = status.standing(draft)

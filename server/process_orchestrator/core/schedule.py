@@ -32,7 +32,7 @@ def begin(draft: Draft, unit: Unit) -> None:
     """
     if draft.is_map(unit):
         open_map(draft, unit)
-    elif draft.is_whole(unit):
+    elif unit.whole:
         rounds.begin(draft, unit)
     else:
         calling.prepare(draft, unit)

@@ -58,9 +58,9 @@ def subject(draft: Draft, event: Event) -> Unit | None:
             unit = draft.units.get(keys.unit_of_call(event.call))
             if unit is None or event.call != keys.call_id(unit.id, unit.call):
                 return None
-            if _answers_otherwise(draft, unit, event):
+            if _answers_otherwise(unit, event):
                 return None
-            return None if draft.is_whole(unit) and not unit.skipping else unit
+            return None if unit.whole and not unit.skipping else unit
         case MapOpened():
             return _map_unit(draft, event.step)
         case ItemsCollected():
@@ -82,11 +82,9 @@ def subject(draft: Draft, event: Event) -> Unit | None:
             return None
 
 
-def _answers_otherwise(draft: Draft, unit: Unit, event: Event) -> bool:
+def _answers_otherwise(unit: Unit, event: Event) -> bool:
     """Whether the call is answered by another kind of event: a child ends, a call is answered."""
-    if unit.phase is not Phase.CALLING:
-        return False
-    return isinstance(event, ChildFinished) is (draft.facts(unit).child is None)
+    return unit.phase is Phase.CALLING and isinstance(event, ChildFinished) is (unit.child is None)
 
 
 def _map_unit(draft: Draft, step: str) -> Unit | None:
@@ -106,6 +104,7 @@ def _prepared(draft: Draft, unit: Unit, event: CallPrepared) -> None:
     tried, attempts, former = unit.agents_tried, unit.attempts, unit.agent
     if former is not None and former.name != event.agent.name and event.agent.name not in tried:
         tried, attempts = (*tried, former.name), 1
+    begins = not unit.series_begun
     unit = replace(
         unit,
         agent=event.agent,
@@ -115,10 +114,11 @@ def _prepared(draft: Draft, unit: Unit, event: CallPrepared) -> None:
         digest=event.digest,
         reserve_usd_micros=event.reserve_usd_micros,
         gate=event.gate,
+        series_begun=True,
     )
-    if redriven.settled(draft, unit) or loops.stopped(draft, unit):
+    if redriven.settled(draft, unit) or (begins and loops.stopped(draft, unit)):
         return
-    pauses.before_call(draft, loops.begun(unit))
+    pauses.before_call(draft, unit)
 
 
 def _skipped(draft: Draft, unit: Unit, event: StepSkipped) -> None:

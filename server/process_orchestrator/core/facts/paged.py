@@ -21,9 +21,9 @@ def page_of(name: str) -> str:
 
     `lines[1234].2` -> `lines[12`, `lines[7]` -> `lines[`, `post` -> nothing.
     """
-    begin = name.find("[") + 1
-    if not begin:
+    if "[" not in name:
         return ""
+    begin = name.index("[") + 1
     return name[: max(begin, name.find("]", begin) - 2)]
 
 

@@ -58,6 +58,7 @@ class Unit(Fact, kw_only=True):
     id: str
     step: str
     place: int = 0  # of its step in the plan
+    whole: bool = False  # a step's own, while its work is done by units of items or rounds
     item: int | None = None
     round: int | None = None
     phase: Phase = Phase.WAITING
@@ -221,14 +222,7 @@ class Standing(msgspec.Struct, omit_defaults=True, gc=False):
 
     def is_map(self, unit: Unit) -> bool:
         """Whether a unit is a mapped step itself, not one of its items nor what undoes one."""
-        return unit.id == unit.step and self.facts(unit).is_map
-
-    def is_whole(self, unit: Unit) -> bool:
-        """Whether a unit is a step's own, while its work is done by units of items or rounds."""
-        if unit.id != unit.step:
-            return False
-        step = self.facts(unit)
-        return step.is_map or step.repeat is not None
+        return unit.whole and self.facts(unit).is_map
 
 
 class Process(Standing, Fact, frozen=True):  # pyright: ignore[reportGeneralTypeIssues]  a frozen class of unfrozen fields
