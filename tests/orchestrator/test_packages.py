@@ -19,7 +19,8 @@ from process_orchestrator.core.facts.events import EscalationOpened
 from process_orchestrator.core.facts.specs import ProcessSpec
 from process_orchestrator.core.facts.values import Assurance, ContractPin, Decision, EscalationKind, Ref, Status
 from process_orchestrator.core.ports import Bodies, Body, DefinitionBody
-from process_orchestrator.performing.escalation_package import build
+from process_orchestrator.performing.escalation_package import Packages
+from process_orchestrator.performing.pinned import BodyCache, Pinned
 from process_orchestrator.views.models import ResolveRequest
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +65,10 @@ async def package(kind: EscalationKind, *decisions: Decision, stored: Stored | N
         role="approver",
         **rest,
     )
-    performed = await build(command, artifacts=stored or Stored(), compiler=Compiler(), at=5)
+    artifacts = stored or Stored()
+    packages = Packages(BodyCache(artifacts), Pinned(artifacts, Compiler()))
+    performed = await packages.build(command, at=5)
+    assert await packages.build(command, at=5) == performed  # in words that were put together before
     assert isinstance(performed.event, EscalationOpened)
     assert performed.event.package == performed.bodies[0].ref
     return orjson.loads(performed.bodies[0].data)

@@ -61,8 +61,12 @@ class Sensitivity:
         return self._pointers(("item", step))
 
     def _pointers(self, place: Place) -> tuple[str, ...]:
-        marks = sorted(self.marks.get(place, ()))
-        return tuple("".join(f"/{token.replace('~', '~0').replace('/', '~1')}" for token in tokens) for tokens in marks)
+        marks = self.marks.get(place)
+        if not marks:
+            return ()
+        return tuple(
+            "".join(f"/{token.replace('~', '~0').replace('/', '~1')}" for token in tokens) for tokens in sorted(marks)
+        )
 
 
 def sensitivity(

@@ -25,16 +25,21 @@ from process_orchestrator.core.facts.values import Blame, Decision, EscalationKi
 from process_orchestrator.core.money import usd
 from process_orchestrator.core.ports import Body, Performed
 from process_orchestrator.performing import escalation_words as words
+from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.compiled import CompiledContract, CompiledPlan, CompiledStep, Compiler
+    from collections.abc import Hashable
+
+    from process_orchestrator.checking.compiled import CompiledContract, CompiledPlan, CompiledStep
     from process_orchestrator.core.facts.commands import OpenEscalation
-    from process_orchestrator.core.ports import Artifacts
 
 SOURCES_SHOWN_MAX: Final = 8
 """Earlier outputs that stand as evidence beside the call's own arguments."""
 
 ITEMS_SHOWN_MAX: Final = 50
+WORDINGS_KEPT: Final = 256
+"""What is asked at one step is asked in the same words in each process of its type: they are put together once."""
+
 AMOUNT_PATTERN: Final = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"
 
 
@@ -47,7 +52,6 @@ class _Gathered:
         self.plan: CompiledPlan | None = None
         self.step: CompiledStep | None = None
         self.marks = Sensitivity()
-        self.type_body: dict[str, Json] = {}
         self.input: Json = None
         self.detail: dict[str, Json] = {}
         self.process_input: Json = None
@@ -55,91 +59,120 @@ class _Gathered:
         self.sources: dict[str, StepScope] = {}
 
 
-async def build(command: OpenEscalation, *, artifacts: Artifacts, compiler: Compiler, at: int) -> Performed:
-    """The event that opens the question, and its package. `at` is epoch milliseconds."""
-    gathered = await _gather(command, artifacts=artifacts, compiler=compiler)
-    data = encode_body(_package(gathered))
-    ref = ref_of(data)
-    event = EscalationOpened(
-        at=at,
-        escalation=command.escalation,
-        package=ref,
-        schema_sha256=command.contract.sha256 if command.contract else None,
-    )
-    return Performed(event=event, bodies=(Body(ref=ref, data=data),))
+class Packages:
+    """Builds the packages of one engine."""
 
+    def __init__(self, bodies: BodyCache, pinned: Pinned) -> None:
+        self._bodies, self._pinned = bodies, pinned
+        self._wordings: Recent[dict[str, Json]] = Recent(WORDINGS_KEPT)
 
-async def _gather(command: OpenEscalation, *, artifacts: Artifacts, compiler: Compiler) -> _Gathered:
-    gathered = _Gathered(command)
-    if command.contract is not None:
-        gathered.contract = compiler.contract(await artifacts.definition(command.contract.sha256))
-    if command.input is not None:
-        gathered.input = orjson.loads(await artifacts.body(command.input))
-    if command.detail is not None:
-        detail = orjson.loads(await artifacts.body(command.detail))
-        gathered.detail = detail if isinstance(detail, dict) else {"answer": detail}
-    context = command.context
-    if context is None:
+    async def build(self, command: OpenEscalation, *, at: int) -> Performed:
+        """The event that opens the question, and its package. `at` is epoch milliseconds."""
+        gathered = await self._gather(command)
+        package = {**await self._wording(gathered), "evidence": _evidence(gathered), "digest": command.digest}
+        data = encode_body(package)
+        ref = ref_of(data)
+        event = EscalationOpened(
+            at=at,
+            escalation=command.escalation,
+            package=ref,
+            schema_sha256=command.contract.sha256 if command.contract else None,
+        )
+        return Performed(event=event, bodies=(Body(ref=ref, data=data),))
+
+    async def _gather(self, command: OpenEscalation) -> _Gathered:
+        gathered, value = _Gathered(command), self._bodies.value
+        if command.contract is not None:
+            gathered.contract = await self._pinned.contract(command.contract.sha256)
+        if command.input is not None:
+            gathered.input = await value(command.input)
+        if command.detail is not None:
+            detail = await value(command.detail)
+            gathered.detail = detail if isinstance(detail, dict) else {"answer": detail}
+        context = command.context
+        if context is None:
+            return gathered
+        if command.undoes is not None:
+            for part, ref in (("input", command.undoes.input), ("output", command.undoes.output)):
+                if ref is not None:
+                    gathered.undone[part] = await value(ref)
+        if context.plan:
+            gathered.plan = await self._pinned.plan(context.plan)
+            gathered.marks = await self._marks(gathered.plan)
+            if command.step is not None:
+                gathered.step = gathered.plan.step(command.step)
+        if context.input is not None:
+            gathered.process_input = mask(await value(context.input), gathered.marks.process_input)
+        for step, source in context.sources.items():
+            output: Json = ABSENT
+            if source.output is not None:
+                output = mask(await value(source.output), gathered.marks.of(step, "output"))
+            gathered.sources[step] = StepScope(status=source.status, output=output, code=source.code)
         return gathered
-    if command.undoes is not None:
-        for part, ref in (("input", command.undoes.input), ("output", command.undoes.output)):
-            if ref is not None:
-                gathered.undone[part] = orjson.loads(await artifacts.body(ref))
-    if context.plan:
-        gathered.plan = compiler.plan(await artifacts.definition(context.plan))
-        gathered.marks = await _marks(gathered.plan, artifacts=artifacts, compiler=compiler)
-        if command.step is not None:
-            gathered.step = gathered.plan.step(command.step)
-    if context.type is not None:
-        gathered.type_body = orjson.loads((await artifacts.definition(context.type.sha256)).data)
-    if context.input is not None:
-        value = orjson.loads(await artifacts.body(context.input))
-        gathered.process_input = mask(value, gathered.marks.process_input)
-    for step, source in context.sources.items():
-        output: Json = ABSENT
-        if source.output is not None:
-            output = mask(orjson.loads(await artifacts.body(source.output)), gathered.marks.of(step, "output"))
-        gathered.sources[step] = StepScope(status=source.status.value, output=output, code=source.code)
-    return gathered
+
+    async def _marks(self, plan: CompiledPlan) -> Sensitivity:
+        """Where sensitive data goes in the plan: told by what it pins alone, so once for each plan."""
+        if plan.marks is None:
+            plan.marks = await self._followed(plan)
+        return plan.marks
+
+    async def _followed(self, plan: CompiledPlan) -> Sensitivity:
+        """Every mark of the contracts, followed through the plan's bindings."""
+        pins = {step.step.id: step.contract for step in plan.document.steps if step.contract is not None}
+        contracts = {step: (await self._pinned.contract(pin.sha256)).contract for step, pin in pins.items()}
+        steps = tuple(step.step for step in plan.document.steps)
+        children: dict[str, Sensitivity] = {}
+        for step in plan.document.steps:
+            if step.child is not None:
+                children[step.step.id] = await self._marks(await self._pinned.plan(step.child.plan))
+        return sensitivity(Plan(steps=steps, output=plan.document.result), contracts, children=children)
+
+    async def _wording(self, gathered: _Gathered) -> dict[str, Json]:
+        """All that is no evidence, as members of the package."""
+        told_by = _told_by(gathered)
+        kept = self._wordings.get(told_by)
+        if kept is not None:
+            return kept
+        context = gathered.command.context
+        started = context.type if context is not None else None
+        type_body = await self._pinned.document(started.sha256) if started is not None else {}
+        return self._wordings.put(told_by, _worded(gathered, type_body))
 
 
-async def _marks(plan: CompiledPlan, *, artifacts: Artifacts, compiler: Compiler) -> Sensitivity:
-    """Where sensitive data goes in the plan: told by what it pins alone, so once for each plan."""
-    if plan.marks is None:
-        plan.marks = await _followed(plan, artifacts=artifacts, compiler=compiler)
-    return plan.marks
+def _told_by(gathered: _Gathered) -> Hashable:
+    """Everything that the words depend on; definitions by their sha256."""
+    command, context = gathered.command, gathered.command.context
+    return (
+        *(command.kind, command.unit, command.step, command.code, command.blame, command.rule, command.role),
+        *(command.decisions, command.min_assurance, command.money),
+        command.contract.sha256 if command.contract is not None else None,
+        command.undoes.unit if command.undoes is not None else None,
+        *((context.plan, context.type) if context is not None else ()),
+        *(_items(gathered), _message(gathered)),
+    )
 
 
-async def _followed(plan: CompiledPlan, *, artifacts: Artifacts, compiler: Compiler) -> Sensitivity:
-    """Every mark of the contracts, followed through the plan's bindings."""
-    pins = {step.step.id: step.contract for step in plan.document.steps if step.contract is not None}
-    contracts = {step: compiler.contract(await artifacts.definition(pin.sha256)).contract for step, pin in pins.items()}
-    steps = tuple(step.step for step in plan.document.steps)
-    children: dict[str, Sensitivity] = {}
-    for step in plan.document.steps:
-        if step.child is not None:
-            started = compiler.plan(await artifacts.definition(step.child.plan))
-            children[step.step.id] = await _marks(started, artifacts=artifacts, compiler=compiler)
-    return sensitivity(Plan(steps=steps, output=plan.document.result), contracts, children=children)
-
-
-def _package(gathered: _Gathered) -> dict[str, Json]:
-    command, facts = gathered.command, _facts(gathered)
+def _worded(gathered: _Gathered, type_body: dict[str, Json]) -> dict[str, Json]:
+    command, facts = gathered.command, _facts(gathered, type_body)
+    options = [_option(decision, gathered, facts) for decision in command.decisions]
     return {
         "question": words.question(command, facts),
         "why": {"rule": words.rule(command, facts)},
         "goal": _goal(facts),
-        "options": [_option(decision, gathered, facts) for decision in command.decisions],
-        "evidence": _evidence(gathered),
+        "options": orjson.Fragment(encode_body(options)),
         "warnings": list(words.warnings(command, facts)),
-        "digest": command.digest,
     }
 
 
-def _facts(gathered: _Gathered) -> words.Facts:
-    command, step, type_body = gathered.command, gathered.step, gathered.type_body
+def _items(gathered: _Gathered) -> int | None:
+    """How many items are asked about at once; None: no whole map is asked about."""
+    whole_map = gathered.command.kind is EscalationKind.APPROVAL and isinstance(gathered.input, list)
+    return len(gathered.input) if whole_map else None
+
+
+def _facts(gathered: _Gathered, type_body: dict[str, Json]) -> words.Facts:
+    command, step = gathered.command, gathered.step
     context = command.context
-    whole_map = command.kind is EscalationKind.APPROVAL and isinstance(gathered.input, list)
     return words.Facts(
         contract=gathered.contract.contract if gathered.contract else None,
         agents=tuple(agent.name for agent in step.agents) if step else (),
@@ -148,7 +181,7 @@ def _facts(gathered: _Gathered) -> words.Facts:
         on_abort=type_body.get("on_abort", "leave"),
         on_failure=step.step.on_failure if step else {},
         has_default=step is not None and _has_default(step),
-        items=tuple(gathered.input) if whole_map else None,
+        items=_items(gathered),
         message=_message(gathered),
         steps=len(gathered.plan.steps) if gathered.plan else None,
     )
@@ -188,7 +221,7 @@ def _option(decision: Decision, gathered: _Gathered, facts: words.Facts) -> dict
     contract = facts.contract
     calls = {Decision.APPROVE, Decision.RETRY, Decision.RETRY_WITH_INPUT, Decision.USE_AGENT}
     if contract is not None and contract.price_usd_micros is not None and decision in calls:
-        times = len(facts.items) if facts.items is not None else 1
+        times = facts.items if facts.items is not None else 1
         option["cost_usd"] = usd(contract.price_usd_micros * times)
     schema = data_schema(decision, kind=command.kind, facts=facts)
     return option if schema is None else {**option, "data_schema": schema}
@@ -199,7 +232,7 @@ def data_schema(decision: Decision, *, kind: EscalationKind, facts: words.Facts)
     contract = facts.contract
     match decision:
         case Decision.APPROVE if facts.items is not None:
-            numbers = {"type": "integer", "minimum": 0, "maximum": max(0, len(facts.items) - 1)}
+            numbers = {"type": "integer", "minimum": 0, "maximum": max(0, facts.items - 1)}
             what = "Numbers of the items to leave out, counted from 0."
             return _object({"reject": {"type": "array", "items": numbers, "uniqueItems": True, "description": what}})
         case Decision.RETRY if kind is EscalationKind.OUTCOME_UNKNOWN:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from process_orchestrator.checking.definitions import Contract, Json
+from process_orchestrator.checking.definitions import Contract
 from process_orchestrator.core import loops, rounds
 from process_orchestrator.core.facts.values import (
     Decision,
@@ -41,7 +41,7 @@ DONE_BEFORE: Final = "done_before"
 
 
 class Facts(Fact, frozen=True, kw_only=True):
-    """What the sentences are made of. `items` is the list of a map that is asked about as a whole."""
+    """What the sentences are made of. `items` is how many a map has that is asked about as a whole."""
 
     contract: Contract | None = None
     agents: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Facts(Fact, frozen=True, kw_only=True):
     on_abort: str = "leave"
     on_failure: dict[str, OnFailure] = {}
     has_default: bool = False
-    items: tuple[Json, ...] | None = None
+    items: int | None = None
     message: str | None = None
     steps: int | None = None
 
@@ -63,7 +63,7 @@ def question(command: OpenEscalation, facts: Facts) -> str:
     what = _failure(command, facts)
     match command.kind:
         case EscalationKind.APPROVAL if facts.items is not None:
-            return f"May {step} call {doing} for all {len(facts.items)} items?"
+            return f"May {step} call {doing} for all {facts.items} items?"
         case EscalationKind.APPROVAL:
             return f"May {step} call {doing} with exactly these arguments?"
         case EscalationKind.FAILED if command.unit is None:
@@ -248,7 +248,7 @@ def _approve(command: OpenEscalation, facts: Facts) -> str:
         return "Lets this plan run, exactly as shown; calls that need their own approval still ask."
     if contract is None:
         return "Lets the process go on, exactly as shown."
-    many = f"for each of the {len(facts.items)} items" if facts.items is not None else "with exactly these arguments"
+    many = f"for each of the {facts.items} items" if facts.items is not None else "with exactly these arguments"
     done = f"{_deed(contract)}: calls {contract.name}{_where(facts)} {many}."
     if contract.effect is Effect.IRREVERSIBLE:
         return f"{done} This cannot be taken back."

@@ -29,7 +29,7 @@ from process_orchestrator.core.ports import Artifacts, BillsSince, Clock, Perfor
 from process_orchestrator.performing.agent_pool import AgentPool
 from process_orchestrator.performing.collect import Collector
 from process_orchestrator.performing.day_caps import DayCaps, nothing_billed
-from process_orchestrator.performing.escalation_package import build
+from process_orchestrator.performing.escalation_package import Packages
 from process_orchestrator.performing.invoke import Invoker
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 from process_orchestrator.performing.prepare import Preparer
@@ -42,9 +42,7 @@ PLANS_OPENED_MAX: Final = 256
 class PackageBuilder(Protocol):
     """Computes the evidence package of a question."""
 
-    def __call__(
-        self, command: OpenEscalation, *, artifacts: Artifacts, compiler: Compiler, at: int
-    ) -> Awaitable[Performed]: ...
+    def __call__(self, command: OpenEscalation, *, at: int) -> Awaitable[Performed]: ...
 
 
 class LocalPerformer:
@@ -57,15 +55,14 @@ class LocalPerformer:
         agents: AgentPool,
         clock: Clock,
         *,
-        build_package: PackageBuilder = build,
+        build_package: PackageBuilder | None = None,
         bills: BillsSince = nothing_billed,
     ) -> None:
-        self._artifacts, self._compiler, self._clock = artifacts, compiler, clock
-        self._build_package = build_package
-        self._agents = agents
+        self._agents, self._clock = agents, clock
         self._opened = Recent[str](PLANS_OPENED_MAX)
         bodies = BodyCache(artifacts)
         self._pinned = pinned = Pinned(artifacts, compiler)
+        self._build_package = build_package or Packages(bodies, pinned).build
         scopes = Scopes(bodies)
         self._caps = DayCaps(agents.caps_usd, bills=bills, clock=clock)
         self._preparer = Preparer(
@@ -99,9 +96,7 @@ class LocalPerformer:
         if isinstance(command, BuildOutput):
             return await self._collector.build_output(command)
         if isinstance(command, OpenEscalation):
-            return await self._build_package(
-                command, artifacts=self._artifacts, compiler=self._compiler, at=self._clock.now_ms()
-            )
+            return await self._build_package(command, at=self._clock.now_ms())
         return self._without_model(command)
 
     async def _open_agents(self, plan: str) -> None:

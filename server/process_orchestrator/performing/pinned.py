@@ -7,7 +7,7 @@ change it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final, Generic, TypeVar
 
 from process_orchestrator.checking.compiled import CompiledContract, CompiledPlan, Compiler
@@ -32,15 +32,15 @@ class Recent(Generic[T]):
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._kept: OrderedDict[str, T] = OrderedDict()
+        self._kept: OrderedDict[Hashable, T] = OrderedDict()
 
-    def get(self, key: str) -> T | None:
+    def get(self, key: Hashable) -> T | None:
         value = self._kept.get(key)
         if value is not None:
             self._kept.move_to_end(key)
         return value
 
-    def put(self, key: str, value: T) -> T:
+    def put(self, key: Hashable, value: T) -> T:
         self._kept[key] = value
         self._kept.move_to_end(key)
         if len(self._kept) > self._count:
