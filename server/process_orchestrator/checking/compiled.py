@@ -246,7 +246,6 @@ class CompiledStep:
     __slots__ = (
         *(
             "_approval",
-            "_arguments",
             "_blame",
             "_default",
             "_document",
@@ -256,7 +255,7 @@ class CompiledStep:
             "_until",
             "_when",
         ),
-        *("agents", "child", "contract", "effect", "human", "key_field", "step", "undo"),
+        *("agents", "arguments", "child", "contract", "effect", "human", "key_field", "looks_at_item", "step", "undo"),
     )
 
     def __init__(self, document: PlannedStep) -> None:
@@ -269,7 +268,10 @@ class CompiledStep:
         step, types = document.step, document.types
         self._input = read_value({} if step.input is None else step.input, pointer="/in").value
         self._blame = blame_of(self._input)
-        self._arguments = _arguments(self._input, _expressions(self._input, types), document.required)
+        self.arguments: Resolve = _arguments(self._input, _expressions(self._input, types), document.required)
+        """Makes the arguments of the call under a scope, before the engine fills the idempotency field."""
+        written = msgspec.json.encode(step.when)
+        self.looks_at_item = b"$.item" in written or b"$.index" in written  # of a map: asked for each item
         self._when = _optional(step.when, "/when", types, condition=True)
         self._for_each = _optional(step.for_each, "/for_each", types)
         until = None if step.repeat is None else step.repeat["until"]
@@ -302,10 +304,6 @@ class CompiledStep:
             message = f"`{_text(value)}` is no list to run over."
             raise BindingError("missing_binding", message, blame=blame_of(value))
         return found
-
-    def arguments(self, scope: Scope) -> Json:
-        """The arguments of the call, before the engine fills the idempotency field."""
-        return self._arguments(scope)
 
     def default(self, scope: Scope) -> Json:
         """The output of the step where it is skipped, or ABSENT where it has no default."""

@@ -22,7 +22,6 @@ from process_orchestrator.performing.prepare import (
     INPUT_DEPTH_MAX,
     Preparer,
     digest_of,
-    looks_at_item,
     stored,
     stricter,
 )
@@ -43,7 +42,7 @@ class Collector:
         step = (await self._pinned.plan(command.context.plan)).step(command.step)
         scope = await self._scopes.of(command.context)
         try:
-            if not looks_at_item(step) and not step.applies(scope):
+            if not step.looks_at_item and not step.applies(scope):
                 return self._preparer.skipped(command.step, step, scope, reason="condition")
             items = self._scopes.items(step, command.context, scope)
             body = body_of(stored(items))
@@ -113,7 +112,7 @@ class Collector:
                 await anyio.lowlevel.checkpoint()
             at = Scope(input=scope.input, steps=scope.steps, item=item, index=index)
             try:
-                if looks_at_item(step) and not step.applies(at):
+                if step.looks_at_item and not step.applies(at):
                     whole.update(b"skipped")
                     continue
                 given = step.arguments(at)

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol
 
-import msgspec
-
 from process_orchestrator.checking.compiled import ABSENT, BindingError, CompiledContract, CompiledStep, Scope
 from process_orchestrator.checking.plan_document import PinnedAgent, PlannedChild
 from process_orchestrator.checking.validate import ValueProblem, check_value, encode_body
@@ -119,7 +117,7 @@ class Preparer:
 
     def _applies(self, step: CompiledStep, scope: Scope, *, item: bool) -> bool:
         """A map's condition is asked once for the whole map, unless it looks at the item."""
-        return (item and not looks_at_item(step)) or step.applies(scope)
+        return (item and not step.looks_at_item) or step.applies(scope)
 
     async def _is_over(self, command: PrepareCall, step: CompiledStep, scope: Scope) -> bool:
         """Whether the round before this one gave what the repeated step waits for."""
@@ -301,12 +299,6 @@ def stricter(one: Gate | None, other: Gate | None) -> Gate | None:
     if one is None or other is None:
         return one or other
     return Gate(role=one.role, min_assurance=highest(one.min_assurance, other.min_assurance))
-
-
-def looks_at_item(step: CompiledStep) -> bool:
-    """Whether the step's condition binds `$.item` or `$.index`."""
-    written = msgspec.json.encode(step.step.when)
-    return b"$.item" in written or b"$.index" in written
 
 
 def _of_planner(_pointer: str) -> Blame:
