@@ -13,21 +13,13 @@ from typing import Final, Self, TypeVar
 import anyio
 
 from process_orchestrator.core.errors import StorageError
+from process_orchestrator.hosting.commits import GROUP_MAX, PROBE_S, ROOM
 from process_orchestrator.hosting.database import reading_connection
 from process_orchestrator.hosting.database_file import DATABASE_FILE
-from process_orchestrator.hosting.journal import (
-    GROUP_MAX,
-    PROBE_S,
-    ROOM,
-    Journal,
-    Lane,
-    MetaWrite,
-    Outcome,
-    TurnWrite,
-    _Writer,
-)
+from process_orchestrator.hosting.journal import Journal
 from process_orchestrator.hosting.journal_view import JournalView
 from process_orchestrator.hosting.statements import load_statements
+from process_orchestrator.hosting.writer import Lane, MetaWrite, Outcome, TurnWrite, Writer
 
 T = TypeVar("T")
 Write = TurnWrite | MetaWrite
@@ -68,7 +60,7 @@ class Disk:
         return broken, not (self.fails and now < self.full_until)
 
 
-class SimulatedWriter(_Writer):
+class SimulatedWriter(Writer):
     """The real writer, whose statements are broken off and whose file may not grow when the weather is bad."""
 
     def __init__(self, disk: Disk) -> None:

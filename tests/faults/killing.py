@@ -31,7 +31,7 @@ from process_orchestrator.assemble import Fleet, open_engine
 from process_orchestrator.checking.compiled import Compiler
 from process_orchestrator.core.facts.values import Decision
 from process_orchestrator.core.ports import Host, InProcessCall
-from process_orchestrator.hosting.journal import TurnWrite, _Writer
+from process_orchestrator.hosting.writer import TurnWrite, Writer
 
 TESTS: Final = Path(__file__).parents[1]
 BOOK: Final = "book.jsonl"
@@ -103,9 +103,9 @@ class RealRun(CrashRun):
 @contextmanager
 def dying_at(number: int, moment: str) -> Generator[None]:
     """This program is killed at the write of that number of its journal, before or after the commit."""
-    real, left = _Writer._commit, number
+    real, left = Writer._commit, number
 
-    def commit(writer: _Writer, group: Sequence[Write]) -> None:
+    def commit(writer: Writer, group: Sequence[Write]) -> None:
         nonlocal left
         left -= any(isinstance(write, TurnWrite) for write in group)
         if left == 0 and moment == "before":
@@ -114,7 +114,7 @@ def dying_at(number: int, moment: str) -> Generator[None]:
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with mock.patch.object(_Writer, "_commit", commit):
+    with mock.patch.object(Writer, "_commit", commit):
         yield
 
 

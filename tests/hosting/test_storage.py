@@ -21,9 +21,10 @@ from process_orchestrator.core.facts.specs import Gate
 from process_orchestrator.core.facts.state import Process
 from process_orchestrator.core.facts.values import Assurance, Decision, Status
 from process_orchestrator.core.ports import Bodies, Host, ProcessQuery
-from process_orchestrator.hosting.journal import Journal, Lane, TurnWrite
+from process_orchestrator.hosting.journal import Journal
 from process_orchestrator.hosting.live import Live
 from process_orchestrator.hosting.verification import verify
+from process_orchestrator.hosting.writer import Lane, TurnWrite
 
 if sys.platform != "win32":
     import resource

@@ -1,6 +1,6 @@
 """Turns that wait for room on the disk: answers of agents that were paid for must not be asked for again.
 
-In the order in which they were made, and bounded. Data of the writer's thread; what there is room for is its business.
+In the order in which they were made, and bounded. Data of the writer; what there is room for is its business.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from process_orchestrator.core.errors import StorageFullError
-    from process_orchestrator.hosting.journal import Lane, TurnWrite
+    from process_orchestrator.hosting.writer import Lane, TurnWrite
 
 TURNS_MAX: Final = 5000
 """Turns that wait at most. The processes of further ones are dropped from memory and folded again later."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from process_orchestrator.core.facts.commands import ClassifyTask, InvokeAgent, ProposePlan, WriteBrief
 from process_orchestrator.core.ports import Bodies
-from process_orchestrator.hosting.journal import Lane
+from process_orchestrator.hosting.writer import Lane
 
 if TYPE_CHECKING:
     import anyio

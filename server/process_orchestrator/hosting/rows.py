@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from process_orchestrator.hosting.journal import TurnWrite
 from process_orchestrator.hosting.projection import (
     changed_escalations,
     escalation_row,
@@ -13,6 +12,7 @@ from process_orchestrator.hosting.projection import (
     process_row,
 )
 from process_orchestrator.hosting.turns import PlanFolder, Turn, decisions_of, digest_of, json_of_turn
+from process_orchestrator.hosting.writer import TurnWrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable

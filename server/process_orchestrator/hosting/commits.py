@@ -1,0 +1,156 @@
+"""Where groups of turns are committed: on the event loop while the disk is quick, else in a thread.
+
+While nothing else waits for the disk, a hop to a thread and back costs more than the commit, and the two threads take
+the interpreter's lock from one another at every statement. A slow disk must not hold up the loop: as long as a slow
+sync is remembered, and while there is no room, groups go to the thread. Their order is that of `put` in any case. What
+a group is, and how it is written, is `writer`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+from process_orchestrator.hosting.writer import Lane, MetaWrite, Outcome
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from process_orchestrator.hosting.writer import Write, Writer
+
+QUICK_S: Final = 0.005
+"""The slowest sync, in seconds, that the event loop may wait for."""
+HERE_MAX: Final = 100
+"""Turns committed on the event loop at once at most, some milliseconds of work."""
+GROUP_MAX: Final = 500
+"""Turns in one transaction at most: bounds what one failure undoes."""
+PROBE_S: Final = 0.25
+"""How long after a write that had no room the next look is, in seconds; doubled up to the maximum."""
+PROBE_S_MAX: Final = 2.0
+ROOM: Final = "room"
+"""Key in `meta` that is written to see whether there is room."""
+
+_log = logging.getLogger(__name__)
+
+
+class Commits:
+    """Commits what is put, in order; `finish` is called on the event loop with every outcome."""
+
+    def __init__(self, writer: Writer, loop: asyncio.AbstractEventLoop, finish: Callable[[Outcome], None]) -> None:
+        self._writer, self._loop, self._finish = writer, loop, finish
+        self._here: list[Write] = []  # waits for the end of this round of the loop
+        self._queue: SimpleQueue[Write | None] = SimpleQueue()  # waits for the thread
+        self._handed = 0  # writes given to the thread whose outcome is not told yet
+        self._writing = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, write: Write) -> None:
+        """Queue a write. Only on the event loop."""
+        if self._here:
+            self._here.append(write)
+        elif self._handed:
+            self._hand(write)
+        else:
+            self._here.append(write)
+            self._loop.call_soon(self._commit_here)
+
+    def close(self) -> None:
+        """Commit all that waits, in the thread, and end it. Its outcomes are told on the event loop."""
+        here, self._here = self._here, []
+        for write in here:
+            self._hand(write)
+        self._queue.put(None)
+
+    def join(self) -> None:
+        """Wait for the end of the thread; not on the event loop."""
+        self._thread.join()
+
+    def _hand(self, write: Write) -> None:
+        self._handed += 1
+        self._queue.put(write)
+
+    def _commit_here(self) -> None:
+        """Commit what waits, or hand it to the thread where that may take long."""
+        group, self._here = self._here[:HERE_MAX], self._here[HERE_MAX:]
+        if not (group and self._is_quick() and self._writing.acquire(blocking=False)):
+            here, self._here = self._here, []
+            for write in (*group, *here):
+                self._hand(write)
+            return
+        try:
+            outcome = self._writer.commit(group)
+        finally:
+            self._writing.release()
+        if self._writer.stalled is not None:
+            _log.warning("%s", self._writer.stalled)
+            self._hand(_look())  # wakes the thread, which looks from time to time whether there is room
+        if self._here:
+            self._loop.call_soon(self._commit_here)
+        self._finish(outcome)
+
+    def _is_quick(self) -> bool:
+        writer = self._writer
+        return (
+            not self._handed
+            and writer.slowest_sync_s <= QUICK_S
+            and not writer.wants_checkpoint
+            and writer.stalled is None
+        )
+
+    # -- in the thread --
+
+    def _work(self) -> None:
+        writer, closing, patience_s = self._writer, False, PROBE_S
+        while not closing:
+            stalled = writer.stalled is not None
+            group, closing = self._next_group(patience_s if stalled else None)
+            handed = len(group)
+            patience_s = min(2 * patience_s, PROBE_S_MAX) if stalled and not group else PROBE_S
+            if stalled and not group:
+                group = [_look()]
+            with self._writing:
+                outcome = writer.commit(group, last=closing) if group or closing else Outcome()
+                if stalled is (writer.stalled is None):
+                    _log.warning("%s", "writing goes on" if stalled else writer.stalled)
+                self._tell(outcome, handed)
+                if writer.wants_checkpoint:
+                    writer.checkpoint()
+        writer.close()
+
+    def _next_group(self, timeout_s: float | None) -> tuple[list[Write], bool]:
+        """All that waits, up to a bound, once something does or the time is over; and whether this is the end."""
+        group: list[Write] = []
+        try:
+            write = self._queue.get(timeout=timeout_s)
+            while write is not None:
+                group.append(write)
+                if len(group) >= GROUP_MAX:
+                    break
+                write = self._queue.get_nowait()
+        except Empty:
+            return group, False
+        return group, write is None
+
+    def _tell(self, outcome: Outcome, handed: int) -> None:
+        # The loop is gone only when its program ends in the middle of a commit; nobody waits any more then.
+        if handed or outcome.settled or outcome.held:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._told, outcome, handed)
+
+    def _told(self, outcome: Outcome, handed: int) -> None:
+        self._handed -= handed
+        self._finish(outcome)
+
+
+def _look() -> MetaWrite:
+    """A write that only shows whether there is room."""
+    return MetaWrite(lane=Lane(), key=ROOM, value="1", done=_nobody)
+
+
+def _nobody(_error: object) -> None:
+    """Nobody waits for a look whether there is room."""

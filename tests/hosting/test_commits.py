@@ -1,0 +1,197 @@
+"""Where groups are committed: on the event loop while the disk is quick, else in a thread; in the order of the turns."""
+
+import asyncio
+import random
+import threading
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import anyio
+import pytest
+
+from process_orchestrator.core.errors import StorageError
+from process_orchestrator.hosting.commits import HERE_MAX, QUICK_S, Commits
+from process_orchestrator.hosting.writer import Lane, Outcome, TurnWrite, Write, Writer
+
+HERE = threading.get_ident()
+
+
+class SeenWriter(Writer):
+    """The real writer, which notes in which thread each group was written, and waits where it is told to."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(state)
+        self.threads: list[int] = []
+        self.sizes: list[int] = []
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def commit(self, group: Sequence[Write], *, last: bool = False) -> Outcome:
+        self.threads.append(threading.get_ident())
+        self.sizes.append(len(group))
+        assert self.may_go_on.wait(10)
+        return super().commit(group, last=last)
+
+
+class Setting:
+    """Commits of a real file in `state`, whose writer is seen."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self.told: list[int] = []
+        self._heard = anyio.Event()
+
+    async def __aenter__(self) -> Self:
+        self.writer = SeenWriter(self._state)
+        self.commits = Commits(self.writer, asyncio.get_running_loop(), self._finish)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.commits.close()
+        await anyio.to_thread.run_sync(self.commits.join)
+        await anyio.lowlevel.checkpoint()  # the outcomes that the thread told last
+
+    def _finish(self, outcome: Outcome) -> None:
+        for write in outcome.settled:
+            write.done(write.error)
+
+    def quick(self) -> None:
+        self.writer.slowest_sync_s = 0.0
+
+    def slow(self) -> None:
+        self.writer.slowest_sync_s = 1000 * QUICK_S
+
+    def put(self, *numbers: int) -> None:
+        for number in numbers:
+            done = partial(self._done, number)
+            self.commits.put(TurnWrite(lane=Lane(), process="p", seq=number, at=1, turn=b"{}", done=done))
+
+    def _done(self, number: int, error: StorageError | None) -> None:
+        assert error is None
+        self.told.append(number)
+        self._heard.set()
+
+    async def hear(self, count: int) -> None:
+        with anyio.fail_after(10):
+            while len(self.told) < count:
+                self._heard = anyio.Event()
+                await self._heard.wait()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.mark.anyio
+async def test_a_disk_that_is_not_known_yet_is_written_by_the_thread(state: Path) -> None:
+    async with Setting(state) as setting:
+        setting.put(1)
+        await setting.hear(1)
+        assert HERE not in setting.writer.threads
+
+
+@pytest.mark.anyio
+async def test_a_quick_disk_is_written_on_the_event_loop_all_that_waits_at_once(state: Path) -> None:
+    async with Setting(state) as setting:
+        setting.quick()
+        setting.put(*range(1, 6))
+        assert setting.told == []
+        await setting.hear(5)
+        assert setting.writer.threads == [HERE]
+        assert setting.writer.sizes == [5]
+        assert setting.told == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.anyio
+async def test_a_slow_disk_does_not_hold_up_the_event_loop(state: Path) -> None:
+    async with Setting(state) as setting:
+        setting.slow()
+        setting.writer.may_go_on.clear()
+        setting.put(1)
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        setting.quick()  # what follows a write that is under way waits for it in the thread, however quick the disk is
+        setting.put(2)
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        assert setting.told == []
+        setting.writer.may_go_on.set()
+        await setting.hear(2)
+        assert HERE not in setting.writer.threads
+        assert setting.told == [1, 2]
+
+
+@pytest.mark.anyio
+async def test_a_slow_sync_is_forgotten_after_many_quick_ones(state: Path) -> None:
+    async with Setting(state) as setting:
+        setting.slow()
+        number = 0
+        with anyio.fail_after(30):
+            while HERE not in setting.writer.threads:
+                number += 1
+                setting.put(number)
+                await setting.hear(number)
+        assert number > 20
+
+
+@pytest.mark.anyio
+async def test_the_event_loop_commits_a_bounded_number_at_once(state: Path) -> None:
+    async with Setting(state) as setting:
+        setting.quick()
+        setting.put(*range(1, 2 * HERE_MAX + 2))
+        await setting.hear(2 * HERE_MAX + 1)
+        here = [
+            size for thread, size in zip(setting.writer.threads, setting.writer.sizes, strict=True) if thread == HERE
+        ]
+        assert max(here) == HERE_MAX
+        assert setting.told == sorted(setting.told)
+
+
+@pytest.mark.anyio
+async def test_the_log_is_folded_into_the_file_in_the_thread_alone(state: Path) -> None:
+    folded: list[int] = []
+    async with Setting(state) as setting:
+        fold = setting.writer.checkpoint
+        setting.writer.checkpoint = lambda: (folded.append(threading.get_ident()), fold())[1]  # type: ignore[method-assign]
+        number = 0
+        with anyio.fail_after(30):
+            while not folded:
+                setting.quick()
+                setting.put(*range(number + 1, number + 51))
+                number += 50
+                await setting.hear(number)
+        assert HERE in setting.writer.threads
+        assert HERE not in folded
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("seed", range(8))
+async def test_turns_are_told_in_their_order_wherever_they_are_written(state: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    async with Setting(state) as setting:
+        number = 0
+        for _ in range(120):
+            draw.choice((setting.quick, setting.slow))()
+            count = draw.randrange(1, 12)
+            setting.put(*range(number + 1, number + count + 1))
+            number += count
+            if draw.random() < 0.5:
+                await anyio.lowlevel.checkpoint()
+            else:
+                await setting.hear(number)
+        await setting.hear(number)
+        assert setting.told == list(range(1, number + 1))
+        assert {HERE} < set(setting.writer.threads)
+        assert setting.writer.head[0] == number
+
+
+@pytest.mark.anyio
+async def test_what_waits_when_the_journal_closes_is_written_first(state: Path) -> None:
+    async with Setting(state) as setting:
+        setting.quick()
+        setting.put(1, 2, 3)
+    assert setting.told == [1, 2, 3]
+    assert setting.writer.head[0] == 3
