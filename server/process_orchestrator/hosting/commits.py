@@ -105,22 +105,27 @@ class Commits:
     # -- in the thread --
 
     def _work(self) -> None:
-        writer, closing, patience_s = self._writer, False, PROBE_S
+        closing, patience_s = False, PROBE_S
         while not closing:
-            stalled = writer.stalled is not None
-            group, closing = self._next_group(patience_s if stalled else None)
-            handed = len(group)
-            patience_s = min(2 * patience_s, PROBE_S_MAX) if stalled and not group else PROBE_S
-            if stalled and not group:
-                group = [_look()]
-            with self._writing:
-                outcome = writer.commit(group, last=closing) if group or closing else Outcome()
-                if stalled is (writer.stalled is None):
-                    _log.warning("%s", "writing goes on" if stalled else writer.stalled)
-                self._tell(outcome, handed)
-                if writer.wants_checkpoint:
-                    writer.checkpoint()
-        writer.close()
+            closing, patience_s = self._commit_next(patience_s)
+        self._writer.close()
+
+    def _commit_next(self, patience_s: float) -> tuple[bool, float]:
+        """One group; whether it was the last, and how long to wait for the next. Afterwards nothing is held of it."""
+        writer = self._writer
+        stalled = writer.stalled is not None
+        group, closing = self._next_group(patience_s if stalled else None)
+        handed = len(group)
+        if stalled and not group:
+            group = [_look()]
+        with self._writing:
+            outcome = writer.commit(group, last=closing) if group or closing else Outcome()
+            if stalled is (writer.stalled is None):
+                _log.warning("%s", "writing goes on" if stalled else writer.stalled)
+            self._tell(outcome, handed)
+            if writer.wants_checkpoint:
+                writer.checkpoint()
+        return closing, min(2 * patience_s, PROBE_S_MAX) if stalled and not handed else PROBE_S
 
     def _next_group(self, timeout_s: float | None) -> tuple[list[Write], bool]:
         """All that waits, up to a bound, once something does or the time is over; and whether this is the end."""
