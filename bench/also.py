@@ -36,6 +36,7 @@ PARKED = 100_000
 JOURNAL_ROWS = 1_000_000
 PAGES = 200
 CALLS = 300
+COLD_STARTS = 5
 
 
 def rss_mb() -> float:
@@ -239,6 +240,83 @@ async def mcp_overhead(folder: Path) -> dict[str, float]:
     return {"MCP call over stdio (list_processes), ms": ours, "the SDK's emptiest tool over stdio, ms": floor}
 
 
+ECHO = """
+import json, sys
+TOOL = {"name": "echo", "inputSchema": {"type": "object"}}
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    answer = {"capabilities": {}}
+    if asked["method"] == "initialize":
+        version = asked["params"]["protocolVersion"]
+        answer = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": {"name": "e", "version": "1"}}
+    elif asked["method"] == "tools/list":
+        answer = {"tools": [TOOL]}
+    elif asked["method"] == "tools/call":
+        text = asked["params"]["arguments"]["text"]
+        answer = {"content": [{"type": "text", "text": text}], "structuredContent": {"text": text}}
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": answer}), flush=True)
+"""
+SAID = """{type: object, required: [text], properties: {text: {type: string}}}"""
+ECHO_HOME = {
+    "agents_registry/echo.py": ECHO,
+    "agents_registry/echo.agent.yaml": """
+agent: echo
+summary: Says again what it is told.
+transport: {kind: mcp_stdio, command: ["{python}", echo.py]}
+serves:
+  - {contract: bench.echo@^1, bind: {tool: echo, result: structured}}
+""",
+    "contracts/bench.echo.contract.yaml": f"""
+contract: bench.echo
+version: 1.0.0
+summary: Says a text again.
+input: {SAID}
+output: {SAID}
+effects: {{kind: read}}
+""",
+    "contracts/echo.process.yaml": f"""
+process: echo
+version: 1.0.0
+summary: Says a text again.
+input: {SAID}
+output: {SAID}
+plan:
+  steps:
+    - {{id: again, contract: bench.echo@^1, in: {{text: $.input.text}}}}
+  output: {{text: $.steps.again.output.text}}
+""",
+}
+
+
+async def cold_serve(folder: Path) -> dict[str, float]:
+    """Start `serve` in a new home, submit over MCP and stdio, and wait until that process has finished."""
+    from mcp import Client, StdioServerParameters  # noqa: PLC0415 - as in `mcp_overhead`
+
+    orchestrator = str(Path(sys.executable).with_name("orchestrator"))
+    wall, cpu = [], []
+    for number in range(COLD_STARTS):
+        home = folder / f"home-{number}"
+        for name, text in ECHO_HOME.items():
+            file = home / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        server = StdioServerParameters(command=orchestrator, args=["serve", "--home", str(home)])
+        started = time.perf_counter()
+        async with Client(server) as client:
+            body = {"process_type": "echo", "input": {"text": "x"}, "idempotency_key": "k", "wait_s": 30}
+            view = (await client.call_tool("submit_process", body)).structured_content
+            assert view is not None and view["status"] == "completed", view
+            wall.append(time.perf_counter() - started)
+            (serving,) = psutil.Process().children()
+            cpu.append(sum(serving.cpu_times()[:2]))
+    return {
+        "from the start of `serve` to the first finished process, s": round(statistics.median(wall), 2),
+        "CPU of `serve` until then, s": round(statistics.median(cpu), 2),
+    }
+
+
 async def plan_check(_folder: Path) -> dict[str, float]:
     """Check and compile a plan of 50 steps."""
     steps = [
@@ -264,6 +342,7 @@ MEASURES = {
     "shares": shares,
     "big_body": big_body,
     "mcp_overhead": mcp_overhead,
+    "cold_serve": cold_serve,
     "plan_check": plan_check,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import shlex
@@ -47,6 +48,7 @@ def serve_command(
         )
         changes = ChangeFeed()
         async with session.orchestrator(Mode.DRIVE, listener=changes.changed) as orchestrator:
+            gc.freeze()  # what is loaded by now is never garbage: no round of the collector need look at it again
             await serve_stdio(orchestrator, state_dir=session.home.state, changes=changes)
 
     run(session, work)
