@@ -307,7 +307,7 @@ async def cold_serve(folder: Path) -> dict[str, float]:
         async with Client(server) as client:
             body = {"process_type": "echo", "input": {"text": "x"}, "idempotency_key": "k", "wait_s": 30}
             view = (await client.call_tool("submit_process", body)).structured_content
-            assert view is not None and view["status"] == "completed", view
+            assert view["status"] == "completed", view
             wall.append(time.perf_counter() - started)
             (serving,) = psutil.Process().children()
             cpu.append(sum(serving.cpu_times()[:2]))
