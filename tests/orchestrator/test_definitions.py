@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.home import AGENTS, CONTRACTS, PROCESSES, Desk, open_desk
+from orchestrator.home import AGENTS, CONTRACTS, PROCESSES, Desk, open_desk, process_type
 from process_orchestrator.checking.definitions import Problem
 from process_orchestrator.checking.registry import Registry
 from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.views.text_definitions import description_text
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +45,31 @@ async def test_the_index_names_types_contracts_and_agents(desk: Desk) -> None:
         "reader",
     }
     assert index.models == "rules"
+
+
+async def test_a_process_that_a_step_starts_stands_in_the_map(tmp_path: Path) -> None:
+    steps = [
+        {"id": "read", "process": "reading", "in": {"text": "$.input.text"}},
+        {"id": "check", "contract": "line.check", "in": {"line": {"const": {"name": "paper", "amount": 1}}}},
+    ]
+    plan = {"steps": steps, "output": {"number": "$.steps.read.output.number"}}
+    whole = process_type("whole", plan=plan)
+    mapped = process_type("mapped", plan=plan, contracts=["line.check@^1"])
+    registry = Registry.of(CONTRACTS, (*PROCESSES, whole, mapped), AGENTS)
+    async with open_desk(tmp_path, registry=registry) as desk:
+        index = await desk.orchestrator.describe()
+
+    types = {row.name: row for row in index.process_types or []}
+    assert [row.payload() for row in types["whole"].map] == [
+        {"process": "reading", "agents": []},
+        {"contract": "line.check", "agents": ["policy"]},
+    ]
+    assert [row.payload() for row in types["mapped"].map] == [
+        {"contract": "line.check@^1", "agents": ["policy"]},
+        {"process": "reading", "agents": []},
+    ]
+    told = description_text(index)
+    assert "Uses process reading, line.check [policy]." in told
 
 
 async def test_one_name_gives_its_whole_definition(desk: Desk) -> None:

@@ -63,7 +63,10 @@ class VerdictView(View):
 
 
 class MapRow(View):
-    contract: str
+    """What a step may name: a contract with those who keep it, or a process that the step starts."""
+
+    contract: str | None = None
+    process: str | None = None
     agents: list[str]
 
 

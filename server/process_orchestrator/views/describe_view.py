@@ -148,16 +148,20 @@ def _type_row(process_type: ProcessType, registry: Registry) -> ProcessTypeRow:
         summary=process_type.summary,
         input_required=[str(name) for name in process_type.input.get("required", ())],
         plan="fixed" if process_type.plan is not None else "made",
-        map=[_map_row(reference, registry) for reference in _references(process_type)],
+        map=_map_rows(process_type, registry),
     )
 
 
-def _references(process_type: ProcessType) -> list[str]:
-    """The map as written, else the contracts of the fixed plan."""
-    if process_type.contracts:
-        return list(process_type.contracts)
-    steps = process_type.plan.steps if process_type.plan else ()
-    return list(dict.fromkeys(step.contract for step in steps if step.contract))
+def _map_rows(process_type: ProcessType, registry: Registry) -> list[MapRow]:
+    """The map as written, else the contracts of the fixed plan; and the processes that its steps start."""
+    rows = {name: _map_row(name, registry) for name in process_type.contracts}
+    mapped = bool(rows)
+    for step in process_type.plan.steps if process_type.plan else ():
+        if step.process is not None:
+            rows.setdefault(f"process {step.process}", MapRow(process=step.process, agents=[]))
+        elif step.contract is not None and not mapped:
+            rows.setdefault(step.contract, _map_row(step.contract, registry))
+    return list(rows.values())
 
 
 def _map_row(reference: str, registry: Registry) -> MapRow:

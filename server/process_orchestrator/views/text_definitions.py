@@ -73,7 +73,10 @@ def _action(action: m.NextAction) -> str:
 def _type_line(row: m.ProcessTypeRow) -> str:
     needs = ", ".join(row.input_required) or "nothing"
     plan = "" if row.plan == "fixed" else " (no fixed plan: needs a model)"
-    steps = ", ".join(f"{each.contract} [{' '.join(each.agents) or 'no agent'}]" for each in row.map)
+    steps = ", ".join(
+        f"process {each.process}" if each.process else f"{each.contract} [{' '.join(each.agents) or 'no agent'}]"
+        for each in row.map
+    )
     return f"- {row.name} {row.version}{plan}: {one_line(row.summary)} Input: {needs}. Uses {steps}."
 
 

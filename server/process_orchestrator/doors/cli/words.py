@@ -7,6 +7,7 @@ and a command gets the options by which its home was named, so that it can be co
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.views import models as m
@@ -38,7 +39,7 @@ OWN_LINE: Final = re.compile(
 
 def spoken(sentence: str) -> str:
     """What to do, as a person at a terminal does it."""
-    return NAMED.sub(_command, TO_THE_MODEL.sub("", sentence))
+    return NAMED.sub(_command, TO_THE_MODEL.sub("", sentence)).replace("`cursor`", "`--cursor`")
 
 
 def _command(found: re.Match[str]) -> str:
@@ -62,6 +63,9 @@ def result_text(view: m.View, render: Callable[[Any], str], *, options: str) -> 
     if isinstance(view, m.WhyView):  # it ends with its own next command
         return _copied(render(view), options)
     body = (render(view.model_copy(update={"next_actions": []})) if actions else render(view)).rstrip()
+    cursor: str | None = getattr(view, "next_cursor", None)
+    if cursor is not None:  # the same command: its filters too must stay, or the next page is of another list
+        body = body.replace(f"call again with cursor={cursor}.", f"run it again with --cursor {shlex.quote(cursor)}.")
     commands = dict.fromkeys(_command_line(action) for action in actions if action.command)
     lines = [f"Next: `{command}`" for command in commands if command not in body]
     return _copied("\n".join([body, *lines]), options)
