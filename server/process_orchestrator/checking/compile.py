@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
+from process_orchestrator.checking.checked_plan import CheckedPlan, CheckedStep
 from process_orchestrator.checking.definitions import Agent, Contract, Plan, Problem, ProcessType, Serve, Step
 from process_orchestrator.checking.fit import fit_of
-from process_orchestrator.checking.plan_check import CheckedPlan, CheckedStep, check_plan
+from process_orchestrator.checking.plan_check import check_plan
 from process_orchestrator.checking.plan_document import (
     ApprovalRule,
     PinnedAgent,

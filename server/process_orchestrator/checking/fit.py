@@ -6,7 +6,7 @@ A rule over the checked plan, said to authors by `check` and to callers in the v
 
 from __future__ import annotations
 
-from process_orchestrator.checking.plan_check import CheckedPlan, CheckedStep
+from process_orchestrator.checking.checked_plan import CheckedPlan, CheckedStep
 from process_orchestrator.core.facts.specs import Fit
 from process_orchestrator.core.facts.values import Effect
 

@@ -6,8 +6,7 @@ on whether each value always fits its consumer come on top; here every row says 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -22,14 +21,17 @@ from process_orchestrator.checking.bindings import (
     read_value,
     references,
 )
+from process_orchestrator.checking.checked_plan import CheckedPlan, CheckedStep, label, output_of
 from process_orchestrator.checking.definitions import Agent, Contract, Plan, Problem, ProcessType, Serve, Step
 from process_orchestrator.checking.explain import escape
 from process_orchestrator.checking.nearest import likely, nearest
 from process_orchestrator.checking.plan_document import Types
-from process_orchestrator.checking.plan_flow import UNTIL, UNTIL_ROOTS, flow_faults, waited
+from process_orchestrator.checking.plan_flow import UNTIL, UNTIL_ROOTS, StepFault, flow_faults
 from process_orchestrator.checking.plan_map import ContractMap, Definitions
+from process_orchestrator.checking.plan_order import cycles, in_order
+from process_orchestrator.checking.plan_policies import policy_faults
 from process_orchestrator.checking.plan_rows import PlanRow, leaves, producer
-from process_orchestrator.checking.plan_values import Produced, Scene, ValueCheck, list_shape
+from process_orchestrator.checking.plan_values import Produced, Scene, ValueCheck
 from process_orchestrator.checking.projection import (
     Presence,
     Shape,
@@ -40,54 +42,11 @@ from process_orchestrator.checking.projection import (
     required_names,
 )
 from process_orchestrator.checking.sub_process import child_of
-from process_orchestrator.core.codes import CODES
-from process_orchestrator.core.facts.values import FailureClass, OnFailure
 
 Json = Any
 
 ALL_STEPS: Final = "output"
 """The name under which the plan's own output stands in rows."""
-
-
-@dataclass(slots=True, kw_only=True)
-class CheckedStep:
-    """A step with everything found out about it."""
-
-    index: int
-    step: Step
-    contract: Contract | None = None
-    child: ProcessType | None = None  # the process that it starts
-    agents: tuple[tuple[Agent, Serve], ...] = ()
-    values: dict[str, Value] = field(default_factory=dict[str, Value])
-    needs: dict[str, None] = field(default_factory=dict[str, None])  # ordered
-    binds: dict[str, None] = field(default_factory=dict[str, None])  # steps whose output must be there
-    types: Types = field(default_factory=dict[str, Any])
-    undo_types: Types = field(default_factory=dict[str, Any])  # of the contract's `undo.in`
-
-    @property
-    def closes(self) -> Contract | ProcessType | None:
-        """What says what the step takes and gives; None for a step that only waits, or where it is not known."""
-        return self.contract if self.contract is not None else self.child
-
-    @property
-    def human(self) -> bool:
-        """Whether a person closes the step."""
-        return bool(self.agents) and self.agents[0][0].transport.kind == "human"
-
-
-@dataclass(slots=True, kw_only=True)
-class CheckedPlan:
-    """The outcome of the check. `steps` are complete only where no problem is an error."""
-
-    steps: tuple[CheckedStep, ...] = ()
-    types: Types = field(default_factory=dict[str, Any])  # of the plan's output
-    problems: tuple[Problem, ...] = ()
-    rows: tuple[PlanRow, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether the plan may run."""
-        return not any(problem.level == "error" for problem in self.problems)
 
 
 def check_plan(plan: Plan, *, process_type: ProcessType, registry: Definitions) -> CheckedPlan:
@@ -128,10 +87,11 @@ class _PlanCheck:
             self._read(each)
         result = read_value(self._plan.output, pointer="/output")
         self._references(result, "/plan", mapped=False)
-        self._cycles()
+        needs = {each.step.id: each.needs for each in self._steps if self._known[each.step.id] is each}
+        self._cycles(needs)
         outputs: dict[str, Produced | None] = {}
-        for each in self._in_order():
-            outputs[each.step.id] = self._values(each, outputs)
+        for name in in_order(needs):
+            outputs[name] = self._values(self._known[name], outputs)
         types = self._result(result, outputs)
         return CheckedPlan(
             steps=tuple(self._steps), types=types, problems=tuple(self._problems), rows=tuple(self._rows)
@@ -141,6 +101,10 @@ class _PlanCheck:
         self._problems.append(
             Problem(level="error", code=code, file="", line=0, pointer=pointer, message=message, fix=fix)
         )
+
+    def _tell(self, faults: Iterable[StepFault], place: str) -> None:
+        for fault in faults:
+            self._error(fault.code, place + fault.pointer, fault.message, fault.fix)
 
     # Form, map and agents
 
@@ -157,8 +121,7 @@ class _PlanCheck:
                     "DUPLICATE_STEP", f"{place}/id", message, f"name this one otherwise, for example {step.id}_2"
                 )
             seen.add(step.id)
-            for fault in flow_faults(step):
-                self._error(fault.code, place + fault.pointer, fault.message, fault.fix)
+            self._tell(flow_faults(step), place)
             if step.process is not None:
                 self._process(each, step.process, place)
             if step.contract is not None:
@@ -244,53 +207,17 @@ class _PlanCheck:
         self._error("UNKNOWN_STEP", pointer, f"there is no step `{name}`", f"nearest: {better}")
         return False
 
-    def _in_order(self) -> list[CheckedStep]:
-        """Steps after all that they need; those of a cycle last."""
-        done: dict[str, CheckedStep] = {}
-        waiting = [each for each in self._steps if self._known[each.step.id] is each]
-        while waiting:
-            ready = [each for each in waiting if all(name in done for name in each.needs)]
-            if not ready:
-                break
-            done.update({each.step.id: each for each in ready})
-            waiting = [each for each in waiting if each.step.id not in done]
-        return [*done.values(), *(each for each in self._steps if each.step.id not in done)]
-
-    def _cycles(self) -> None:
-        """Report each step that lies on a cycle once, at the step where the cycle is first met."""
-        told: set[str] = set()
-        for each in self._steps:
-            path = self._way_back(each.step.id)
-            if path and not told & set(path):
-                told |= set(path)
-                message = f"the steps wait for each other: {' -> '.join([*path, path[0]])}"
-                fix = "remove one of these bindings or `after`"
-                self._error("CYCLE", f"/plan/steps/{each.index}", message, fix)
-
-    def _way_back(self, start: str) -> list[str]:
-        """A shortest way from a step over its needs back to itself."""
-        came: dict[str, str] = {}
-        level = [start]
-        while level:
-            further: list[str] = []
-            for name in level:
-                for need in self._known[name].needs:
-                    if need == start:
-                        path = [name]
-                        while path[-1] != start:
-                            path.append(came[path[-1]])
-                        return path[::-1]
-                    if need not in came:
-                        came[need] = name
-                        further.append(need)
-            level = further
-        return []
+    def _cycles(self, needs: Mapping[str, Collection[str]]) -> None:
+        for path in cycles(needs):
+            message = f"the steps wait for each other: {' -> '.join([*path, path[0]])}"
+            fix = "remove one of these bindings or `after`"
+            self._error("CYCLE", f"/plan/steps/{self._known[path[0]].index}", message, fix)
 
     # Values
 
     def _input(self) -> Produced:
         shape = Shape.of(self._type.input)
-        return Produced(label=_label(self._type), part="input", declared=shape, shape=shape)
+        return Produced(label=label(self._type), part="input", declared=shape, shape=shape)
 
     def _values(self, each: CheckedStep, outputs: dict[str, Produced | None]) -> Produced | None:
         """Check the values of a step; what bindings may see of its output."""
@@ -313,16 +240,16 @@ class _PlanCheck:
             shape = check.check(value, condition=pointer in {"/when", "/approval/when"})
             default = shape if pointer == "/default" else default
         self._arguments(each, check)
-        self._policies(each, place)
+        self._tell(policy_faults(each, self._registry), place)
         self._undo(each, place)
-        return _given(each, default)
+        return output_of(each, default)
 
     def _until(self, each: CheckedStep, value: Value, check: ValueCheck) -> None:
         """The condition that ends a repeated step: it sees what the round gave, as `$.output`."""
         scene, closes = check.scene, each.closes
         if closes is not None:
             shape = Shape.of(closes.output)
-            round_gave = Produced(label=_label(closes), part="output", declared=shape, shape=shape)
+            round_gave = Produced(label=label(closes), part="output", declared=shape, shape=shape)
             check.scene = Scene(process=scene.process, steps=scene.steps, undone=round_gave)
         check.check(value, condition=True)
         check.scene = scene
@@ -347,7 +274,7 @@ class _PlanCheck:
         check.check(value)
         if contract is None:
             return
-        consumer = f"{_label(contract)}#/input"
+        consumer = f"{label(contract)}#/input"
         self._add_rows(each.step.id, value, "/in", consumer, check)
         if not isinstance(value, Record):
             return
@@ -367,45 +294,6 @@ class _PlanCheck:
                 message = f"{contract.name} needs `{name}`"
                 check.report("MISSING_ARGUMENT", "/in", message, f"add `{name}: $.…`")
 
-    def _policies(self, each: CheckedStep, place: str) -> None:
-        """Words of `on_failure` and `retry` that mean nothing; a `timeout_s` or `retry` that loosens the contract."""
-        contract, step = each.contract, each.step
-        if each.child is not None:
-            self._failures_of_child(each, place)
-        if contract is None:
-            return
-        known = {*contract.errors, *(failure.value for failure in FailureClass), *CODES, "else"}
-        for word in step.on_failure:
-            if word not in known:
-                message = f"`{word}` is no error code of {contract.name}, no class and not `else`"
-                fix = f"write `{likely(word, known) or 'else'}`"
-                self._error("UNKNOWN_ERROR", f"{place}/on_failure/{word}", message, fix)
-        allowed_s = contract.total_ms / 1000
-        if step.timeout_s is not None and step.timeout_s > allowed_s:
-            message = f"{contract.name} allows {allowed_s:g} seconds in all; a step may only tighten that"
-            self._error("TIMEOUT_LOOSENED", f"{place}/timeout_s", message, f"write at most {allowed_s:g}")
-        retry = step.retry or {}
-        attempts = retry.get("max_attempts", contract.retry.max_attempts)
-        if attempts > contract.retry.max_attempts:
-            message = f"{contract.name} allows {contract.retry.max_attempts} attempts; a step may only tighten that"
-            fix = f"write at most {contract.retry.max_attempts}"
-            self._error("RETRY_LOOSENED", f"{place}/retry/max_attempts", message, fix)
-        for index, word in enumerate(retry.get("on", ())):
-            if word not in contract.retry.on:
-                message = f"{contract.name} does not retry on `{word}`; a step may only tighten that"
-                self._error("RETRY_LOOSENED", f"{place}/retry/on/{index}", message, f"remove `{word}`")
-
-    def _failures_of_child(self, each: CheckedStep, place: str) -> None:
-        """A child fails with the code of its step that failed."""
-        facts = self._registry.plan(each.child).facts if each.child is not None else None
-        codes = {code for step in facts.steps for code in step.errors} if facts is not None else set[str]()
-        known = {*codes, *(failure.value for failure in FailureClass), *CODES, "else"}
-        for word in each.step.on_failure:
-            if word not in known and each.child is not None:
-                message = f"`{word}` is no error code of any step of {each.child.name}, no class and not `else`"
-                fix = f"write `{likely(word, known) or 'else'}`"
-                self._error("UNKNOWN_ERROR", f"{place}/on_failure/{word}", message, fix)
-
     def _undo(self, each: CheckedStep, place: str) -> None:
         """The values of the contract's `undo.in`. They see the call that is undone and nothing else."""
         contract = each.contract
@@ -417,9 +305,9 @@ class _PlanCheck:
 
         given, answered = Shape.of(contract.input), Shape.of(contract.output)
         scene = Scene(
-            process=Produced(label=_label(contract), part="input", declared=given, shape=given),
+            process=Produced(label=label(contract), part="input", declared=given, shape=given),
             steps={},
-            undone=Produced(label=_label(contract), part="output", declared=answered, shape=answered),
+            undone=Produced(label=label(contract), part="output", declared=answered, shape=answered),
         )
         check = ValueCheck(scene, report, each.undo_types)
         read = read_value(contract.undo.input, roots=("input", "output"))
@@ -432,7 +320,7 @@ class _PlanCheck:
 
         check = ValueCheck(Scene(process=self._input(), steps=outputs), report)
         check.check(read.value)
-        self._add_rows(ALL_STEPS, read.value, "/output", f"{_label(self._type)}#/output", check)
+        self._add_rows(ALL_STEPS, read.value, "/output", f"{label(self._type)}#/output", check)
         if isinstance(read.value, Record):
             self._result_names(read.value, report)
         return check.types
@@ -463,37 +351,3 @@ class _PlanCheck:
                     message="checked when it runs",
                 )
             )
-
-
-def _label(definition: Contract | ProcessType) -> str:
-    return f"{definition.name}@{definition.version}"
-
-
-def _given(each: CheckedStep, default: Shape | None) -> Produced | None:
-    """What bindings may see of a step's output; None where that is not known."""
-    if each.closes is not None:
-        return _produced(each, each.closes, default)
-    if each.step.wait_s is None:
-        return None
-    found = waited(each.step)
-    shape = found.declared if default is None else Shape.union([found.declared, default])
-    return Produced(label=found.label, part=found.part, declared=found.declared, shape=shape)
-
-
-def _produced(each: CheckedStep, contract: Contract | ProcessType, default: Shape | None) -> Produced:
-    """What a step gives: what its contract, or the process it starts, declares; or its default.
-
-    A condition that looks at the item skips items, not the map; the default is then an item's.
-    """
-    step, declared = each.step, Shape.of(contract.output)
-    own = declared if default is None else Shape.union([declared, default])
-    if step.for_each is None:
-        return Produced(label=_label(contract), part="output", declared=declared, shape=own)
-    when = each.values.get("/when")
-    by_item = when is not None and any(found.bound.root in {"item", "index"} for found in references(when))
-    holes = step.item_failure == "skip" or OnFailure.SKIP in step.on_failure.values() or (by_item and default is None)
-    promised = list_shape(declared, holes=holes)
-    if by_item:
-        return Produced(label=_label(contract), part="output", declared=promised, shape=list_shape(own, holes=holes))
-    shape = promised if default is None else Shape.union([promised, default])
-    return Produced(label=_label(contract), part="output", declared=promised, shape=shape)

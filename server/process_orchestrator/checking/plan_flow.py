@@ -31,7 +31,7 @@ _WAITED: Final = Shape.of(
 )
 
 
-class FlowFault(NamedTuple):
+class StepFault(NamedTuple):
     """Something in a step that has no meaning there. `pointer` leads below the step."""
 
     code: str
@@ -40,21 +40,21 @@ class FlowFault(NamedTuple):
     fix: str
 
 
-def flow_faults(step: Step) -> Iterator[FlowFault]:
+def flow_faults(step: Step) -> Iterator[StepFault]:
     """What a step that waits, is repeated or starts a process says too much."""
     if step.wait_s is not None:
         for name in _said(step, ("agent", "in", "for_each", "timeout_s", "retry", "repeat", "approval")):
             message = f"a step that waits calls nobody, so `{name}` has no meaning in it"
             fix = "put it into the step that follows" if name == "approval" else f"remove `{name}`"
-            yield FlowFault("NOT_IN_WAIT", f"/{name}", message, fix)
+            yield StepFault("NOT_IN_WAIT", f"/{name}", message, fix)
     if step.process is not None:
         for name in _said(step, ("agent", "timeout_s", "retry")):
             message = f"a process keeps its own time and tries its own calls again, so `{name}` has no meaning here"
-            yield FlowFault("NOT_IN_PROCESS", f"/{name}", message, f"remove `{name}`; its type says that")
+            yield StepFault("NOT_IN_PROCESS", f"/{name}", message, f"remove `{name}`; its type says that")
     if step.repeat is not None and step.wait_s is None and step.for_each is not None:
         message = "a step is repeated, or done once for each item of a list, not both"
         fix = "remove one of them, or repeat a sub-process that goes through the list"
-        yield FlowFault("REPEAT_FOR_EACH", "/repeat", message, fix)
+        yield StepFault("REPEAT_FOR_EACH", "/repeat", message, fix)
 
 
 def _said(step: Step, names: tuple[str, ...]) -> Iterator[str]:

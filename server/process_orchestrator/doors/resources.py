@@ -1,6 +1,6 @@
 """What stands behind each resource address, and what completes its parts. A second door to what the tools answer.
 
-Knows no MCP; `mcp_server` registers the addresses. Reads only; raises RefusedError as the tools do.
+Knows no MCP; `mcp_reading` registers the addresses. Reads only; raises RefusedError as the tools do.
 """
 
 from __future__ import annotations
