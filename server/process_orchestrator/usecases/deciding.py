@@ -18,7 +18,8 @@ from process_orchestrator.usecases.decision_data import DataReader
 from process_orchestrator.usecases.identifiers import shown
 from process_orchestrator.views.escalation_view import answer_action, how_to_decide, recorded
 from process_orchestrator.views.models import NextAction, Resolution
-from process_orchestrator.views.process_view import ENDED, Extras, next_actions
+from process_orchestrator.views.next_actions import next_actions
+from process_orchestrator.views.process_view import ENDED, Extras
 
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.state import Escalation, Process

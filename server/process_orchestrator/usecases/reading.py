@@ -19,8 +19,9 @@ from process_orchestrator.views.diagram import diagram
 from process_orchestrator.views.escalation_view import escalation_view
 from process_orchestrator.views.formats import epoch_ms
 from process_orchestrator.views.models import EscalationPage, NextAction, ProcessPage, TracePage
+from process_orchestrator.views.next_actions import Below, see_question, see_trace
 from process_orchestrator.views.plan_view import plan_view
-from process_orchestrator.views.process_view import ENDED, Below, Extras, process_row, process_view, steps_view
+from process_orchestrator.views.process_view import ENDED, Extras, process_row, process_view, steps_view
 from process_orchestrator.views.report import report
 from process_orchestrator.views.trace_view import Known, trace_entry
 from process_orchestrator.views.why_view import WhyBodies, culprit, why_view
@@ -383,13 +384,8 @@ def _principal(caller: Caller) -> str | None:
 
 
 def _next_page(state: Process, asked: dict[str, Any]) -> NextAction:
-    process_id = state.spec.process_id
-    return NextAction(
-        tool="list_trace",
-        args={"process_id": process_id, **{name: value for name, value in asked.items() if value is not None}},
-        command=f"orchestrator trace {process_id}",
-        reason="There are more entries; this is the next page.",
-    )
+    which = {name: value for name, value in asked.items() if value is not None}
+    return see_trace(state.spec.process_id, "There are more entries; this is the next page.", **which)
 
 
 def _unwritten(state: Process) -> bool:
@@ -416,11 +412,5 @@ def _look_closer(rows: Iterable[EscalationView]) -> list[NextAction]:
     first = next((row for row in rows if row.status == "open"), None)
     if first is None:
         return []
-    return [
-        NextAction(
-            tool="list_escalations",
-            args={"escalation_id": first.escalation_id},
-            command=f"orchestrator resolve {first.escalation_id}",
-            reason="Shows the whole package; show it to the user before you ask for a decision.",
-        )
-    ]
+    reason = "Shows the whole package; show it to the user before you ask for a decision."
+    return [see_question(first.escalation_id, reason)]

@@ -14,7 +14,6 @@ from process_orchestrator.views.formats import counted, one_line, timestamp
 from process_orchestrator.views.models import (
     CostView,
     FailureView,
-    NextAction,
     ProcessRowView,
     ProcessView,
     Progress,
@@ -22,6 +21,7 @@ from process_orchestrator.views.models import (
     StepView,
     VerdictView,
 )
+from process_orchestrator.views.next_actions import Below, decide_below, look_below, next_actions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,6 @@ SET_ASIDE: Final = (
 )
 POLL_MS: Final = 1000
 POLL_HUMAN_MS: Final = 60_000
-WAIT_S: Final = 20
 ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 ENDED_BY_PERSON: Final = frozenset({"rejected", "aborted"})
 ASKING: Final = frozenset({Phase.ASKING, Phase.ESCALATED})
@@ -71,16 +70,6 @@ class Extras:
     def said(self) -> tuple[str, ...]:
         """All warnings, the gravest first."""
         return (SET_ASIDE, *self.warnings) if self.set_aside else tuple(self.warnings)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Below:
-    """A process that one of this process's steps started and waits for, and its open question if it has one."""
-
-    step: str
-    process_id: str
-    escalation_id: str | None = None
-    kind: str | None = None
 
 
 def process_view(
@@ -120,7 +109,7 @@ def process_view(
         undone=list(state.undone),
         left=list(state.left),
         redrives=spec.redrives,
-        next_actions=_in_order(next_actions(state, rows), below),
+        next_actions=[*decide_below(below), *next_actions(state, rows), *look_below(below)],
         poll_after_ms=poll_after_ms(state),
         resources=_resources(state, rows),
         warnings=[*more.said, *_warnings(state, bodies, too_large=too_large)],
@@ -287,102 +276,6 @@ def poll_after_ms(state: Process) -> int:
     if state.status in ENDED:
         return 0
     return POLL_HUMAN_MS if state.status is Status.WAITING_HUMAN else POLL_MS
-
-
-def next_actions(state: Process, open_rows: Sequence[EscalationView]) -> list[NextAction]:
-    """What the caller does next: tool with arguments, and the command that does the same on a terminal."""
-    process_id = state.spec.process_id
-    match state.status:
-        case Status.QUEUED | Status.RUNNING:
-            wait = NextAction(
-                tool="get_state",
-                args={"process_id": process_id, "wait_s": WAIT_S, "since": state.seq},
-                command=f"orchestrator state {process_id}",
-                reason="It runs on without you; this returns when something has changed.",
-            )
-            return [*_decide(open_rows), wait]
-        case Status.WAITING_HUMAN:
-            return _decide(open_rows)
-        case Status.COMPLETED:
-            return [
-                NextAction(
-                    tool="get_state",
-                    args={"process_id": process_id, "include": ["report"]},
-                    command=f"orchestrator state {process_id}",
-                    reason="It is completed; the report says what was done, by whom and at what cost.",
-                )
-            ]
-        case Status.FAILED:
-            return _after_failure(state)
-        case Status.CANCELLED:
-            return [
-                NextAction(
-                    tool="list_trace",
-                    args={"process_id": process_id},
-                    command=f"orchestrator trace {process_id}",
-                    reason="It was cancelled; the trace says what had been done until then.",
-                )
-            ]
-
-
-def _decide(rows: Sequence[EscalationView]) -> list[NextAction]:
-    return [
-        NextAction(
-            tool="list_escalations",
-            args={"escalation_id": row.escalation_id},
-            command=f"orchestrator resolve {row.escalation_id}",
-            reason=f"A person must decide ({row.kind}): show the user this question, then resolve_escalation.",
-        )
-        for row in rows
-    ]
-
-
-def _in_order(own: list[NextAction], below: Sequence[Below]) -> list[NextAction]:
-    """What a person must decide below comes first: nothing goes on without it, however long a caller polls."""
-    return [*_decide_below(below), *own, *_look_below(below)]
-
-
-def _decide_below(below: Sequence[Below]) -> list[NextAction]:
-    return [
-        NextAction(
-            tool="list_escalations",
-            args={"escalation_id": each.escalation_id},
-            command=f"orchestrator resolve {each.escalation_id}",
-            reason=f"A person must decide ({each.kind}) in the process that step {each.step} started.",
-        )
-        for each in below
-        if each.escalation_id is not None
-    ]
-
-
-def _look_below(below: Sequence[Below]) -> list[NextAction]:
-    """The processes that a process waits for and that ask nobody."""
-    return [
-        NextAction(
-            tool="get_state",
-            args={"process_id": each.process_id},
-            command=f"orchestrator state {each.process_id}",
-            reason=f"Step {each.step} waits for this process.",
-        )
-        for each in below
-        if each.escalation_id is None
-    ]
-
-
-def _after_failure(state: Process) -> list[NextAction]:
-    process_id, failure = state.spec.process_id, state.failing
-    arguments: dict[str, Any] = {"process_id": process_id}
-    if failure and failure.step:
-        arguments |= {"step": failure.step, "data": True}
-    blamed = f" ({failure.code}, blame {failure.blame.value})" if failure else ""
-    return [
-        NextAction(
-            tool="list_trace",
-            args=arguments,
-            command=f"orchestrator why {process_id}",
-            reason=f"It failed{blamed}; this shows the failing call with its data.",
-        )
-    ]
 
 
 def _resources(state: Process, rows: Sequence[EscalationView]) -> list[str]:

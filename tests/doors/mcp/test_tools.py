@@ -18,6 +18,7 @@ from doors.mcp.fake_orchestrator import (
     process,
     resolved,
 )
+from doors.mcp.interface import BY_THE_REQUEST
 from process_orchestrator.core.errors import EngineError, RefusedError, StorageError, StorageFullError
 from process_orchestrator.doors import mcp_server, tool_calls
 from process_orchestrator.views.models import Progress
@@ -65,34 +66,12 @@ async def test_a_tool_answers_with_what_it_declared_and_a_text(connect: Connect,
     assert 0 < len(text_of(result).encode()) <= 8192
 
 
-CODES = (
-    "UNKNOWN_PROCESS",
-    "UNKNOWN_ESCALATION",
-    "UNKNOWN_PROCESS_TYPE",
-    "UNKNOWN_CONTRACT",
-    "UNKNOWN_STEP",
-    "UNKNOWN_AGENT",
-    "LINEAGE_REFUSED",
-    "INPUT_MISMATCH",
-    "AMBIGUOUS_TASK",
-    "NEEDS_MODEL",
-    "KEY_REUSED",
-    "VERSION_CONFLICT",
-    "ALREADY_RESOLVED",
-    "DECISION_NOT_ALLOWED",
-    "BUDGET_INVALID",
-    "REPEAT_REFUSED",
-    "BAD_ARGUMENT",
-    "TOO_LARGE",
-)
-
-
 @pytest.mark.parametrize("tool", HAPPY)
 async def test_every_refusal_reads_code_cause_and_what_to_do(
     connect: Connect, orchestrator: FakeOrchestrator, tool: str
 ) -> None:
     async with connect() as client:
-        for code in CODES:
+        for code in BY_THE_REQUEST:
             orchestrator.failure = RefusedError(code, "this is why.", do="call get_state.", pointer="/input/x")
             result = await conforming(client, tool, HAPPY[tool][0])
             assert result.is_error
