@@ -29,7 +29,7 @@ DEPTH_MAX: Final = 32
 """Nesting of one value as written."""
 
 
-class StepScope(msgspec.Struct, frozen=True):
+class StepScope(msgspec.Struct, frozen=True, gc=False):
     """What a binding may see of an earlier step. `output` is ABSENT where it was skipped without a default."""
 
     status: str
@@ -37,7 +37,7 @@ class StepScope(msgspec.Struct, frozen=True):
     code: str | None = None
 
 
-class Scope(msgspec.Struct, frozen=True, kw_only=True):
+class Scope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where bindings are read from. `output` is set for `undo.in` and `repeat.until` alone."""
 
     input: Json = ABSENT

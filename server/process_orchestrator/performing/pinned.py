@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final, Generic, TypeVar
 
+import msgspec
+
 from process_orchestrator.checking.compiled import CompiledContract, CompiledPlan, Compiler
 from process_orchestrator.checking.validate import read_stored
 from process_orchestrator.checking.versions import reference
@@ -23,8 +25,6 @@ BODIES_BYTES_MAX: Final = 16_000_000
 BODY_CACHED_BYTES_MAX: Final = 262_144
 
 T = TypeVar("T")
-
-_UNREAD: Final[Any] = object()
 
 
 class Recent(Generic[T]):
@@ -53,18 +53,16 @@ class Recent(Generic[T]):
         return kept if kept is not None else self.put(key, await make(key))
 
 
-class _Held:
+class _Held(msgspec.Struct, gc=False):  # thousands are kept, and none can be part of a cycle
     """A body, parsed when its value is first read: arguments on their way to an agent never are."""
 
-    __slots__ = ("_value", "data")
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self._value = data, _UNREAD
+    data: bytes
+    parsed: Any = msgspec.UNSET
 
     def value(self) -> Any:
-        if self._value is _UNREAD:
-            self._value = read_stored(self.data)
-        return self._value
+        if self.parsed is msgspec.UNSET:
+            self.parsed = read_stored(self.data)
+        return self.parsed
 
 
 class BodyCache:
