@@ -312,7 +312,10 @@ class Driver:
 
     def rest(self, live: Live) -> None:
         """Give up the place of a process with nothing on its way; keep only the newest such in memory."""
-        if live.dead or not live.idle or (live.held and live.process in self._places):  # called up: about to go on
+        if live.dead or not live.idle:
+            return
+        live.hand_on(None)
+        if live.held and live.process in self._places:  # called up: about to go on
             return
         self._places.leave(live.process)
         self._idle[live.process] = None
@@ -328,6 +331,7 @@ class Driver:
         live.dead = True
         del self._lives[live.process]
         self._idle.pop(live.process, None)
+        live.hand_on(None)
         for running in live.running.values():
             running.stop()
         for draft in live.unwritten:

@@ -40,13 +40,19 @@ class Fed:
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """An outward command that was handed to a task. `scope` is there once the task has begun."""
+    """An outward command that was handed to a task. `scope` is there while the task performs it."""
 
     subject: str
     command: OutwardCommand
     scope: anyio.CancelScope | None = None
     stopped: bool = False
     given_up: bool = False  # its call counts as lost already
+
+    def begin(self, scope: anyio.CancelScope) -> None:
+        """Its task has come to it."""
+        self.scope = scope
+        if self.stopped:
+            scope.cancel()
 
     def stop(self) -> None:
         self.stopped = True
@@ -68,6 +74,7 @@ class Live:
     waiting_outward: list[OutwardCommand] = field(default_factory=list)  # durable, wait for a place
     running: dict[str, Running] = field(default_factory=dict)  # outward commands in the performer
     deliveries: dict[str, int] = field(default_factory=dict)
+    following: asyncio.Future[Running | None] | None = None  # a task that has done its command waits for the next
     unwritten: list[TurnDraft] = field(default_factory=list)  # turns made but not durable, oldest first
     pumping: bool = False
     held: bool = False  # started, but nothing done yet for want of a place
@@ -77,6 +84,14 @@ class Live:
     def idle(self) -> bool:
         """Nothing is on its way: it may be dropped, and folded again when something happens."""
         return not (self.pumping or self.inbox or self.locals or self.waiting_outward or self.running or self.unwritten)
+
+    def hand_on(self, running: Running | None) -> bool:
+        """Whether a task waited that takes a command over. With None nothing follows: the task may end."""
+        following, self.following = self.following, None
+        if following is None or following.done():
+            return False
+        following.set_result(running)
+        return True
 
 
 @dataclass(slots=True, eq=False)

@@ -5,6 +5,8 @@ Whatever becomes of one is fed back as an event. What a call is, is the performe
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,8 +19,6 @@ from process_orchestrator.hosting.live import Fed, Live, OutwardCommand, Running
 from process_orchestrator.hosting.turn_maker import lost
 
 if TYPE_CHECKING:
-    import asyncio
-
     from process_orchestrator.hosting.parts import Parts
 
 KILL_GRACE_S: Final = 2.0
@@ -47,31 +47,62 @@ class Outward:
     def __init__(self, parts: Parts, tasks: asyncio.TaskGroup, drives: Drives) -> None:
         self._performer, self._clock = parts.performer, parts.clock
         self._tasks, self._drives = tasks, drives
-        # What this loop takes for one: to have that found out for each call costs as much as the scope itself.
-        self._scope = type(anyio.CancelScope())
+        self._loop = asyncio.get_running_loop()
 
     def launch(self, live: Live, command: OutwardCommand) -> None:
         subject = subject_of(command)
         running = live.running[subject] = Running(subject, command)
-        self._tasks.create_task(self._perform(live, running))
+        if not live.hand_on(running):
+            self._tasks.create_task(self._carry_out(live, running))
 
-    async def _perform(self, live: Live, running: Running) -> None:
+    async def _carry_out(self, live: Live, running: Running) -> None:
+        """Perform a command, have the turn made that follows; then what that orders, once it is durable, and so on.
+
+        So a chain of calls is one task and one scope: to make both anew for each costs a twentieth of a step. A call
+        that was stopped ends them, and so does one that left something in its task, which is not for the next one.
+        """
+        task, context = asyncio.current_task(self._loop), contextvars.copy_context()
+        assert task is not None
+        fed: Fed | None = None
+        with anyio.CancelScope() as scope:
+            while True:
+                fed = None
+                running.begin(scope)
+                fed = await self._perform(live, running)
+                if scope.cancel_called:
+                    break
+                running.scope = None  # from here on nothing is cancelled: the turn is made
+                await self._ended(live, running, fed)
+                if live.dead or live.idle or live.following is not None:
+                    return
+                if task.cancelling() or contextvars.copy_context() != context:
+                    return
+                live.following = self._loop.create_future()
+                following = await live.following
+                if following is None:
+                    return
+                running = following
+        await self._ended(live, running, fed)
+
+    async def _perform(self, live: Live, running: Running) -> Fed | None:
+        """What becomes of a command; None where nobody can say."""
         assert self._performer is not None
         subject, command = running.subject, running.command
         delivery = live.deliveries[subject] = live.deliveries.get(subject, 0) + 1
-        fed: Fed | None = None
-        with self._scope() as running.scope:
-            if running.stopped:
-                running.scope.cancel()
-            try:
-                performed = await self._performer.perform(command, delivery=delivery, heartbeat=no_heartbeat)
-                fed = Fed(event=performed.event, bodies=Bodies(artifacts=performed.bodies))
-            except OrchestratorError as error:
-                self._drives.drop(live, error)
-            except Exception:  # noqa: BLE001 - the call boundary: whatever happened, the call may have been sent
-                _log.exception("%s: %s failed in the performer", live.process, subject)
+        try:
+            performed = await self._performer.perform(command, delivery=delivery, heartbeat=no_heartbeat)
+            return Fed(event=performed.event, bodies=Bodies(artifacts=performed.bodies))
+        except OrchestratorError as error:
+            self._drives.drop(live, error)
+        except Exception:  # noqa: BLE001 - the call boundary: whatever happened, the call may have been sent
+            _log.exception("%s: %s failed in the performer", live.process, subject)
+        return None
+
+    async def _ended(self, live: Live, running: Running, fed: Fed | None) -> None:
+        """Feed back what became of a command."""
         if live.dead:
             return
+        subject, command = running.subject, running.command
         if live.running.get(subject) is running:
             del live.running[subject]
             live.deliveries.pop(subject, None)
