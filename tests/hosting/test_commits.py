@@ -195,3 +195,30 @@ async def test_what_waits_when_the_journal_closes_is_written_first(state: Path) 
         setting.put(1, 2, 3)
     assert setting.told == [1, 2, 3]
     assert setting.writer.head[0] == 3
+
+
+@pytest.mark.anyio
+async def test_a_process_is_new_while_no_row_of_it_is_written_or_waits(state: Path) -> None:
+    async with Setting(state) as setting:
+        setting.quick()
+        assert setting.commits.is_new("p")
+        setting.put(1)
+        assert not setting.commits.is_new("p")
+        assert setting.commits.is_new("q")
+        await setting.hear(1)
+        assert not setting.commits.is_new("p")
+        assert setting.commits.is_new("q")
+
+
+@pytest.mark.anyio
+async def test_where_the_event_loop_may_not_wait_for_the_disk_nothing_is_surely_new(state: Path) -> None:
+    async with Setting(state) as setting:
+        setting.slow()
+        assert not setting.commits.is_new("p")
+        setting.writer.may_go_on.clear()
+        setting.put(1)
+        await anyio.lowlevel.checkpoint()
+        setting.quick()
+        assert not setting.commits.is_new("q"), "the thread has the connection"
+        setting.writer.may_go_on.set()
+        await setting.hear(1)

@@ -14,7 +14,7 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from process_orchestrator.hosting.writer import Lane, MetaWrite, Outcome
+from process_orchestrator.hosting.writer import Lane, MetaWrite, Outcome, TurnWrite
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,6 +58,17 @@ class Commits:
         else:
             self._here.append(write)
             self._loop.call_soon(self._commit_here)
+
+    def is_new(self, process: str) -> bool:
+        """Whether it is sure that a process has no row and none on its way; told at once, or not at all."""
+        if any(isinstance(write, TurnWrite) and write.process == process for write in self._here):
+            return False
+        if not (self._is_quick() and self._writing.acquire(blocking=False)):
+            return False
+        try:
+            return not self._writer.may_have(process)
+        finally:
+            self._writing.release()
 
     def close(self) -> None:
         """Commit all that waits, in the thread, and end it. Its outcomes are told on the event loop."""

@@ -102,6 +102,8 @@ class Driver:
             if loading is not None:
                 await loading.wait()
                 continue
+            if self._parts.journal.is_new(process):  # as most that are started: a read would be two hops to a thread
+                return None
             loading = self._loading[process] = anyio.Event()
             try:
                 folded = await self._parts.journal.read(

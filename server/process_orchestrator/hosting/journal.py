@@ -189,6 +189,10 @@ class Journal:
         if self.stalled is not None:
             await self.put_meta(ROOM, "1")
 
+    def is_new(self, process: str) -> bool:
+        """Whether it is sure that a process has no row and none on its way. Where the disk is slow nothing is sure."""
+        return self._commits is not None and self._commits.is_new(process)
+
     async def read(self, run: Callable[[JournalView], T], *, empty: T) -> T:
         return await self._reader.read(run, empty=empty)
 

@@ -125,6 +125,14 @@ class Writer:
         with contextlib.suppress(sqlite3.Error):  # what it did not do stays in the log, which is as safe
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
+    def may_have(self, process: str) -> bool:
+        """Whether a process has a row, or it cannot be told: who then reads it learns why."""
+        try:
+            [(version,)] = self._connection.execute(self._sql["version_of_process"], (process,)).fetchall()
+        except sqlite3.Error:
+            return True
+        return version is not None
+
     def commit(self, group: Sequence[Write], *, last: bool = False) -> Outcome:
         """Write what waits for room, then a group. What has no room now and may wait is kept, unless it is the last."""
         waiting = self._backlog.take()
