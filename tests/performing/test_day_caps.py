@@ -7,10 +7,14 @@ import anyio
 import pytest
 
 from performing.desk import Desk, honest, open_desk
+from performing.fleet import Directory, agent
+from process_orchestrator.checking.definitions import AgentLimits, Transport
 from process_orchestrator.core.facts.events import CallFailed, CallPrepared, CallSucceeded
 from process_orchestrator.core.facts.values import Blame, FailureClass, Outcome
 from process_orchestrator.core.ports import Bill, InProcessCall
-from process_orchestrator.performing.day_caps import DAY_MS
+from process_orchestrator.performing.agent_pool import AgentPool
+from process_orchestrator.performing.choice import WELL
+from process_orchestrator.performing.day_caps import DAY_MS, DayCaps, nothing_billed
 
 pytestmark = pytest.mark.anyio
 
@@ -189,3 +193,36 @@ async def test_an_agent_without_a_cap_is_never_counted(tmp_path: Path) -> None:
 
     async with open_desk(tmp_path, bills=bills) as desk:
         await spend(desk, 5)
+
+
+async def test_a_cap_that_is_set_or_lifted_while_the_engine_runs_holds_from_then_on(tmp_path: Path) -> None:
+    transport = Transport(kind="in_process")
+    free, capped = agent("ledger", transport), agent("ledger", transport, AgentLimits(usd_per_day=TWO_CALLS))
+    snapshot = Directory(free)
+    async with AgentPool(lambda: snapshot, state_dir=tmp_path, home=tmp_path, clock=DayClock()) as pool:
+        caps = DayCaps(pool.caps_usd, bills=nothing_billed, clock=DayClock())
+        assert not caps.any
+        snapshot = Directory(free, capped)
+        assert caps.any
+        await caps.learn(["ledger"])
+        assert caps.standing(WELL, "ledger", reserve=1_000_000).capped is not None
+        snapshot = Directory(free)
+        assert not caps.any
+        assert caps.standing(WELL, "ledger", reserve=1_000_000) is WELL
+
+
+async def test_a_cap_that_is_set_while_bills_are_read_holds_from_the_next_call_on(tmp_path: Path) -> None:
+    transport, limits = Transport(kind="in_process"), AgentLimits(usd_per_day=TWO_CALLS)
+    ledger = agent("ledger", transport, limits)
+    snapshot = Directory(ledger, agent("spare", transport))
+
+    async def bills(_since: int) -> tuple[Bill, ...]:
+        nonlocal snapshot
+        snapshot = Directory(ledger, agent("spare", transport, limits))
+        return ()
+
+    async with AgentPool(lambda: snapshot, state_dir=tmp_path, home=tmp_path, clock=DayClock()) as pool:
+        caps = DayCaps(pool.caps_usd, bills=bills, clock=DayClock())
+        for expected in (False, True):
+            await caps.learn(["ledger", "spare"])
+            assert (caps.standing(WELL, "spare", reserve=1_000_000).capped is not None) is expected

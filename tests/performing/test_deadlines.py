@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import pytest
-from tests.performing.virtual_time import run_virtually
 
+from performing.virtual_time import run_virtually
 from process_orchestrator.performing.deadlines import Deadlines
 
 Within = Callable[[float], AbstractAsyncContextManager[object]]

@@ -89,9 +89,9 @@ class DayCaps:
             self._books.update(books)
 
     def standing(self, standing: Standing, agent: str, *, reserve: int | None) -> Standing:
-        """How an agent stands once its cap is looked at. It was learned."""
+        """How an agent stands once its cap is looked at. One that was set after it was learned counts for the next."""
         cap = self._cap(agent)
-        if cap is None or self._fits(agent, cap, reserve or 0):
+        if cap is None or agent not in self._books or self._fits(agent, cap, reserve or 0):
             return standing
         book = self._book(agent)
         frees = datetime.fromtimestamp((book.day + 1) * DAY_MS // 1000, tz=UTC).strftime("%Y-%m-%dT%H:%MZ")
