@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from process_orchestrator.core.facts.specs import PlanFacts, StepFacts
 
 _HUMAN: Final = frozenset({Phase.ASKING, Phase.ESCALATED})
+_AT_WORK: Final = frozenset({Phase.PREPARING, Phase.CALLING, Phase.BACKOFF})
 _CLOSED: Final = frozenset({Phase.DONE, Phase.SKIPPED, Phase.FAILED, Phase.UNDONE})
 _FIELDS: Final = len(Process.__struct_fields__)
 
@@ -72,30 +73,28 @@ class Draft(Standing, kw_only=True):
         before = page.get(unit.id)
         phase_before = before.phase if before is not None else Phase.WAITING
         moves = unit.phase is not phase_before
-        if moves:
+        if moves and (phase_before in _HUMAN or unit.phase not in _AT_WORK):
             unit = self._clocked(unit, phase_before)
             of_whole = unit.item is not None or unit.round is not None
             if of_whole and (unit.phase in _HUMAN or phase_before in _HUMAN):
                 self._count_item(unit, phase_before)
         if moves or (before is not None and unit.collecting is not before.collecting):
-            if before is not None:
+            if before is not None and phase_before in _AT_WORK:
                 self._count_work(before, -1)
-            self._count_work(unit, 1)
+            if unit.phase in _AT_WORK:
+                self._count_work(unit, 1)
         page[unit.id] = unit
         return unit
 
     def _count_work(self, unit: Unit, change: int) -> None:
         """Count a unit in or out of those that work without a human; a pause and a child are work that rests."""
-        if unit.phase is Phase.PREPARING:
-            self.units_busy += change
-        elif unit.phase is Phase.BACKOFF:
-            self.units_busy += change
-            if unit.timer is not None and keys.is_pause(unit.timer):
-                self.units_resting += change
-        elif unit.phase is Phase.CALLING and (unit.collecting or not unit.whole):
-            self.units_busy += change
-            if unit.child is not None:
-                self.units_resting += change
+        calling = unit.phase is Phase.CALLING
+        if calling and unit.whole and not unit.collecting:  # others work for it
+            return
+        self.units_busy += change
+        rests = keys.is_pause(unit.timer) if unit.timer is not None else calling and unit.child is not None
+        if rests:
+            self.units_resting += change
 
     def _clocked(self, unit: Unit, phase_before: Phase) -> Unit:
         """Time in asking and escalated counts in no total: it is kept apart."""

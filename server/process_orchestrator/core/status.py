@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from process_orchestrator.core import budget, keys
 from process_orchestrator.core.facts.values import Phase, Stage, Status, Why
@@ -10,6 +10,8 @@ from process_orchestrator.core.facts.values import Phase, Stage, Status, Why
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
     from process_orchestrator.core.facts.state import Process, Unit
+
+_BY_MODEL: Final = frozenset({Stage.INTAKE, Stage.PLAN})
 
 
 def standing(draft: Draft) -> tuple[Status, Why | None]:
@@ -32,7 +34,7 @@ def _running_why(draft: Draft) -> Why:
         return Why.CANCEL
     if draft.live_calls:
         return Why.AGENT
-    if draft.stage in (Stage.INTAKE, Stage.PLAN):
+    if draft.stage in _BY_MODEL:
         return Why.MODEL
     if draft.live_timers and draft.units_busy == len(draft.live_timers):  # all that is live waits for a timer
         waiting = draft.units[keys.unit_of_call(keys.owner_of_timer(draft.live_timers[0]))]
