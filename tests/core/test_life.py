@@ -324,3 +324,10 @@ def test_a_process_is_settled_where_only_a_human_or_nobody_moves_it() -> None:
     assert settled(journey.state)
     journey.decide(Decision.ABORT)
     assert settled(journey.state)
+
+
+def test_a_state_cannot_be_written_although_its_draft_can() -> None:
+    state = Journey(plan_of(step("a"))).state
+    with pytest.raises(AttributeError):
+        state.seq = 7
+    assert state.seq == 1
