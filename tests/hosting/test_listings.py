@@ -1,13 +1,14 @@
-"""Pages of questions: the most urgent first, every one once, and a page costs the same however many are open."""
+"""Pages: open questions by urgency, each once, and a look costs the same however many processes there are."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from hosting.scripted import opened
-from process_orchestrator.core.ports import EscalationQuery, EscalationRow
+from process_orchestrator.core.ports import EscalationQuery, EscalationRow, ProcessQuery
 from process_orchestrator.hosting.database import reading_connection
 from process_orchestrator.hosting.journal_view import JournalView
 from process_orchestrator.hosting.statements import load_statements
@@ -17,7 +18,7 @@ ROLES = ("approver", "clerk")
 
 
 async def asked(state: Path, count: int) -> list[EscalationRow]:
-    """A database that lists so many open questions and one that is closed; deadlines and times repeat."""
+    """A database that lists so many parked processes, one with a closed question; deadlines and times repeat."""
     async with opened(state):
         pass
     rows = [
@@ -38,6 +39,13 @@ async def asked(state: Path, count: int) -> list[EscalationRow]:
         connection.executemany(
             load_statements("journal.sql")["put_escalation"],
             [tuple(getattr(row, name) for name in EscalationRow.__struct_fields__) for row in rows],
+        )
+        connection.executemany(
+            load_statements("journal.sql")["put_process"],
+            [
+                (row.process_id, "t", None, "local", "waiting_human", "human", 3, 0, 1, 0, None, row.opened_at, 0, 0)
+                for row in rows
+            ],
         )
     return rows
 
@@ -69,27 +77,38 @@ async def test_open_questions_are_paged_by_deadline_then_newest_each_once(state:
         assert [row for row in paged(view, status="all") if row.status == "open"] == rows
 
 
-async def steps_of_a_page(state: Path, count: int) -> int:
-    """How many steps SQLite takes for the first page, and for one amid those without a deadline."""
-    rows = sorted(await asked(state, count), key=urgent)
-    amid = next(row for row in rows if row.deadline_at is None)
-    steps = 0
+Ask = Callable[[JournalView], object]
+
+
+def steps(state: Path, ask: Ask) -> int:
+    """How many steps SQLite takes for what is asked."""
+    taken = 0
 
     def step() -> None:
-        nonlocal steps
-        steps += 1
+        nonlocal taken
+        taken += 1
 
     with closing(reading_connection(state / DATABASE)) as connection:
         connection.set_progress_handler(step, 1)
-        view = JournalView(connection, load_statements("journal.sql"))
-        view.escalations(EscalationQuery(limit=20))
-        view.escalations(EscalationQuery(limit=20, cursor=f"0:9007199254740991:{amid.opened_at}:{amid.escalation_id}"))
-    return steps
+        ask(JournalView(connection, load_statements("journal.sql")))
+    return taken
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda view: view.escalations(EscalationQuery(limit=20)),
+        lambda view: view.escalations(EscalationQuery(limit=20, cursor="0:9007199254740991:1030:p_000120.e1")),
+        lambda view: view.escalations(EscalationQuery(process_id="p_000120")),
+        lambda view: view.processes(ProcessQuery(limit=20)),
+        lambda view: view.processes(ProcessQuery(prefix="p_000120", limit=1)),
+    ],
+    ids=["open questions", "open questions without a deadline", "questions of one", "processes", "one process"],
+)
 @pytest.mark.anyio
-async def test_a_page_of_open_questions_costs_the_same_however_many_are_open(tmp_path: Path) -> None:
+async def test_a_look_costs_the_same_however_many_processes_are_parked(tmp_path: Path, ask: Ask) -> None:
     few, many = tmp_path / "few", tmp_path / "many"
-    for state in (few, many):
+    for state, count in ((few, 200), (many, 2000)):
         state.mkdir()
-    assert await steps_of_a_page(many, 4000) < 4 * await steps_of_a_page(few, 400)
+        await asked(state, count)
+    assert steps(many, ask) < 4 * steps(few, ask)

@@ -83,10 +83,27 @@ WHERE (:status IS NULL OR status = :status)
   AND (:principal IS NULL OR principal = :principal)
   AND (:input_sha256 IS NULL OR input_sha256 = :input_sha256)
   AND (:since IS NULL OR created_at >= :since)
-  AND (:prefix IS NULL OR (process_id >= :prefix AND process_id < :prefix || '~'))
   AND (:after_created IS NULL OR created_at < :after_created
        OR (created_at = :after_created AND process_id > :after_id))
 ORDER BY created_at DESC, process_id
+LIMIT :limit
+
+-- name: processes_by_prefix
+SELECT
+    process_id, process_type, label, principal, status, why, version, steps_done, steps_total, usd_micros,
+    input_sha256, created_at, updated_at,
+    EXISTS (SELECT 1 FROM meta WHERE key = 'aside ' || process_id) AS set_aside
+FROM process
+WHERE process_id >= :prefix AND process_id < :prefix || '~'
+  AND (:status IS NULL OR status = :status)
+  AND (:process_type IS NULL OR process_type = :process_type)
+  AND (:label IS NULL OR label = :label)
+  AND (:principal IS NULL OR principal = :principal)
+  AND (:input_sha256 IS NULL OR input_sha256 = :input_sha256)
+  AND (:since IS NULL OR created_at >= :since)
+  AND (:after_created IS NULL OR created_at < :after_created
+       OR (created_at = :after_created AND process_id > :after_id))
+ORDER BY +created_at DESC, process_id
 LIMIT :limit
 
 -- name: escalations
@@ -96,7 +113,23 @@ SELECT
     CASE WHEN status = 'open' THEN coalesce(deadline_at, 9007199254740991) ELSE 0 END AS due
 FROM escalation
 WHERE (:status = 'all' OR status = :status)
-  AND (:process_id IS NULL OR process_id = :process_id)
+  AND (:role IS NULL OR role = :role)
+  AND (:after_id IS NULL
+       OR (status <> 'open',
+           CASE WHEN status = 'open' THEN coalesce(deadline_at, 9007199254740991) ELSE 0 END,
+           -opened_at,
+           escalation_id) > (:after_rank, :after_due, -:after_opened, :after_id))
+ORDER BY rank, due, opened_at DESC, escalation_id
+LIMIT :limit
+
+-- name: escalations_within_process
+SELECT
+    escalation_id, process_id, process_type, step, kind, role, status, opened_at, deadline_at,
+    status <> 'open' AS rank,
+    CASE WHEN status = 'open' THEN coalesce(deadline_at, 9007199254740991) ELSE 0 END AS due
+FROM escalation
+WHERE process_id = :process_id
+  AND (:status = 'all' OR status = :status)
   AND (:role IS NULL OR role = :role)
   AND (:after_id IS NULL
        OR (status <> 'open',
@@ -116,7 +149,6 @@ FROM escalation
 WHERE status = 'open'
   AND deadline_at >= coalesce(:after_due, 0)
   AND coalesce(:after_rank, 0) = 0
-  AND (:process_id IS NULL OR process_id = :process_id)
   AND (:role IS NULL OR role = :role)
   AND (:after_id IS NULL OR (deadline_at, -opened_at, escalation_id) > (:after_due, -:after_opened, :after_id))
 ORDER BY deadline_at, opened_at DESC, escalation_id
@@ -132,7 +164,6 @@ WHERE status = 'open'
   AND deadline_at IS NULL
   AND opened_at <= CASE WHEN :after_due = 9007199254740991 THEN :after_opened ELSE 9007199254740991 END
   AND coalesce(:after_rank, 0) = 0
-  AND (:process_id IS NULL OR process_id = :process_id)
   AND (:role IS NULL OR role = :role)
   AND (:after_id IS NULL
        OR (9007199254740991, -opened_at, escalation_id) > (:after_due, -:after_opened, :after_id))

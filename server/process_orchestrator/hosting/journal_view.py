@@ -210,7 +210,9 @@ class JournalView:
         parameters = {name: getattr(query, name) for name in _PROCESS_FILTERS} | {"limit": limit + 1}
         created, after_id = _cursor(query.cursor, 2)
         parameters |= {"after_created": created, "after_id": after_id}
-        found = self._connection.execute(self._sql["processes"], parameters).fetchall()
+        # By their index, where ids are asked for: a look at one process asks for its own.
+        statement = "processes" if query.prefix is None else "processes_by_prefix"
+        found = self._connection.execute(self._sql[statement], parameters).fetchall()
         items = tuple(_process(row) for row in found[:limit])
         more = f"{items[-1].created_at}:{items[-1].process_id}" if len(found) > limit else None
         return Page(items=items, next=more)
@@ -236,9 +238,10 @@ class JournalView:
         return Page(items=items, next=more)
 
     def _questions(self, status: str, parameters: dict[str, Any]) -> list[Any]:
-        """The escalations of a page. Open ones are read in order from their index: of 100,000 no more than a page."""
-        if status != "open":
-            return self._connection.execute(self._sql["escalations"], {**parameters, "status": status}).fetchall()
+        """The escalations of a page. Open ones are read in order from their index, of 100,000 no more than a page."""
+        if parameters["process_id"] is not None or status != "open":
+            statement = "escalations" if parameters["process_id"] is None else "escalations_within_process"
+            return self._connection.execute(self._sql[statement], {**parameters, "status": status}).fetchall()
         found: list[Any] = []
         for statement in ("open_escalations_dated", "open_escalations_undated"):
             left = parameters["limit"] - len(found)
