@@ -8,12 +8,12 @@ folded again.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import anyio
 from msgspec.structs import replace
 
 from process_orchestrator.core.errors import EngineError, OrchestratorError, StorageError
@@ -33,7 +33,6 @@ from process_orchestrator.hosting.turn_maker import TurnMaker
 from process_orchestrator.hosting.turns import PlanFolder
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from process_orchestrator.core.facts.state import Process
@@ -60,7 +59,7 @@ class Driver:
         self._tasks = tasks
         self._lives: dict[str, Live] = {}
         self._idle: OrderedDict[str, None] = OrderedDict()
-        self._loading: dict[str, anyio.Event] = {}
+        self._loading: dict[str, asyncio.Event] = {}
         self._places = Places(parts.processes_running_max, self._call_up)
         self._timers = Timers(parts.clock, self._stored_timers)
         self._turns = TurnMaker(parts, self._timers, engine=engine)
@@ -104,7 +103,7 @@ class Driver:
                 continue
             if self._parts.journal.is_new(process):  # as most that are started: a read would be two hops to a thread
                 return None
-            loading = self._loading[process] = anyio.Event()
+            loading = self._loading[process] = asyncio.Event()
             try:
                 folded = await self._parts.journal.read(
                     partial(fold, core=self._core, process=process, compare=True), empty=None

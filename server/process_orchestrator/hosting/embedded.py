@@ -77,6 +77,7 @@ class EmbeddedHost(JournalHost):
         self._ids = hmac.new(home_key, digestmod="sha256")  # copied for each: the key is taken in once
         self._verify_proof = verify_proof
         self._watchers: dict[str, set[_Watch]] = {}
+        self._loop = asyncio.get_running_loop()  # asked once: each time the operating system is asked for our number
         driver.on_change = self._changed
 
     async def start(self, spec: ProcessSpec, bodies: Bodies) -> Process:
@@ -94,7 +95,7 @@ class EmbeddedHost(JournalHost):
                     raise key_reused(process)
                 return await self._ask(live, Fed())
         event = ProcessStarted(at=self._clock.now_ms(), spec=msgspec.structs.replace(spec, process_id=process))
-        answer: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Process] = self._loop.create_future()
         self._driver.begin(process, spec.request_sha256, Fed(event=event, bodies=bodies, answer=answer))
         return await answer
 
@@ -160,10 +161,9 @@ class EmbeddedHost(JournalHost):
         return await super().state(process_id)
 
     async def wait(self, process_id: str, *, since: int, timeout_s: float, settled: bool = False) -> Process:
-        loop = asyncio.get_running_loop()
-        watch = _Watch(since, settled, loop.create_future())
+        watch = _Watch(since, settled, self._loop.create_future())
         self._watchers.setdefault(process_id, set()).add(watch)
-        alarm = loop.call_later(timeout_s, watch.tell, None)
+        alarm = self._loop.call_later(timeout_s, watch.tell, None)
         try:
             state = await self.state(process_id)
             if not watch.is_for(state):
@@ -177,7 +177,7 @@ class EmbeddedHost(JournalHost):
                 del self._watchers[process_id]
 
     async def _ask(self, live: Live, fed: Fed) -> Process:
-        answer: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Process] = self._loop.create_future()
         fed.answer = answer
         self._driver.feed(live, fed)
         return await answer
