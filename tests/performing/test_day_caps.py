@@ -201,13 +201,13 @@ async def test_a_cap_that_is_set_or_lifted_while_the_engine_runs_holds_from_then
     snapshot = Directory(free)
     async with AgentPool(lambda: snapshot, state_dir=tmp_path, home=tmp_path, clock=DayClock()) as pool:
         caps = DayCaps(pool.caps_usd, bills=nothing_billed, clock=DayClock())
-        assert not caps.any
+        assert not caps.live_usd()
         snapshot = Directory(free, capped)
-        assert caps.any
+        assert caps.live_usd()
         await caps.learn(["ledger"])
         assert caps.standing(WELL, "ledger", reserve=1_000_000).capped is not None
         snapshot = Directory(free)
-        assert not caps.any
+        assert not caps.live_usd()
         assert caps.standing(WELL, "ledger", reserve=1_000_000) is WELL
 
 

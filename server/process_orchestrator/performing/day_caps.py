@@ -54,20 +54,15 @@ class _Book:
 
 
 class DayCaps:
-    """`caps_usd` tells the live caps by agent; one that may cost what it likes stands not in them.
+    """`live_usd` tells the caps by agent, as they are now; one that may cost what it likes stands not in them.
 
-    Where nobody has a cap, `any` says so, and nothing else needs to be asked.
+    Where nobody has a cap, nothing else needs to be asked.
     """
 
-    def __init__(self, caps_usd: Callable[[], Mapping[str, float]], *, bills: BillsSince, clock: Clock) -> None:
-        self._caps_usd, self._bills, self._clock = caps_usd, bills, clock
+    def __init__(self, live_usd: Callable[[], Mapping[str, float]], *, bills: BillsSince, clock: Clock) -> None:
+        self.live_usd, self._bills, self._clock = live_usd, bills, clock
         self._books: dict[str, _Book] = {}
         self._reading = anyio.Lock()
-
-    @property
-    def any(self) -> bool:
-        """Whether any agent has a cap now."""
-        return bool(self._caps_usd())
 
     async def learn(self, agents: Iterable[str]) -> None:
         """Read what agents with a cap have cost today, those that are met for the first time."""
@@ -128,7 +123,7 @@ class DayCaps:
             book.spent += cost
 
     def _cap(self, agent: str) -> int | None:
-        cap = self._caps_usd().get(agent)
+        cap = self.live_usd().get(agent)
         return None if cap is None else round(cap * MICROS_PER_USD)
 
     def _fits(self, agent: str, cap: int, worst: int) -> bool:

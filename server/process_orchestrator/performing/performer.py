@@ -80,7 +80,7 @@ class LocalPerformer:
                 await self._open_agents(command.context.plan)
             return await self._preparer.prepare(command)
         if isinstance(command, InvokeAgent):
-            if not self._caps.any:
+            if not self._caps.live_usd():
                 return await self._invoker.invoke(command, delivery=delivery, heartbeat=heartbeat)
             contract = await self._pinned.contract(command.contract.sha256)
             return await self._caps.paid(

@@ -28,21 +28,15 @@ T = TypeVar("T")
 
 
 class Recent(Generic[T]):
-    """The most recently used values by key, at most `count` of them."""
+    """The values that were put last, by key, at most `count` of them. One that is dropped and needed is put again."""
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._kept: OrderedDict[Hashable, T] = OrderedDict()
-
-    def get(self, key: Hashable) -> T | None:
-        value = self._kept.get(key)
-        if value is not None:
-            self._kept.move_to_end(key)
-        return value
+        self.get: Callable[[Hashable], T | None] = self._kept.get  # as it is: it is asked five times a call
 
     def put(self, key: Hashable, value: T) -> T:
         self._kept[key] = value
-        self._kept.move_to_end(key)
         if len(self._kept) > self._count:
             self._kept.popitem(last=False)
         return value
@@ -57,12 +51,7 @@ class _Held(msgspec.Struct, gc=False):  # thousands are kept, and none can be pa
     """A body, parsed when its value is first read: arguments on their way to an agent never are."""
 
     data: bytes
-    parsed: Any = msgspec.UNSET
-
-    def value(self) -> Any:
-        if self.parsed is msgspec.UNSET:
-            self.parsed = read_stored(self.data)
-        return self.parsed
+    value: Any = msgspec.UNSET
 
 
 class BodyCache:
@@ -76,7 +65,11 @@ class BodyCache:
     async def value(self, ref: Ref) -> Any:
         """The parsed body. Shared: not to be changed."""
         held = self._kept.get(ref.sha256)
-        return (held if held is not None else await self._read(ref)).value()
+        if held is None:
+            held = await self._read(ref)
+        if held.value is msgspec.UNSET:
+            held.value = read_stored(held.data)
+        return held.value
 
     async def data(self, ref: Ref) -> bytes:
         held = self._kept.get(ref.sha256)
@@ -84,21 +77,19 @@ class BodyCache:
 
     def keep(self, body: Body) -> None:
         """Remember a body that was just made: the next step is likely to read it."""
-        if len(body.data) <= BODY_CACHED_BYTES_MAX and body.ref.sha256 not in self._kept:
-            self._put(body.ref.sha256, _Held(body.data))
-
-    async def _read(self, ref: Ref) -> _Held:
-        held = _Held(await self._artifacts.body(ref))
-        if len(held.data) <= BODY_CACHED_BYTES_MAX and ref.sha256 not in self._kept:
-            self._put(ref.sha256, held)
-        return held
-
-    def _put(self, sha256: str, held: _Held) -> None:
-        self._kept[sha256] = held
-        self._bytes += len(held.data)
+        sha256, data = body.ref.sha256, body.data
+        if len(data) > BODY_CACHED_BYTES_MAX or sha256 in self._kept:
+            return
+        self._kept[sha256] = _Held(data)
+        self._bytes += len(data)
         while len(self._kept) > BODIES_MAX or self._bytes > BODIES_BYTES_MAX:
             _, dropped = self._kept.popitem(last=False)
             self._bytes -= len(dropped.data)
+
+    async def _read(self, ref: Ref) -> _Held:
+        data = await self._artifacts.body(ref)
+        self.keep(Body(ref=ref, data=data))
+        return self._kept.get(ref.sha256) or _Held(data)
 
 
 class Pinned:

@@ -196,7 +196,7 @@ class Preparer:
         contract = await self._pinned.contract(pin.sha256)
         arguments = checked(contract, given, sha256_of_contract=pin.sha256, key=command.key, blame=blame)
         price = contract.contract.price_usd_micros
-        capped = self._caps.any
+        capped = bool(self._caps.live_usd())
         if capped:
             await self._caps.learn(agent.name for agent in agents)
 
