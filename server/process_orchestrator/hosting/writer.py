@@ -39,7 +39,7 @@ LOG_PAGES_MAX: Final = 8000
 """Where SQLite folds the log in the middle of a commit: only where `checkpoint` was not asked for in time."""
 UNKNOWN_SYNC_S: Final = 0.02
 """What a disk that is not known yet counts for, in seconds: slow."""
-FADES: Final = 0.9
+FADES: Final = 0.8
 """What a slow sync still counts for after each later one."""
 
 
