@@ -88,12 +88,11 @@ class Draft(Standing, kw_only=True):
 
     def _count_work(self, unit: Unit, change: int) -> None:
         """Count a unit in or out of those that work without a human; a pause and a child are work that rests."""
-        calling = unit.phase is Phase.CALLING
-        if calling and unit.whole and not unit.collecting:  # others work for it
+        if unit.whole and unit.phase is Phase.CALLING and not unit.collecting:  # others work for it
             return
         self.units_busy += change
-        rests = keys.is_pause(unit.timer) if unit.timer is not None else calling and unit.child is not None
-        if rests:
+        pauses = unit.timer is not None and keys.is_pause(unit.timer)
+        if pauses or (unit.child is not None and unit.phase is Phase.CALLING):
             self.units_resting += change
 
     def _clocked(self, unit: Unit, phase_before: Phase) -> Unit:

@@ -84,7 +84,7 @@ def subject(draft: Draft, event: Event) -> Unit | None:
 
 def _answers_otherwise(unit: Unit, event: Event) -> bool:
     """Whether the call is answered by another kind of event: a child ends, a call is answered."""
-    return unit.phase is Phase.CALLING and isinstance(event, ChildFinished) is (unit.child is None)
+    return isinstance(event, ChildFinished) is (unit.child is None) and unit.phase is Phase.CALLING
 
 
 def _map_unit(draft: Draft, step: str) -> Unit | None:
