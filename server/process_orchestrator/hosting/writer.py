@@ -56,8 +56,7 @@ class Lane:
         self.broken: StorageError | None = None
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class TurnWrite:
+class TurnWrite(msgspec.Struct, kw_only=True, eq=False):
     """One turn to be written. `done` is called on the event loop, with None once it is durable, else with the error."""
 
     lane: Lane
