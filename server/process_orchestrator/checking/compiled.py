@@ -116,17 +116,20 @@ def _kept(cache: OrderedDict[str, Made], sha256: str, most: int, make: Callable[
 class CompiledContract:
     """A contract that values can be held against. Raises SchemaError or ExpressionError where it does not compile."""
 
-    __slots__ = ("_ensures", "_requires", "contract", "input_problems", "output_problems")
+    __slots__ = ("_ensures", "_output", "_requires", "contract", "input_problems")
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self.input_problems = Validator(contract.input).problems
         """How arguments break the input schema; empty where they keep it."""
-        self.output_problems = Validator(contract.output).problems
-        """How an answer breaks the output schema; empty where it keeps it."""
+        self._output = Validator(contract.output)
         given, answered = condition_variables(contract)
         self._requires = _conditions(contract.requires, given)
         self._ensures = _conditions(contract.ensures, answered)
+
+    def output_problems(self, answer: Json) -> tuple[ValueProblem, ...]:
+        """How an answer breaks the output schema; empty where it keeps it. The fault programme plants a fault here."""
+        return self._output.problems(answer)
 
     def requires_failed(self, arguments: Json) -> ConditionFailure | None:
         """The first `requires` that valid arguments do not fulfil."""
