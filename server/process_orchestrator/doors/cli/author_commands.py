@@ -20,10 +20,10 @@ from process_orchestrator.doors.cli.session import (
     JsonOption,
     Session,
     StateOption,
+    command,
     open_session,
     print_json,
     read_json,
-    run,
 )
 from process_orchestrator.usecases.definitions import report_view
 from process_orchestrator.views import text
@@ -44,25 +44,19 @@ agents_app = typer.Typer(help="Agents: who keeps the contracts.")
 # --- check -------------------------------------------------------------------------------------------------------
 
 
-def check_command(
+@command
+async def check_command(
+    session: Session,
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILES]", help="Definition files or folders; without, the home.")
     ] = None,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Exit:
     """Check definitions: what is wrong, where, and how to mend it. Exit code 2 on any error."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> Exit:
-        if not files:
-            session.need_definitions()
-        view = _checked(session, files or [])
-        session.show(view, lambda report: text.check_text(_seen_from_here(report, session.home.path)))
-        return Exit.OK if view.ok else Exit.REFUSED
-
-    run(session, work)
+    if not files:
+        session.need_definitions()
+    view = _checked(session, files or [])
+    session.show(view, lambda report: text.check_text(_seen_from_here(report, session.home.path)))
+    return Exit.OK if view.ok else Exit.REFUSED
 
 
 def _checked(session: Session, files: Iterable[Path]) -> CheckReportView:
@@ -145,24 +139,18 @@ def _show_index(session: Session, index: Description, part: str) -> None:
 
 
 @contracts_app.command("show")
-def show_contract(
+@command
+async def show_contract(
+    session: Session,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A name, or name@version.")] = None,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Print a contract with all defaults filled in; without a name, list the contracts."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        async with session.orchestrator(Mode.READ) as orchestrator:
-            described = await orchestrator.describe(contract=name)
-            if described.contract is None:
-                _show_index(session, described, "contracts")
-            else:
-                _show_definition(session, described.contract.definition)
-
-    run(session, work)
+    async with session.orchestrator(Mode.READ) as orchestrator:
+        described = await orchestrator.describe(contract=name)
+        if described.contract is None:
+            _show_index(session, described, "contracts")
+        else:
+            _show_definition(session, described.contract.definition)
 
 
 @processes_app.callback(invoke_without_command=True)
@@ -191,66 +179,52 @@ def processes_command(
 
 
 @processes_app.command("show")
-def show_process_type(
+@command
+async def show_process_type(
+    session: Session,
     name: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="A name, or name@version.")] = None,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Print a process type with all defaults filled in; without a name, list the process types."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        async with session.orchestrator(Mode.READ) as orchestrator:
-            described = await orchestrator.describe(name)
-            if described.process_type is None:
-                _show_index(session, described, "process_types")
-            else:
-                _show_definition(session, described.process_type.definition)
-
-    run(session, work)
+    async with session.orchestrator(Mode.READ) as orchestrator:
+        described = await orchestrator.describe(name)
+        if described.process_type is None:
+            _show_index(session, described, "process_types")
+        else:
+            _show_definition(session, described.process_type.definition)
 
 
 # --- agents ------------------------------------------------------------------------------------------------------
 
 
 @agents_app.command("list")
-def list_agents(home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+@command
+async def list_agents(
+    session: Session,
+) -> None:
     """List the agents and what they serve."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        async with session.orchestrator(Mode.READ) as orchestrator:
-            _show_index(session, await orchestrator.describe(), "agents")
-
-    run(session, work)
+    async with session.orchestrator(Mode.READ) as orchestrator:
+        _show_index(session, await orchestrator.describe(), "agents")
 
 
 @agents_app.command("call")
-def call_agent_command(
+@command
+async def call_agent_command(
+    session: Session,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="As `agents list` names it.")],
     tool: Annotated[str, typer.Argument(metavar="TOOL", help="An MCP tool, or METHOD:/path of an HTTP agent.")],
     arguments: Annotated[
         str | None,
         typer.Option("--input", metavar="FILE|JSON", help="Arguments: a file, - for stdin, or JSON in place."),
     ] = None,
-    timeout: Annotated[float, typer.Option("--timeout", metavar="S", help="Give up after so many seconds.")] = 30,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
-) -> None:
+    timeout_s: Annotated[float, typer.Option("--timeout", metavar="S", help="Give up after so many seconds.")] = 30,
+) -> Exit:
     """Call one tool of an agent directly, outside any process and contract, and print its answer."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> Exit:
-        given = read_json(arguments)
-        if not isinstance(given, dict | None):
-            raise RefusedError("BAD_ARGUMENT", "the arguments are no JSON object.", do="give one, such as {}.")
-        async with session.orchestrator(Mode.READ) as orchestrator:
-            detail = (await orchestrator.describe(agent=agent)).agent  # UNKNOWN_AGENT with the nearest
-        name = detail.name if detail else agent
-        answer = await call_agent(session.home, name, tool, given or {}, timeout_s=timeout)
-        _show_definition(session, answer)
-        return Exit.FAILED if isinstance(answer, dict) and answer.get("isError") is True else Exit.OK
-
-    run(session, work)
+    given = read_json(arguments)
+    if not isinstance(given, dict | None):
+        raise RefusedError("BAD_ARGUMENT", "the arguments are no JSON object.", do="give one, such as {}.")
+    async with session.orchestrator(Mode.READ) as orchestrator:
+        detail = (await orchestrator.describe(agent=agent)).agent  # UNKNOWN_AGENT with the nearest
+    name = detail.name if detail else agent
+    answer = await call_agent(session.home, name, tool, given or {}, timeout_s=timeout_s)
+    _show_definition(session, answer)
+    return Exit.FAILED if isinstance(answer, dict) and answer.get("isError") is True else Exit.OK

@@ -13,13 +13,9 @@ import typer
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.session import (
     Exit,
-    HomeOption,
-    JsonOption,
     Session,
-    StateOption,
-    open_session,
+    command,
     print_json,
-    run,
 )
 from process_orchestrator.hosting.backup import backup
 from process_orchestrator.hosting.rebuilding import rebuild
@@ -33,88 +29,74 @@ TOLD_EVERY: Final = 1000
 """Rows between two words about progress on a terminal."""
 
 
-def verify_command(
+@command
+async def verify_command(
+    session: Session,
     published: Annotated[
         str | None,
         typer.Option("--published", metavar="ROWS:HEAD", help="A head noted before: a tail cut since then shows."),
     ] = None,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Exit:
     """Check the journal: its chain, its order, and that its fold gives what the tables say. Exit code 4 if not."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> Exit:
-        head = _head(published)
-        with _progress(session) as tell:
-            report = await verify(session.home.state, published=head, progress=tell)
-        if session.json:
-            print_json(report.as_json())
-        elif report.ok:
-            session.out.print(f"ok: {report.rows} rows, head {report.head}", markup=False)
-        else:
-            session.out.print(
-                f"NOT ok: {first_bad(report)}. Do: keep the files, restore from a backup or ask who edited them; "
-                "listings alone are mended by `orchestrator rebuild`.",
-                markup=False,
-            )
-        return Exit.OK if report.ok else Exit.ENGINE
-
-    run(session, work)
+    head = _head(published)
+    with _progress(session) as tell:
+        report = await verify(session.home.state, published=head, progress=tell)
+    if session.json:
+        print_json(report.as_json())
+    elif report.ok:
+        session.out.print(f"ok: {report.rows} rows, head {report.head}", markup=False)
+    else:
+        session.out.print(
+            f"NOT ok: {first_bad(report)}. Do: keep the files, restore from a backup or ask who edited them; "
+            "listings alone are mended by `orchestrator rebuild`.",
+            markup=False,
+        )
+    return Exit.OK if report.ok else Exit.ENGINE
 
 
-def backup_command(
+@command
+async def backup_command(
+    session: Session,
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="A new file; without, in the state folder.")
     ] = None,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Copy the database, also while an engine runs, and verify the copy. The keys beside it are not in it."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        with _progress(session) as tell:
-            made = await backup(session.home.state, file, progress=lambda done, total: tell("pages", done, total))
-        if session.json:
-            print_json(made.as_json())
-            return
-        session.out.print(
-            f"{made.file}: {made.bytes} bytes, {made.rows} rows, head {made.head}\n"
-            f"Keep {session.home.state / 'chain.key'} and {session.home.state / 'home.key'} apart from it: "
-            "without them it can be read, but neither verified nor continued.",
-            markup=False,
-            soft_wrap=True,
-        )
-
-    run(session, work)
+    with _progress(session) as tell:
+        made = await backup(session.home.state, file, progress=lambda done, total: tell("pages", done, total))
+    if session.json:
+        print_json(made.as_json())
+        return
+    session.out.print(
+        f"{made.file}: {made.bytes} bytes, {made.rows} rows, head {made.head}\n"
+        f"Keep {session.home.state / 'chain.key'} and {session.home.state / 'home.key'} apart from it: "
+        "without them it can be read, but neither verified nor continued.",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
-def rebuild_command(home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+@command
+async def rebuild_command(
+    session: Session,
+) -> Exit:
     """Recreate the listings (processes, escalations, timers) from the journal. No engine may run meanwhile."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> Exit:
-        with _progress(session) as tell:
-            report = await rebuild(session.home.state, progress=lambda done: tell("processes", done, done))
-        if session.json:
-            print_json(report.as_json())
-        else:
+    with _progress(session) as tell:
+        report = await rebuild(session.home.state, progress=lambda done: tell("processes", done, done))
+    if session.json:
+        print_json(report.as_json())
+    else:
+        session.out.print(
+            f"{report.processes} processes: {report.mended} mended, {report.removed} rows of none removed",
+            markup=False,
+        )
+        if report.unreadable:
             session.out.print(
-                f"{report.processes} processes: {report.mended} mended, {report.removed} rows of none removed",
+                f"Not readable, left as listed: {', '.join(report.unreadable)}. "
+                "Do: run `orchestrator verify`, restore a backup.",
                 markup=False,
             )
-            if report.unreadable:
-                session.out.print(
-                    f"Not readable, left as listed: {', '.join(report.unreadable)}. "
-                    "Do: run `orchestrator verify`, restore a backup.",
-                    markup=False,
-                )
-        return Exit.ENGINE if report.unreadable else Exit.OK
-
-    run(session, work)
+    return Exit.ENGINE if report.unreadable else Exit.OK
 
 
 def first_bad(report: VerifyReport) -> str:

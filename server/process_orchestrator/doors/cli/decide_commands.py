@@ -13,14 +13,10 @@ from process_orchestrator.doors.cli.asking import ask_choice, ask_passphrase, pr
 from process_orchestrator.doors.cli.live import ENDED
 from process_orchestrator.doors.cli.session import (
     Exit,
-    HomeOption,
-    JsonOption,
     Session,
-    StateOption,
-    open_session,
+    command,
     print_json,
     read_json,
-    run,
 )
 from process_orchestrator.hosting.reviewers import Reviewers
 from process_orchestrator.views import text
@@ -31,7 +27,9 @@ reviewers_app = typer.Typer(help="People whose passphrase proves a decision (ass
 ReviewerArgument = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits, `_`, `.` and `-`.")]
 
 
-def escalations_command(
+@command
+async def escalations_command(
+    session: Session,
     escalation_id: Annotated[
         str | None, typer.Argument(metavar="[ESCALATION_ID]", help="Show this question with its whole package.")
     ] = None,
@@ -41,32 +39,26 @@ def escalations_command(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many, up to 100.")] = 20,
     cursor: Annotated[str | None, typer.Option("--cursor", help="Where the page before this one ended.")] = None,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """List the questions that wait for a person; with an id, one question with its whole package."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        async with session.orchestrator(Mode.READ) as orchestrator:
-            if escalation_id is not None:
-                view = await orchestrator.escalation(escalation_id, caller=session.caller)
-                session.show(view, text.escalation_text)
-                return
-            page = await orchestrator.escalations(
-                status=cast("Literal['open', 'resolved', 'all']", status.lower()),
-                process_id=process,
-                limit=limit,
-                cursor=cursor,
-                caller=session.caller,
-            )
-            session.show(page, text.escalations_text)
-
-    run(session, work)
+    async with session.orchestrator(Mode.READ) as orchestrator:
+        if escalation_id is not None:
+            view = await orchestrator.escalation(escalation_id, caller=session.caller)
+            session.show(view, text.escalation_text)
+            return
+        page = await orchestrator.escalations(
+            status=cast("Literal['open', 'resolved', 'all']", status.lower()),
+            process_id=process,
+            limit=limit,
+            cursor=cursor,
+            caller=session.caller,
+        )
+        session.show(page, text.escalations_text)
 
 
-def resolve_command(
+@command
+async def resolve_command(
+    session: Session,
     escalation_id: Annotated[str, typer.Argument(metavar="ESCALATION_ID", help="As `escalations` lists it.")],
     decision: Annotated[str | None, typer.Option("--decision", help="One of the question's options.")] = None,
     data: Annotated[
@@ -78,33 +70,25 @@ def resolve_command(
     reviewer: Annotated[
         str | None, typer.Option("--as", metavar="REVIEWER", help="Prove who decides with a passphrase (A2).")
     ] = None,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Exit:
     """Answer a question. --as asks for a passphrase (A2); a terminal without it counts A1, a script A0."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> Exit:
-        request = ResolveRequest(
-            escalation_id=escalation_id, decision=decision, data=read_json(data), note=note, version=version
-        )
-        # Looked at and asked before anything is opened for writing: a person who thinks must not hold the home.
-        async with session.orchestrator(Mode.READ) as orchestrator:
-            package = await orchestrator.escalation(escalation_id, caller=session.caller)
-        answered = await _answered(session, package, request, reviewer)
-        if answered is None:
-            session.note("left open; nothing was recorded.")
-            return Exit.WAITING
-        request, proof = answered
-        async with session.orchestrator(session.writing) as orchestrator:
-            result = await orchestrator.resolve(request, proof=proof, caller=session.caller)
-        session.show(result, text.resolution_text)
-        if result.status == "resolved" and result.process_status not in ENDED:
-            await session.note_without_engine("recorded", result.process_id)
-        return {"resolved": Exit.OK, "refused": Exit.REFUSED}.get(result.status, Exit.WAITING)
-
-    run(session, work)
+    request = ResolveRequest(
+        escalation_id=escalation_id, decision=decision, data=read_json(data), note=note, version=version
+    )
+    # Looked at and asked before anything is opened for writing: a person who thinks must not hold the home.
+    async with session.orchestrator(Mode.READ) as orchestrator:
+        package = await orchestrator.escalation(escalation_id, caller=session.caller)
+    answered = await _answered(session, package, request, reviewer)
+    if answered is None:
+        session.note("left open; nothing was recorded.")
+        return Exit.WAITING
+    request, proof = answered
+    async with session.orchestrator(session.writing) as orchestrator:
+        result = await orchestrator.resolve(request, proof=proof, caller=session.caller)
+    session.show(result, text.resolution_text)
+    if result.status == "resolved" and result.process_status not in ENDED:
+        await session.note_without_engine("recorded", result.process_id)
+    return {"resolved": Exit.OK, "refused": Exit.REFUSED}.get(result.status, Exit.WAITING)
 
 
 async def _answered(
@@ -136,47 +120,39 @@ async def _answered(
 
 
 @reviewers_app.command("add")
-def add_reviewer(
-    name: ReviewerArgument, home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False
+@command
+async def add_reviewer(
+    session: Session,
+    name: ReviewerArgument,
 ) -> None:
     """Add a reviewer; asks for a passphrase twice."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        passphrase = await ask_passphrase(session, f"Passphrase of {name}:")
-        if passphrase != await ask_passphrase(session, "Once more:"):
-            raise RefusedError("BAD_ARGUMENT", "the two passphrases differ.", do="run it again.")
-        Reviewers(session.home.make_state()).add(name, passphrase)
-        _say(session, {"reviewer": name, "status": "added"}, f"{name} can now decide with --as {name} (A2-local).")
-
-    run(session, work)
+    passphrase = await ask_passphrase(session, f"Passphrase of {name}:")
+    if passphrase != await ask_passphrase(session, "Once more:"):
+        raise RefusedError("BAD_ARGUMENT", "the two passphrases differ.", do="run it again.")
+    Reviewers(session.home.make_state()).add(name, passphrase)
+    _say(session, {"reviewer": name, "status": "added"}, f"{name} can now decide with --as {name} (A2-local).")
 
 
 @reviewers_app.command("list")
-def list_reviewers(home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+@command
+async def list_reviewers(
+    session: Session,
+) -> None:
     """List the reviewers."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        names = [reviewer.name for reviewer in Reviewers(session.home.state).active()]
-        nobody = "No reviewer exists. Do: run `orchestrator reviewers add NAME` in a terminal."
-        _say(session, {"reviewers": names}, "\n".join(names) or nobody)
-
-    run(session, work)
+    names = [reviewer.name for reviewer in Reviewers(session.home.state).active()]
+    nobody = "No reviewer exists. Do: run `orchestrator reviewers add NAME` in a terminal."
+    _say(session, {"reviewers": names}, "\n".join(names) or nobody)
 
 
 @reviewers_app.command("revoke")
-def revoke_reviewer(
-    name: ReviewerArgument, home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False
+@command
+async def revoke_reviewer(
+    session: Session,
+    name: ReviewerArgument,
 ) -> None:
     """Take a reviewer's right away; decisions already recorded stay."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        Reviewers(session.home.state).revoke(name)
-        _say(session, {"reviewer": name, "status": "revoked"}, f"{name} can no longer decide.")
-
-    run(session, work)
+    Reviewers(session.home.state).revoke(name)
+    _say(session, {"reviewer": name, "status": "revoked"}, f"{name} can no longer decide.")
 
 
 def _say(session: Session, body: dict[str, object], sentence: str) -> None:

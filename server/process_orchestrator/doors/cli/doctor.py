@@ -13,13 +13,9 @@ from process_orchestrator.checking.loader import load_home
 from process_orchestrator.doors.cli.database_commands import first_bad
 from process_orchestrator.doors.cli.session import (
     Exit,
-    HomeOption,
-    JsonOption,
     Session,
-    StateOption,
-    open_session,
+    command,
     print_json,
-    run,
 )
 from process_orchestrator.hosting.backup import last_backup
 from process_orchestrator.hosting.database import reading
@@ -41,20 +37,18 @@ MEGABYTE: Final = 1_000_000
 DAY_S: Final = 86_400
 
 
-def doctor_command(home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+@command
+async def doctor_command(
+    session: Session,
+) -> Exit:
     """Look at this installation: versions, definitions, database, engine, reviewers; each finding says what to do."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> Exit:
-        findings = await _findings(session)
-        if session.json:
-            print_json({"ok": all(row["ok"] for row in findings), "findings": findings})
-        else:
-            for row in findings:
-                session.out.print(f"{'ok ' if row['ok'] else 'BAD'}  {row['what']}: {row['found']}", markup=False)
-        return Exit.OK if all(row["ok"] for row in findings) else Exit.FAILED
-
-    run(session, work)
+    findings = await _findings(session)
+    if session.json:
+        print_json({"ok": all(row["ok"] for row in findings), "findings": findings})
+    else:
+        for row in findings:
+            session.out.print(f"{'ok ' if row['ok'] else 'BAD'}  {row['what']}: {row['found']}", markup=False)
+    return Exit.OK if all(row["ok"] for row in findings) else Exit.FAILED
 
 
 async def _findings(session: Session) -> list[dict[str, Any]]:

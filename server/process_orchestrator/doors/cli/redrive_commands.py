@@ -13,20 +13,18 @@ from process_orchestrator.doors.cli.batches import finish, rows_of
 from process_orchestrator.doors.cli.run_commands import InputOption, watch
 from process_orchestrator.doors.cli.session import (
     Exit,
-    HomeOption,
-    JsonOption,
     Session,
-    StateOption,
-    open_session,
+    command,
     read_json,
-    run,
 )
 from process_orchestrator.orchestrator import RedriveRequest
 from process_orchestrator.views.batch_view import RefusedRow, refused_row
 from process_orchestrator.views.error_view import error_view
 
 
-def redrive_command(
+@command
+async def redrive_command(
+    session: Session,
     process_id: Annotated[
         str | None, typer.Argument(metavar="[PROCESS_ID]", help="One that failed or was cancelled.")
     ] = None,
@@ -47,32 +45,24 @@ def redrive_command(
     follow_on: Annotated[
         bool, typer.Option("--follow", help="Stay while a human is waited for, until the process has ended.")
     ] = False,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Exit:
     """Take up a process that failed or was cancelled: what was done is taken over, the rest runs."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> Exit:
-        session.need_definitions()
-        asked = RedriveRequest(
-            process_id=process_id or "",
-            from_step=from_step,
-            input=read_json(input_file),
-            again=tuple(again or ()),
-            pinned=pinned,
-            key=key,
-        )
-        if process_id is None:
-            return await _all(session, asked, label=label, status=status)
-        if label is not None:
-            raise RefusedError("BAD_ARGUMENT", "a process and a label are given.", do="give one of them.")
-        async with session.orchestrator(Mode.DRIVE) as orchestrator:
-            view = await orchestrator.redrive(asked, caller=session.caller)
-            return await watch(session, orchestrator, view, follow_on=follow_on)
-
-    run(session, work)
+    session.need_definitions()
+    asked = RedriveRequest(
+        process_id=process_id or "",
+        from_step=from_step,
+        input=read_json(input_file),
+        again=tuple(again or ()),
+        pinned=pinned,
+        key=key,
+    )
+    if process_id is None:
+        return await _all(session, asked, label=label, status=status)
+    if label is not None:
+        raise RefusedError("BAD_ARGUMENT", "a process and a label are given.", do="give one of them.")
+    async with session.orchestrator(Mode.DRIVE) as orchestrator:
+        view = await orchestrator.redrive(asked, caller=session.caller)
+        return await watch(session, orchestrator, view, follow_on=follow_on)
 
 
 async def _all(session: Session, asked: RedriveRequest, *, label: str | None, status: str) -> Exit:

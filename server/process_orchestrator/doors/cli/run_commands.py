@@ -16,11 +16,8 @@ from process_orchestrator.doors.cli.live import ENDED, Watcher
 from process_orchestrator.doors.cli.session import (
     EXIT_OF_STATUS,
     Exit,
-    HomeOption,
-    JsonOption,
     Session,
-    StateOption,
-    open_session,
+    command,
     print_json,
     read_json,
     run,
@@ -51,7 +48,9 @@ ApprovalOption = Annotated[str, typer.Option("--approval", help="policy, plan or
 ProcessArgument = Annotated[str, typer.Argument(metavar="PROCESS_ID", help="As `processes` lists it.")]
 
 
-def run_command(
+@command
+async def run_command(
+    session: Session,
     what: Annotated[
         str,
         typer.Argument(
@@ -67,26 +66,18 @@ def run_command(
     label: LabelOption = None,
     budget: BudgetOption = None,
     approval: ApprovalOption = "policy",
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Exit:
     """Run a process here and now, and watch it: to its end, or to the question that a human must answer."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> Exit:
-        session.need_definitions()
-        request = _request(input_file, key=key, label=label, budget=budget, approval=approval)
-        async with session.orchestrator(Mode.DRIVE) as orchestrator:
-            if not task and PROCESS_ID.fullmatch(what.strip().lower()):
-                view = await orchestrator.state(what, caller=session.caller)
-                return await watch(session, orchestrator, view, follow_on=follow_on)
-            named = not task and await _names_a_type(orchestrator, what)
-            found = {"process_type": what} if named else {"task": what}
-            view = await orchestrator.submit(request.model_copy(update=found), caller=session.caller)
+    session.need_definitions()
+    request = _request(input_file, key=key, label=label, budget=budget, approval=approval)
+    async with session.orchestrator(Mode.DRIVE) as orchestrator:
+        if not task and PROCESS_ID.fullmatch(what.strip().lower()):
+            view = await orchestrator.state(what, caller=session.caller)
             return await watch(session, orchestrator, view, follow_on=follow_on)
-
-    run(session, work)
+        named = not task and await _names_a_type(orchestrator, what)
+        found = {"process_type": what} if named else {"task": what}
+        view = await orchestrator.submit(request.model_copy(update=found), caller=session.caller)
+        return await watch(session, orchestrator, view, follow_on=follow_on)
 
 
 async def _names_a_type(orchestrator: Orchestrator, what: str) -> bool:
@@ -132,7 +123,9 @@ async def _followed(session: Session, orchestrator: Orchestrator, view: ProcessV
             return view
 
 
-def submit_command(
+@command
+async def submit_command(
+    session: Session,
     process_type: Annotated[str, typer.Argument(metavar="TYPE")],
     input_file: InputOption = None,
     lines: Annotated[
@@ -149,33 +142,25 @@ def submit_command(
     follow_on: Annotated[
         bool, typer.Option("--follow", help="Carry it on here, to its end or to the question that a human must answer.")
     ] = False,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Exit:
     """Start a process, or one for each line of a file, and return at once; a running engine carries it on."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> Exit:
-        session.need_definitions()
-        if lines is not None and input_file is not None:
-            raise RefusedError("BAD_ARGUMENT", "--input and --lines are given.", do="give one of them.")
-        request = _request(input_file, key=key, label=label, budget=budget, approval=approval)
-        request = request.model_copy(update={"task": task, "process_type": process_type})
-        if lines is not None:
-            read = read_lines(lines, key)
-            async with session.orchestrator(Mode.DRIVE if follow_on else Mode.WRITE) as orchestrator:
-                return await submit_lines(session, orchestrator, request, read, follow=follow_on)
+    session.need_definitions()
+    if lines is not None and input_file is not None:
+        raise RefusedError("BAD_ARGUMENT", "--input and --lines are given.", do="give one of them.")
+    request = _request(input_file, key=key, label=label, budget=budget, approval=approval)
+    request = request.model_copy(update={"task": task, "process_type": process_type})
+    if lines is not None:
+        read = read_lines(lines, key)
         async with session.orchestrator(Mode.DRIVE if follow_on else Mode.WRITE) as orchestrator:
-            view = await orchestrator.submit(request, caller=session.caller)
-            if follow_on:
-                return await watch(session, orchestrator, view, follow_on=False)
-        session.show(view, text.process_text)
-        if view.status not in ENDED:
-            await session.note_without_engine("stored", view.process_id)
-        return Exit.OK
-
-    run(session, work)
+            return await submit_lines(session, orchestrator, request, read, follow=follow_on)
+    async with session.orchestrator(Mode.DRIVE if follow_on else Mode.WRITE) as orchestrator:
+        view = await orchestrator.submit(request, caller=session.caller)
+        if follow_on:
+            return await watch(session, orchestrator, view, follow_on=False)
+    session.show(view, text.process_text)
+    if view.status not in ENDED:
+        await session.note_without_engine("stored", view.process_id)
+    return Exit.OK
 
 
 def _request(
@@ -197,29 +182,25 @@ def _approval(word: str) -> Approval:
     return word  # pyright: ignore[reportReturnType] - checked above
 
 
-def state_command(
+@command
+async def state_command(
+    session: Session,
     process_id: ProcessArgument,
     wait: Annotated[float, typer.Option("--wait", metavar="S", help="Wait up to 25 s for a change.")] = 0,
     since: Annotated[int | None, typer.Option("--since", help="The version already seen.")] = None,
     include: Annotated[list[str] | None, typer.Option("--include", help="plan, report or diagram.")] = None,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Show where a process stands and why it waits."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        async with session.orchestrator(Mode.READ) as orchestrator:
-            view = await orchestrator.state(
-                process_id, wait_s=wait, since=since, include=tuple(include or ()), caller=session.caller
-            )
-            session.show(view, text.process_text)
-
-    run(session, work)
+    async with session.orchestrator(Mode.READ) as orchestrator:
+        view = await orchestrator.state(
+            process_id, wait_s=wait, since=since, include=tuple(include or ()), caller=session.caller
+        )
+        session.show(view, text.process_text)
 
 
-def trace_command(
+@command
+async def trace_command(
+    session: Session,
     process_id: ProcessArgument,
     step: Annotated[str | None, typer.Option("--step", help="A step, or a unit such as lines[3].")] = None,
     kind: Annotated[str | None, typer.Option("--kind", help="process, plan, call, escalation or timer.")] = None,
@@ -227,31 +208,23 @@ def trace_command(
     failed: Annotated[bool, typer.Option("--failed", help="Only what went wrong.")] = False,
     after: Annotated[int, typer.Option("--after", help="Start after this seq.")] = 0,
     limit: Annotated[int, typer.Option("--limit", help="At most so many entries; 0: all.")] = 0,
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Show what was called, with what data and how it ended, oldest first; with --json one entry a line."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        position, left, printed = after, limit or None, 0
-        async with session.orchestrator(Mode.READ) as orchestrator:
-            while position is not None and left != 0:
-                page = await orchestrator.trace(
-                    process_id, step=step, kind=kind, data=data, after=position, limit=100, caller=session.caller
-                )
-                entries = [entry for entry in page.entries if not failed or _went_wrong(entry)][:left]
-                for entry in entries:
-                    _print_entry(session, entry)
-                printed += len(entries)
-                left = None if left is None else left - len(entries)
-                position = page.next_after
-        if not printed:
-            what = "nothing went wrong in a call" if failed else "no such entry"
-            session.note(f"{what}. Do: `orchestrator why {process_id}{session.options}` says how it stands.")
-
-    run(session, work)
+    position, left, printed = after, limit or None, 0
+    async with session.orchestrator(Mode.READ) as orchestrator:
+        while position is not None and left != 0:
+            page = await orchestrator.trace(
+                process_id, step=step, kind=kind, data=data, after=position, limit=100, caller=session.caller
+            )
+            entries = [entry for entry in page.entries if not failed or _went_wrong(entry)][:left]
+            for entry in entries:
+                _print_entry(session, entry)
+            printed += len(entries)
+            left = None if left is None else left - len(entries)
+            position = page.next_after
+    if not printed:
+        what = "nothing went wrong in a call" if failed else "no such entry"
+        session.note(f"{what}. Do: `orchestrator why {process_id}{session.options}` says how it stands.")
 
 
 def _went_wrong(entry: TraceEntry) -> bool:
@@ -265,36 +238,27 @@ def _print_entry(session: Session, entry: TraceEntry) -> None:
         session.out.print(text.clean(text.trace_line(entry)), markup=False, soft_wrap=True)
 
 
-def why_command(
-    process_id: ProcessArgument, home: HomeOption = None, state: StateOption = None, as_json: JsonOption = False
+@command
+async def why_command(
+    session: Session,
+    process_id: ProcessArgument,
 ) -> None:
     """Show the failing call alone: request, answer, errors, the agent's stderr, and the next command."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        async with session.orchestrator(Mode.READ) as orchestrator:
-            view = await orchestrator.why(process_id, caller=session.caller)
-            session.show(view, text.why_text)
-
-    run(session, work)
+    async with session.orchestrator(Mode.READ) as orchestrator:
+        view = await orchestrator.why(process_id, caller=session.caller)
+        session.show(view, text.why_text)
 
 
-def cancel_command(
+@command
+async def cancel_command(
+    session: Session,
     process_id: ProcessArgument,
     reason: Annotated[str, typer.Option("--reason", help="Recorded with the process.")] = "cancelled on a terminal",
-    home: HomeOption = None,
-    state: StateOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Stop a process for good. No new call starts; steps already done stay done."""
-    session = open_session(home, state, as_json=as_json)
-
-    async def work() -> None:
-        async with session.orchestrator(session.writing) as orchestrator:
-            view = await orchestrator.cancel(process_id, reason, caller=session.caller)
-            session.show(view, text.process_text)
-
-    run(session, work)
+    async with session.orchestrator(session.writing) as orchestrator:
+        view = await orchestrator.cancel(process_id, reason, caller=session.caller)
+        session.show(view, text.process_text)
 
 
 def list_processes(session: Session, filters: Mapping[str, str | None], *, limit: int) -> None:

@@ -7,6 +7,7 @@ error ends with what to do. No error leaves as a traceback, unless ORCHESTRATOR_
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
 import shlex
@@ -18,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -189,6 +191,33 @@ def read_json(given: str | None) -> Any:
             f"{where} holds no usable JSON ({error.code}): {error.message.removesuffix('.')}.",
             do="mend it, then try again.",
         ) from error
+
+
+def command(work: Callable[..., Awaitable[Exit | None]]) -> Callable[..., None]:
+    """A command made of what it does: takes the options that all take beside its own, and hands it their session.
+
+    Typer reads options from a function's signature, so that of the command is written here: the parameters of `work`
+    after the first, then `--home`, `--state` and `--json`.
+    """
+
+    @wraps(work)
+    def started(*, home: Path | None, state: Path | None, as_json: bool, **options: Any) -> None:
+        session = open_session(home, state, as_json=as_json)
+        run(session, lambda: work(session, **options))
+
+    own = [*inspect.signature(work, eval_str=True).parameters.values()][1:]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=option)
+        for name, option, default in (
+            ("home", HomeOption, None),
+            ("state", StateOption, None),
+            ("as_json", JsonOption, False),
+        )
+    ]
+    signature = inspect.Signature([*own, *shared], return_annotation=None)
+    started.__annotations__ = {parameter.name: parameter.annotation for parameter in signature.parameters.values()}
+    vars(started)["__signature__"] = signature
+    return started
 
 
 def run(session: Session, work: Callable[[], Awaitable[Exit | None]]) -> None:
