@@ -16,7 +16,7 @@ from faults.simulation import Setting
 from process_orchestrator.core import bounds, gate, keys, settle
 from process_orchestrator.core.facts.specs import RetryFacts
 from process_orchestrator.core.facts.state import Failure, Unit
-from process_orchestrator.hosting import embedded, journal, reissue, rows
+from process_orchestrator.hosting import embedded, reissue, rows, writer
 from process_orchestrator.hosting.folding import CORE, Core
 from process_orchestrator.hosting.timers import Timers
 from process_orchestrator.performing import invoke
@@ -78,7 +78,7 @@ def lanes_mended() -> Generator[None]:
         for write in group:
             write.error = error
 
-    with mock.patch.object(journal, "_fail", fail):
+    with mock.patch.object(writer, "_fail", fail):
         yield
 
 
