@@ -16,11 +16,12 @@ CREATE TABLE journal (
     UNIQUE (process, seq)
 );
 
+-- With a rowid: what is written together stands together, and only its hash goes to a place of its own.
 CREATE TABLE artifact (
-    sha256     BLOB PRIMARY KEY,
+    sha256     BLOB PRIMARY KEY NOT NULL,
     media_type TEXT NOT NULL,
     bytes      BLOB NOT NULL
-) WITHOUT ROWID;
+);
 
 CREATE TABLE definition (
     sha256  TEXT PRIMARY KEY,
