@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 KNOWN_MAX: Final = 20_000
 """Hashes of stored bodies that the writer remembers, so that a body met again costs no statement."""
-LOG_PAGES: Final = 1000
+LOG_PAGES: Final = 4000
 """Pages that the write-ahead log grows by, as they are guessed, before it is folded into the file."""
-LOG_PAGES_MAX: Final = 8000
+LOG_PAGES_MAX: Final = 16_000
 """Where SQLite folds the log in the middle of a commit: only where `checkpoint` was not asked for in time."""
 UNKNOWN_SYNC_S: Final = 0.02
 """What a disk that is not known yet counts for, in seconds: slow."""
