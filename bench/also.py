@@ -165,7 +165,7 @@ async def big_body(folder: Path) -> dict[str, float]:
         {
             "id": f"s{i}",
             "contract": "bench.carry",
-            "in": {"text": f"$.steps.s{i - 1}.output.text" if i else "$.input.task"},
+            "in": {"text": f"$.steps.s{i - 1}.output.text" if i else "$.input.task", "step": i},  # else it is a loop
         }
         for i in range(10)
     ]

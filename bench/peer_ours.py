@@ -162,6 +162,7 @@ class Ours(Peer):
 
     async def end(self, state):
         while not state.finished:
+            assert state.status != "waiting_human", state.escalations
             state = await self.host.wait(state.spec.process_id, since=state.seq, timeout_s=60, settled=True)
         assert state.status == "completed", (state.status, state.failing)
         return state

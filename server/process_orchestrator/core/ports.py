@@ -247,7 +247,11 @@ class InProcessCall(Fact, kw_only=True):
 
 
 InProcessAgent = Callable[[dict[str, Any], InProcessCall], Awaitable[Any]]
-"""An agent that is a coroutine function: arguments in, any JSON value out. May raise AgentCallError."""
+"""An agent that is a coroutine function: arguments in, any JSON value out. May raise AgentCallError.
+
+Calls of one process may share a task: what an agent keeps by task (a session, a scope, a handle to cancel it by) must
+be given up when its call ends.
+"""
 
 ChangeListener = Callable[[str, int, Sequence[str]], None]
 """Told of every committed change: process id, new seq, ids of escalations that changed. Must not block."""
