@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import shutil
@@ -419,7 +418,6 @@ SCEN = {
 
 def main(peer_cls, import_s: float = 0.0) -> None:
     global _LOG_FD
-    gc.set_threshold(50_000, 20, 100)  # for every peer alike, as a long-running program sets it
     ap = argparse.ArgumentParser(description=f"benchmark: {peer_cls.name}")
     ap.add_argument("--scenario", required=True, help="s1 s2 s3 s4 s5 s6 s7 s8, comma-separated")
     ap.add_argument(

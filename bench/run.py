@@ -145,9 +145,8 @@ def document(body: str, notes: list[str], rounds: int) -> str:
     return f"""# Performance
 
 Written by `./dev bench`: medians of {rounds} interleaved rounds, every step durable (`synchronous=FULL`) before it is
-acknowledged, agents in process, both sides of every call validated against a JSON Schema, Python's garbage collector
-set for a long-running program in every peer alike. In brackets: how many times faster or smaller ours is than that
-peer, in the same run. `bare` is a Python loop over SQLite that does nothing but the
+acknowledged, agents in process, both sides of every call validated against a JSON Schema. In brackets: how many times
+faster or smaller ours is than that peer, in the same run. `bare` is a Python loop over SQLite that does nothing but the
 journal: the floor, without contracts, keys, retries or trace. Temporal is its dev server, Restate its single server,
 both on the same machine. Absolute times depend on the machine ({os.cpu_count()} cores, Python
 {platform.python_version()}); the ratios are what counts. S6: processes killed in the middle; a finished call that runs

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from contextvars import ContextVar
 from pathlib import Path
+from unittest import mock
 
 import anyio
 import anyio.lowlevel
@@ -15,6 +16,7 @@ from process_orchestrator.core.facts.commands import InvokeAgent
 from process_orchestrator.core.facts.events import CallLost, CallSucceeded, CancelRequested, Event
 from process_orchestrator.core.facts.values import Status
 from process_orchestrator.core.ports import Bodies
+from process_orchestrator.hosting import driver, outward
 from process_orchestrator.hosting.verification import verify
 
 TENANT: ContextVar[str] = ContextVar("tenant")
@@ -115,3 +117,62 @@ async def test_no_task_waits_for_a_process_that_has_nothing_on_its_way(state: Pa
                 break
             await anyio.lowlevel.checkpoint()
         assert asyncio.all_tasks() == before
+
+
+class Incomparable:
+    """A value of a variable, as arrays are: to compare two of them is an error."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("which of its elements?")
+
+    __hash__ = object.__hash__
+
+
+HELD: ContextVar[Incomparable] = ContextVar("held")
+
+
+@pytest.mark.anyio
+async def test_an_agent_may_leave_values_that_cannot_be_compared(state: Path) -> None:
+    async def work(_call: InvokeAgent, _delivery: int) -> Event | None:
+        HELD.set(Incomparable())
+        return None
+
+    HELD.set(Incomparable())
+    async with opened(state, Script(work=work)) as host:
+        done = await run(host, chain(3))
+    assert done.status is Status.COMPLETED
+
+
+@pytest.mark.anyio
+async def test_a_call_that_ends_long_after_it_was_given_up_touches_no_other_process(state: Path) -> None:
+    began, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def work(_call: InvokeAgent, _delivery: int) -> Event | None:
+        if began.is_set() or not hangs:
+            return None
+        began.set()
+        with anyio.CancelScope(shield=True):
+            await may_end.wait()
+        ended.set()
+        raise RuntimeError("late")
+
+    hangs = False
+    with mock.patch.object(driver, "IDLE_KEPT", 1), mock.patch.object(outward, "KILL_GRACE_S", 0.05):
+        async with opened(state, Script(work=work)) as host:
+            innocent = await run(host, chain(1), key="innocent")
+            hangs = True
+            hung = (await host.start(spec(chain(1), key="hung"), Bodies())).spec.process_id
+            await began.wait()
+            cancel = CancelRequested(at=0, by="me", reason="enough", request_id="c")
+            await host.deliver(hung, cancel, Bodies(), request_id="c", proof=None)
+            await finished(host, hung)
+            for _ in range(2):  # they take the place of the one that hangs
+                await run(host, chain(1))
+            may_end.set()
+            await ended.wait()
+            for _ in range(5):
+                await anyio.lowlevel.checkpoint()
+            again = await host.start(spec(chain(1), key="innocent"), Bodies())
+            assert again.spec.process_id == innocent.spec.process_id
+            assert (await run(host, chain(1))).status is Status.COMPLETED
+    assert (await verify(state)).ok

@@ -1,9 +1,13 @@
 """Where groups are committed: on the event loop while the disk is quick, else in a thread; in the order of the turns."""
 
 import asyncio
+import contextlib
 import random
+import sqlite3
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -12,10 +16,14 @@ import anyio
 import pytest
 
 from process_orchestrator.core.errors import StorageError
+from process_orchestrator.core.facts.values import Ref
+from process_orchestrator.core.ports import Body
 from process_orchestrator.hosting.commits import HERE_MAX, QUICK_S, Commits
+from process_orchestrator.hosting.database_file import DATABASE_FILE
 from process_orchestrator.hosting.writer import Lane, Outcome, TurnWrite, Write, Writer
 
 HERE = threading.get_ident()
+TENANT: ContextVar[str] = ContextVar("tenant")
 
 
 class SeenWriter(Writer):
@@ -25,8 +33,18 @@ class SeenWriter(Writer):
         super().__init__(state)
         self.threads: list[int] = []
         self.sizes: list[int] = []
+        self.interrupted = False
         self.may_go_on = threading.Event()
         self.may_go_on.set()
+
+    def _write_turns(self, turns: Sequence[TurnWrite]) -> tuple[int, bytes]:
+        if self.interrupted:
+            self.interrupted = False
+            raise KeyboardInterrupt  # Ctrl-C, in the middle of a transaction
+        return super()._write_turns(turns)
+
+    def waits_for_others(self, seconds: float) -> None:
+        self._connection.execute(f"PRAGMA busy_timeout={round(seconds * 1000)}")
 
     def commit(self, group: Sequence[Write], *, last: bool = False) -> Outcome:
         self.threads.append(threading.get_ident())
@@ -58,18 +76,36 @@ class Setting:
             write.done(write.error)
 
     def quick(self) -> None:
-        self.writer.slowest_sync_s = 0.0
+        self.writer.slowest_s = 0.0
 
     def slow(self) -> None:
-        self.writer.slowest_sync_s = 1000 * QUICK_S
+        self.writer.slowest_s = 1000 * QUICK_S
 
-    def put(self, *numbers: int) -> None:
+    def put(
+        self,
+        *numbers: int,
+        patient: bool = False,
+        artifacts: Sequence[Body] = (),
+        heard: Callable[[], None] = lambda: None,
+    ) -> None:
         for number in numbers:
-            done = partial(self._done, number)
-            self.commits.put(TurnWrite(lane=Lane(), process="p", seq=number, at=1, turn=b"{}", done=done))
+            done = partial(self._done, number, heard)
+            self.commits.put(
+                TurnWrite(
+                    lane=Lane(),
+                    process="p",
+                    seq=number,
+                    at=1,
+                    turn=b"{}",
+                    done=done,
+                    patient=patient,
+                    artifacts=artifacts,
+                )
+            )
 
-    def _done(self, number: int, error: StorageError | None) -> None:
+    def _done(self, number: int, heard: Callable[[], None], error: StorageError | None) -> None:
         assert error is None
+        heard()
         self.told.append(number)
         self._heard.set()
 
@@ -78,6 +114,16 @@ class Setting:
             while len(self.told) < count:
                 self._heard = anyio.Event()
                 await self._heard.wait()
+
+
+@contextlib.contextmanager
+def locked(state: Path, writer: SeenWriter) -> Generator[None]:
+    """Another program has begun to write the file, and does not end; the writer waits for it only shortly."""
+    writer.waits_for_others(0.2)
+    with contextlib.closing(sqlite3.connect(state / DATABASE_FILE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
 
 
 @pytest.fixture
@@ -223,3 +269,100 @@ async def test_where_the_event_loop_may_not_wait_for_the_disk_nothing_is_surely_
         assert not setting.commits.is_new("q"), "the thread has the connection"
         setting.writer.may_go_on.set()
         await setting.hear(1)
+
+
+def test_a_commit_that_an_interrupt_breaks_off_is_made_again_before_any_later_one(state: Path) -> None:
+    setting = Setting(state)
+
+    async def work() -> None:
+        async with setting:
+            setting.quick()
+            setting.writer.interrupted = True
+            setting.put(1)
+            try:
+                await anyio.sleep_forever()
+            finally:
+                setting.put(2)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(work())
+    assert not setting.writer.interrupted
+    assert setting.told == [1, 2]
+    with contextlib.closing(sqlite3.connect(state / DATABASE_FILE)) as connection:
+        assert connection.execute("SELECT seq FROM journal ORDER BY id").fetchall() == [(1,), (2,)]
+
+
+@pytest.mark.anyio
+async def test_what_follows_a_commit_is_in_nobodys_context(state: Path) -> None:
+    seen: list[str] = []
+    async with Setting(state) as setting:
+        for number, hurry in enumerate((setting.quick, setting.slow, setting.quick), 1):
+            hurry()
+            token = TENANT.set("whoever came first")
+            setting.put(number, heard=lambda: seen.append(TENANT.get("nobody")))
+            TENANT.reset(token)
+            await setting.hear(number)
+    assert seen == ["nobody"] * 3
+
+
+@pytest.mark.anyio
+async def test_what_the_thread_has_written_is_told_before_what_the_loop_writes_next(state: Path) -> None:
+    async with Setting(state) as setting:
+        with locked(state, setting.writer):
+            setting.put(1, patient=True)
+            with anyio.fail_after(10):
+                while setting.writer.stalled is None:
+                    await anyio.lowlevel.checkpoint()
+        began = time.monotonic()
+        while setting.writer.head[0] == 0:  # the loop stands still, as under a long callback: the thread writes turn 1
+            assert time.monotonic() < began + 10
+        setting.quick()
+        setting.put(2)
+        await setting.hear(2)
+        assert setting.told == [1, 2]
+
+
+@pytest.mark.anyio
+async def test_a_program_that_keeps_the_file_locked_holds_up_the_loop_once(state: Path) -> None:
+    async with Setting(state) as setting:
+        setting.quick()
+        setting.put(1)
+        await setting.hear(1)
+        setting.quick()
+        setting.writer.threads.clear()
+        with locked(state, setting.writer):
+            setting.put(*range(2, 12), patient=True)
+            with anyio.fail_after(10):
+                while setting.writer.threads.count(HERE) == len(setting.writer.threads):
+                    await anyio.lowlevel.checkpoint()
+            assert setting.writer.threads.count(HERE) == 1
+            assert setting.writer.slowest_s > QUICK_S
+        await setting.hear(11)
+        assert setting.told == list(range(1, 12))
+
+
+@pytest.mark.anyio
+async def test_large_bodies_are_written_by_the_thread(state: Path) -> None:
+    data = b"x" * 100_000
+    body = Body(ref=Ref(sha256="ab" * 32, bytes=len(data)), data=data)
+    async with Setting(state) as setting:
+        setting.quick()
+        setting.put(*range(1, 12), artifacts=(body,))
+        await setting.hear(11)
+        assert HERE not in setting.writer.threads
+
+
+@pytest.mark.anyio
+async def test_what_is_put_after_the_end_fails(state: Path) -> None:
+    async with Setting(state) as setting:
+        setting.quick()
+        setting.put(1)
+        await setting.hear(1)
+        setting.commits.close()
+        failed: list[StorageError | None] = []
+        setting.commits.put(TurnWrite(lane=Lane(), process="p", seq=2, at=1, turn=b"{}", done=failed.append))
+        with anyio.fail_after(10):
+            while not failed:
+                await anyio.lowlevel.checkpoint()
+    assert failed[0] is not None
+    assert setting.writer.head[0] == 1

@@ -44,6 +44,7 @@ _NO_ROOM: Final = frozenset(
         sqlite3.SQLITE_IOERR_SHMOPEN,
     }
 )
+_LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _NO_RIGHT: Final = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN})
 
 
@@ -61,6 +62,11 @@ def _named(path: Path, error: sqlite3.Error) -> StorageError:
     if code in _NO_ROOM or code & PRIMARY in _NO_RIGHT:
         return StorageFullError(
             f"STORAGE_FULL: {path} cannot be written: {why_not_writable(path, str(error))} "
+            "What was acknowledged is safe; writing resumes alone."
+        )
+    if code & PRIMARY in _LOCKED:
+        return StorageFullError(
+            f"STORAGE_FULL: {path} cannot be written: another program keeps it locked ({error}). Do: end that program. "
             "What was acknowledged is safe; writing resumes alone."
         )
     return StorageError(f"{path} cannot be trusted or used: {error}. Do: run `orchestrator verify`, restore a backup.")

@@ -323,7 +323,7 @@ class Driver:
         self._idle.move_to_end(live.process)
         while len(self._idle) > IDLE_KEPT:
             process, _ = self._idle.popitem(last=False)
-            del self._lives[process]
+            self._lives.pop(process).dead = True  # a call that was given up may still end, and is for nobody then
 
     def drop(self, live: Live, error: Exception, *, revive: bool = False) -> None:
         """Forget a process whose memory ran ahead of a row that was not written; tell all who wait for it."""

@@ -75,7 +75,7 @@ class Outward:
                 await self._ended(live, running, fed)
                 if live.dead or live.idle or live.following is not None:
                     return
-                if task.cancelling() or contextvars.copy_context() != context:
+                if task.cancelling() or _changed(context):
                     return
                 live.following = self._loop.create_future()
                 following = await live.following
@@ -130,3 +130,9 @@ class Outward:
             running.given_up = True
             del live.running[call]
             self._drives.feed(live, lost(call, self._clock))
+
+
+def _changed(before: contextvars.Context) -> bool:
+    """Whether a variable was set in this task since then. By identity: how values compare is their owner's affair."""
+    now = contextvars.copy_context()
+    return len(now) != len(before) or any(var not in before or before[var] is not now[var] for var in now)

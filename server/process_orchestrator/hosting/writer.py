@@ -37,10 +37,14 @@ LOG_PAGES: Final = 4000
 """Pages that the write-ahead log grows by, as they are guessed, before it is folded into the file."""
 LOG_PAGES_MAX: Final = 16_000
 """Where SQLite folds the log in the middle of a commit: only where `checkpoint` was not asked for in time."""
-UNKNOWN_SYNC_S: Final = 0.02
+PAGE_BYTES: Final = 4096
+"""A page of the file, in bytes."""
+UNKNOWN_S: Final = 0.02
 """What a disk that is not known yet counts for, in seconds: slow."""
+WORK_S: Final = 0.000_15
+"""What a commit may take a turn, in seconds, without the disk being slow."""
 FADES: Final = 0.8
-"""What a slow sync still counts for after each later one."""
+"""What a slow commit still counts for after each later one."""
 
 
 class Lane:
@@ -105,7 +109,7 @@ class Writer:
             key_file = state / CHAIN_KEY_FILE
             self._key = read_key(key_file) if last else make_key(key_file)
             self._connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES_MAX}")
-        self.slowest_sync_s = UNKNOWN_SYNC_S  # of late
+        self.slowest_s = UNKNOWN_S  # of late
         self._log_pages = 0
 
     @property
@@ -189,7 +193,7 @@ class Writer:
     def _commit(self, group: Sequence[Write]) -> None:
         turns = [write for write in group if isinstance(write, TurnWrite)]
         stored: list[str] = []
-        connection = self._connection
+        connection, began = self._connection, time.perf_counter()
         with named_errors(self._path):
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -199,15 +203,18 @@ class Writer:
                 for write in group:
                     if isinstance(write, MetaWrite):
                         self._write_meta(write)
-                began = time.perf_counter()
                 connection.execute("COMMIT")
             except BaseException:
                 # A full disk rolls back by itself.
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-        self.slowest_sync_s = max(time.perf_counter() - began, FADES * self.slowest_sync_s)
-        self._log_pages += len(stored) + 2 * len(turns)  # hashes and processes are spread: a page for each
+            finally:
+                waited_s = time.perf_counter() - began - WORK_S * len(group)
+                self.slowest_s = max(waited_s, FADES * self.slowest_s)
+        self._log_pages += sum(
+            2 + sum(1 + body.ref.bytes // PAGE_BYTES for body in turn.artifacts) for turn in turns
+        )  # hashes and processes are spread: a page for each
         self.head = head
         self._remember(stored)
 

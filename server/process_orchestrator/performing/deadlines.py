@@ -38,10 +38,10 @@ class Deadlines:
         self._kept.discard(deadline)
 
     def close(self) -> None:
-        """Nothing is timed any more."""
-        self._kept.clear()
+        """No timer is left behind; one that is needed after all is set again."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _look_at(self, at: float) -> None:
         if self._timer is not None:

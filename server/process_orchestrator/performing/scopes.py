@@ -31,7 +31,11 @@ class Scopes:
 
     def items(self, step: CompiledStep, context: PlanContext, scope: Scope) -> list[Any]:
         """The evaluated list of a map. Raises BindingError."""
-        sources = (f"{name}:{'' if s.output is None else s.output.sha256}" for name, s in context.sources.items())
+        # All that `for_each` may look at: status and code of a step too, not its output alone.
+        sources = (
+            f"{name}:{s.status}:{s.code or ''}:{'' if s.output is None else s.output.sha256}"
+            for name, s in context.sources.items()
+        )
         input_sha256 = "" if context.input is None else context.input.sha256
         key = "/".join((context.plan, step.step.id, input_sha256, *sources))
         kept = self._items.get(key)
