@@ -16,10 +16,16 @@ INSERT OR IGNORE INTO artifact (sha256, media_type, bytes) VALUES (?, ?, ?)
 INSERT OR IGNORE INTO definition (sha256, kind, name, version, body) VALUES (?, ?, ?, ?, ?)
 
 -- name: put_process
-INSERT OR REPLACE INTO process (
+-- An update where there is a row: to replace it would write its entries in the indexes again, which did not change.
+INSERT INTO process (
     process_id, process_type, label, principal, status, why, version, steps_done, steps_total, usd_micros,
     input_sha256, created_at, updated_at, due
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (process_id) DO UPDATE SET
+    process_type = excluded.process_type, label = excluded.label, principal = excluded.principal,
+    status = excluded.status, why = excluded.why, version = excluded.version, steps_done = excluded.steps_done,
+    steps_total = excluded.steps_total, usd_micros = excluded.usd_micros, input_sha256 = excluded.input_sha256,
+    updated_at = excluded.updated_at, due = excluded.due  -- created_at never changes
 
 -- name: put_escalation
 INSERT OR REPLACE INTO escalation (
