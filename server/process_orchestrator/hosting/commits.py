@@ -64,11 +64,12 @@ class Commits:
             self._call_soon(self._finish, Outcome(settled=[write]))
         elif self._here:
             self._here.append(write)
-        elif self._handed:
+        elif self._handed and not self._is_quick():
             self._hand(write)
         else:
             self._here.append(write)
-            self._call_soon(self._commit_here)
+            if not self._handed:  # else it follows what the thread has, once that is told
+                self._call_soon(self._commit_here)
 
     def is_new(self, process: str) -> bool:
         """Whether it is sure that a process has no row and none on its way; told at once, or not at all."""
@@ -123,7 +124,7 @@ class Commits:
 
     def _take_writer(self) -> bool:
         """Whether the event loop may use the writer now, which it then must release."""
-        if not (self._is_quick() and self._writing.acquire(blocking=False)):
+        if self._handed or not (self._is_quick() and self._writing.acquire(blocking=False)):
             return False
         if self._reached == self._told and self._writer.stalled is None:
             return True
@@ -132,9 +133,7 @@ class Commits:
 
     def _is_quick(self) -> bool:
         writer = self._writer
-        return (
-            not self._handed and writer.slowest_s <= QUICK_S and not writer.wants_checkpoint and writer.stalled is None
-        )
+        return writer.slowest_s <= QUICK_S and not writer.wants_checkpoint and writer.stalled is None
 
     # -- in the thread --
 
@@ -187,6 +186,8 @@ class Commits:
         self._told += 1
         self._handed -= handed
         self._finish(outcome)
+        if self._here and not self._handed:
+            self._call_soon(self._commit_here)
 
 
 def _bytes_of(group: Sequence[Write]) -> int:
