@@ -156,8 +156,12 @@ class Commits:
             outcome = writer.commit(group, last=closing) if group or closing else Outcome()
             if stalled is (writer.stalled is None):
                 _log.warning("%s", "writing goes on" if stalled else writer.stalled)
+            tells = bool(handed or outcome.settled or outcome.held)
+            self._reached += tells
+        if tells:  # once the writer is free, so that the loop may go on with it
             self._tell(outcome, handed)
-            if writer.wants_checkpoint:
+        if writer.wants_checkpoint:
+            with self._writing:
                 writer.checkpoint()
         return closing, min(2 * patience_s, PROBE_S_MAX) if stalled and not handed else PROBE_S
 
@@ -176,11 +180,9 @@ class Commits:
         return group, write is None
 
     def _tell(self, outcome: Outcome, handed: int) -> None:
-        if handed or outcome.settled or outcome.held:
-            self._reached += 1
-            # The loop is gone only when its program ends in the middle of a commit; nobody waits any more then.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._hear, outcome, handed, context=self._context)
+        # The loop is gone only when its program ends in the middle of a commit; nobody waits any more then.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._hear, outcome, handed, context=self._context)
 
     def _hear(self, outcome: Outcome, handed: int) -> None:
         self._told += 1
