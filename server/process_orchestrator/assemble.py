@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from process_orchestrator.checking.compiled import Compiler
+from process_orchestrator.checking.registry import Registry
 from process_orchestrator.core.errors import EngineError
 from process_orchestrator.core.limits import CHILD_LIMITS, PROCESSES_RUNNING_MAX, ChildLimits
 from process_orchestrator.home import LiveHome
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.definitions import Agent
     from process_orchestrator.core.ports import (
         AgentHealth,
         Artifacts,
@@ -219,6 +220,16 @@ async def call_agent(home: Home, agent: str, tool: str, arguments: dict[str, Any
         bind = {"method": request["method"].upper(), "path": request["path"]}
         by_hand = AgentCall(process="none", call="by_hand", contract="none", key="by_hand", timeout_ms=timeout_ms)
         return (await pool.call(agent, bind, arguments, by_hand)).value
+
+
+async def list_tools(home: Home, agent: Agent, *, timeout_s: float) -> list[dict[str, Any]]:
+    """What an MCP agent says of its tools, whether or not a file of the home defines it. Ends what it started.
+
+    Raises AgentCallError for an agent that does not start, hangs, ends, or answers what is no list of tools.
+    """
+    alone = Registry.of(agents=(agent,))
+    async with Fleet(lambda: alone, home=home.path).open(home.make_state(), SystemClock()) as pool:
+        return await pool.tools(agent.name, timeout_ms=round(timeout_s * 1000))
 
 
 def _performing(fleet: Fleet, *, state: Path, clock: Clock) -> BuildPerformer:

@@ -87,7 +87,7 @@ class McpLink:
         self._client: Client | None = None
         self._opened, self._over, self._ended = anyio.Event(), anyio.Event(), anyio.Event()
         self._started = False
-        self._connecting = anyio.CancelScope()
+        self._connecting, self._connect_s = anyio.CancelScope(), CONNECT_S
         self._failure: AgentCallError | None = None
         self.child: ChildProcess | None = None
         self.heard_at = 0.0
@@ -146,12 +146,15 @@ class McpLink:
         return result.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     async def tools(self, timeout_s: float) -> list[dict[str, Any]]:
-        """The tools that the agent lists, as it describes them."""
+        """The tools that the agent lists, as it describes them. Its start may take as long as its answer."""
+        deadline = anyio.current_time() + timeout_s
+        if not self._started:
+            self._connect_s = max(CONNECT_S, timeout_s)  # the first start of a package may have to fetch it
         client = await self._connected(timeout_s)
         found: list[dict[str, Any]] = []
         cursor: str | None = None
         try:
-            with anyio.fail_after(timeout_s):
+            with anyio.fail_after(deadline - anyio.current_time()):
                 for _ in range(TOOL_PAGES_MAX):
                     listed = await self._asked(client.list_tools(cursor=cursor))
                     found += [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed.tools]
@@ -195,7 +198,7 @@ class McpLink:
 
     async def _serve(self) -> None:
         with self._connecting as connecting:
-            connecting.deadline = anyio.current_time() + CONNECT_S
+            connecting.deadline = anyio.current_time() + self._connect_s
             client = Client(_Transport(self._open_transport(self)), mode="auto", cache=None)
             async with client:
                 connecting.deadline = float("inf")
@@ -205,7 +208,7 @@ class McpLink:
                 self._opened.set()
                 await self._over.wait()
         if connecting.cancelled_caught:
-            message = f"no MCP handshake within {CONNECT_S:g} s"
+            message = f"no MCP handshake within {self._connect_s:g} s"
             self._failure = AgentCallError("unreachable", message, stderr=self._evidence())
 
     async def _asked(self, question: Awaitable[Result]) -> Result:
