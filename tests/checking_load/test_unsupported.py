@@ -54,7 +54,6 @@ def told(folder: Path, **written: str) -> list[str]:
 @pytest.mark.parametrize(
     ("written", "level", "pointer"),
     [
-        ({"TRANSPORT": 'kind: a2a, card: "https://d.example"', "BIND": "{}"}, "error", "/transport/kind"),
         ({"TRANSPORT": "kind: model, tier: light, instructions: act", "BIND": "{}"}, "error", "/transport/kind"),
         ({"TRANSPORT": OAUTH}, "error", "/transport/auth/oauth2_client"),
         ({"BIND": POLL}, "error", "/serves/0/bind/poll"),

@@ -74,7 +74,7 @@ async def test_an_agent_taken_from_the_registry_is_not_called_any_more(tmp_path:
         assert pool.standing(PROMISE, CONTRACT).gone == "is not registered"
 
 
-@pytest.mark.parametrize("kind", ["a2a", "model", "human"])
+@pytest.mark.parametrize("kind", ["model", "human"])
 async def test_kinds_that_cannot_be_called_here_say_so(tmp_path: Path, kind: str) -> None:
     async with open_pool(Directory(agent("other", Transport(kind=kind))), tmp_path) as pool:
         error = await failing(pool, "other", "x")
@@ -186,7 +186,7 @@ async def test_an_error_that_an_agent_answers_opens_no_circuit(tmp_path: Path) -
 
 
 async def test_what_will_never_work_opens_no_circuit(tmp_path: Path) -> None:
-    never = msgspec.structs.replace(agent("other", Transport(kind="a2a")), circuit=Circuit(failures=1))
+    never = msgspec.structs.replace(agent("other", Transport(kind="model")), circuit=Circuit(failures=1))
     async with open_pool(Directory(never), tmp_path) as pool:
         assert [(await failing(pool, "other", "x")).code for _ in range(2)] == ["unreachable", "unreachable"]
 

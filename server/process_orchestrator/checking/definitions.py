@@ -94,6 +94,7 @@ class Transport(Fact, kw_only=True):
     tier: str | None = None
     instructions: str | None = None
     card: str | None = None
+    endpoint: str | None = None  # a2a: the only address that its card may name, where not its own
 
 
 class Serve(Fact, kw_only=True):

@@ -38,12 +38,13 @@ TRANSPORT_BINDS: Final = {
     "mcp_stdio": ("tool", "process"),
     "mcp_http": ("tool", "process"),
     "http": ("method",),
+    "a2a": ("skill",),
     "model": (),
     "human": (),
 }
 """The key that a `bind` must hold, by kind of transport; none where it must be empty."""
 
-BIND_EXAMPLES: Final = {"tool": "{tool: NAME}", "method": "{method: GET, path: /x}"}
+BIND_EXAMPLES: Final = {"tool": "{tool: NAME}", "method": "{method: GET, path: /x}", "skill": "{skill: ID}"}
 
 
 def contract_problems(document: Document, contract: Contract) -> tuple[Problem, ...]:
@@ -209,7 +210,7 @@ def _binds(document: Document, agent: Agent) -> Iterator[Problem]:
             message = f"an agent of kind {kind} is bound by {' or '.join(wanted)}"
             yield document.error("BIND_KIND", where, message, f"write bind: {BIND_EXAMPLES[wanted[0]]}")
         for code, match in serve.bind.get("errors", {}).items():
-            if "http_status" in match and kind != "http":
+            if "http_status" in match and kind not in ("http", "a2a"):
                 where = step_into(f"{place}/errors", code)
                 message = f"an agent of kind {kind} answers no http_status"
                 yield document.error("BIND_ERRORS", where, message, "write {text: ...}")

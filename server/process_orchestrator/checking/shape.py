@@ -289,4 +289,5 @@ def _transport(written: Written) -> Transport:
         tier=written.get("tier"),
         instructions=written.get("instructions"),
         card=written.get("card"),
+        endpoint=written.get("endpoint"),
     )

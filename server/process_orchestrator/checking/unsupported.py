@@ -28,10 +28,10 @@ class Unsupported(NamedTuple):
 _OF_AGENTS: Final = (
     Unsupported(
         ("transport", "kind"),
-        ("a2a", "model"),
+        ("model",),
         "error",
         "agents of this kind are not called yet",
-        "use mcp_stdio, mcp_http, http or human",
+        "use mcp_stdio, mcp_http, http, a2a or human",
     ),
     Unsupported(
         ("transport", "auth", "oauth2_client"),

@@ -7,6 +7,7 @@ OrchestratorError
 ├── SchemaError             a JSON Schema that does not compile
 ├── PathError               a text that is no path of ours
 ├── ExpressionError         an expression that does not compile, or ended in an error
+├── CardError               an A2A agent card that cannot be used
 ├── BindingError            a value of a plan cannot be made: missing_binding, condition_error (a CallFailed code)
 ├── AgentCallError          an agent's answer or the way to it failed (a CallFailed code)
 ├── StorageError            the database cannot be trusted or written
@@ -131,6 +132,16 @@ class ExpressionError(OrchestratorError):
     def __init__(self, message: str, *, fix: str = "") -> None:
         super().__init__(message)
         self.message, self.fix = message, fix
+
+
+class CardError(OrchestratorError):
+    """An A2A agent card that cannot be used, or an address in it."""
+
+    code = "BAD_CARD"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class BindingError(OrchestratorError):

@@ -31,6 +31,7 @@ ROOMS: Final = {
     "mcp_stdio": "process_orchestrator.performing.mcp_agent",
     "mcp_http": "process_orchestrator.performing.mcp_agent",
     "http": "process_orchestrator.performing.supervised_link",
+    "a2a": "process_orchestrator.performing.a2a_agent",
 }
 """The module that reaches agents of a kind, with all that it imports."""
 
@@ -63,6 +64,8 @@ class LinkMaker:
             return await self._mcp_http(agent)
         if transport.kind == "http":
             return self._http(agent)
+        if transport.kind == "a2a":
+            return self._a2a(agent)
         raise AgentCallError(
             "unreachable",
             f"this version does not call agents of kind {transport.kind}",
@@ -121,6 +124,21 @@ class LinkMaker:
 
         link = HttpLink(target, output_bytes=agent.limits.output_bytes)
         return link if supervised is None else SupervisedLink(link, supervised)
+
+    def _a2a(self, agent: Agent) -> Link:
+        from process_orchestrator.performing.a2a_agent import A2aLink, A2aTarget  # noqa: PLC0415 - see the docstring
+
+        transport = agent.transport
+
+        async def target() -> A2aTarget:
+            return A2aTarget(
+                card=self._filled(transport.card or ""),
+                endpoint=None if transport.endpoint is None else self._filled(transport.endpoint),
+                allow_loopback=transport.allow_loopback,
+                credentials=await credentials(transport.auth, self._secrets, folder=self._folder(agent)),
+            )
+
+        return A2aLink(target, output_bytes=agent.limits.output_bytes)
 
     async def _launch(self, agent: Agent, command: tuple[str, ...], filled: dict[str, str]) -> Launch:
         folder = self._folder(agent)

@@ -31,6 +31,7 @@ class Reply(Fact, frozen=True, kw_only=True):
     text: str | None = None
     failed: bool = False  # the agent says so: MCP isError, an HTTP status over 299
     status: int | None = None  # HTTP
+    state: str | None = None  # A2A: how the agent's task ended
     retry_after_ms: int | None = None
     stderr: str | None = None
 
@@ -38,11 +39,11 @@ class Reply(Fact, frozen=True, kw_only=True):
 def read_value(reply: Reply, bind: dict[str, Any], *, max_bytes: int, depth: int) -> Any:
     """The agent's answer as a JSON value. Raises BodyError where it is no JSON within the caps.
 
-    `bind.result` is `structured`, `json` or `text`; without it: structured content if there is any, else a text that
-    begins like JSON must be JSON, and any other text is `{"text": …}`.
+    `bind.result` is `structured` (A2A: `data`), `json` or `text`; without it: structured content if there is any, else
+    a text that begins like JSON must be JSON, and any other text is `{"text": …}`.
     """
     result = bind.get("result")
-    if result == "structured" and reply.structured is msgspec.UNSET:
+    if result in {"structured", "data"} and reply.structured is msgspec.UNSET:
         raise BodyError("not_json", "the agent gave no structured content")
     if result not in {"text", "json"} and reply.structured is not msgspec.UNSET:
         check_depth(reply.structured, depth)
@@ -79,17 +80,20 @@ def refusal(reply: Reply, bind: dict[str, Any]) -> AgentCallError:
     )
 
 
-def declared_code(text: str, status: int | None, bind: dict[str, Any]) -> str | None:
+def declared_code(text: str, status: int | None, bind: dict[str, Any], *, state: str | None = None) -> str | None:
     """The first code of `bind.errors` whose conditions all hold. `text` is searched, not matched: servers prefix."""
     errors: dict[str, Any] = bind.get("errors") or {}
     for code, rule in errors.items():
         wanted = rule.get("http_status")
         if wanted is not None and status not in (wanted if isinstance(wanted, list) else [wanted]):
             continue
+        ended = rule.get("state")
+        if ended is not None and ended != state:
+            continue
         pattern = rule.get("text")
         if pattern is not None and not _found(pattern, text[:SEARCHED_TEXT_MAX]):
             continue
-        if wanted is not None or pattern is not None:
+        if wanted is not None or ended is not None or pattern is not None:
             return code
     return None
 
