@@ -16,6 +16,7 @@ import jsonschema_rs
 import orjson
 
 from process_orchestrator.checking.explain import MESSAGE_MAX, ValueProblem, pointer_of, problem_of
+from process_orchestrator.checking.schema_size import Telling
 from process_orchestrator.core.errors import BodyError, SchemaError
 from process_orchestrator.core.facts.values import Ref
 from process_orchestrator.core.limits import BODY_BYTES_MAX, BODY_DEPTH_MAX
@@ -23,6 +24,7 @@ from process_orchestrator.core.limits import BODY_BYTES_MAX, BODY_DEPTH_MAX
 __all__ = [
     "Validator",
     "ValueProblem",
+    "canonical_schema",
     "check_depth",
     "check_value",
     "encode_body",
@@ -275,15 +277,27 @@ def _check_surrogates(value: Json) -> None:
 # Schemas
 
 
+_UNTOLD: Final = ValueProblem(
+    pointer="",
+    schema_pointer="",
+    rule="schema",
+    message="The value does not keep the schema, whose alternatives are too many to tell where.",
+    expected="a value that keeps the schema",
+    got="another",
+)
+
+
 class Validator:
     """A compiled JSON Schema 2020-12: formats asserted, no network, patterns in a linear-time engine."""
 
-    __slots__ = ("_native",)
+    __slots__ = ("_native", "_schema", "_telling")
 
     def __init__(self, schema: dict[str, Any] | bool) -> None:  # noqa: FBT001  a schema may be a boolean
         """Compile `schema`. Raises SchemaError."""
         if not isinstance(schema, bool):
             _check_schema_depth(schema)
+        self._schema = schema
+        self._telling: Telling | None = None
         try:
             self._native = jsonschema_rs.Draft202012Validator(
                 schema,
@@ -310,12 +324,20 @@ class Validator:
         try:
             if self._native.is_valid(value):
                 return ()
+            if not self._affordable(value):
+                return (_UNTOLD,)
             return tuple(problem_of(error) for error in self._errors(value))
         except ValueError:
             text = "The value is no JSON value."
             return (
                 ValueProblem(pointer="", schema_pointer="", rule="json", message=text, expected="JSON", got="else"),
             )
+
+    def _affordable(self, value: Json) -> bool:
+        """Whether the errors can be listed: every alternative lists its own, level by level, without any bound."""
+        if self._telling is None:
+            self._telling = Telling(self._schema)
+        return self._telling.affordable(_depth(value))
 
     def _errors(self, value: Json) -> list[jsonschema_rs.ValidationError]:
         if _small(value):
@@ -330,6 +352,25 @@ class Validator:
         except jsonschema_rs.ValidationError as error:
             return [error]
         return []
+
+
+def canonical_schema(schema: dict[str, Any] | bool, *, negated: bool = False) -> dict[str, Any] | bool | None:  # noqa: FBT001
+    """The same values (`negated`: all others) as a schema in normal form; None where the library has no form for them.
+
+    Exponential on hostile schemas and not to be interrupted: bound the schema, or run it in a process of its own.
+    """
+    try:
+        form = jsonschema_rs.canonicalize(
+            schema,
+            draft=jsonschema_rs.Draft202012,
+            validate_formats=True,
+            offline=True,
+            pattern_options=jsonschema_rs.RegexOptions(),
+        )
+        written: Any = (form.negate() if negated else form).to_json_schema()
+    except ValueError:  # every error of the library's is one
+        return None
+    return written if isinstance(written, dict | bool) else None
 
 
 def pattern_matches(pattern: str, text: str) -> bool:
@@ -357,6 +398,18 @@ def _small(value: Json) -> bool:
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
     return True
+
+
+def _depth(value: Json) -> int:
+    level, depth = [value], 0
+    while level := [
+        inner
+        for outer in level
+        if isinstance(outer, (dict, list))
+        for inner in (outer.values() if isinstance(outer, dict) else outer)
+    ]:
+        depth += 1
+    return depth
 
 
 def _schema_error(error: jsonschema_rs.ValidationError) -> SchemaError:
