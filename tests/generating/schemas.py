@@ -138,7 +138,7 @@ FORMATS: Final = (
     *("uri", "uri-reference", "iri", "iri-reference", "uri-template", "uuid", "json-pointer"),
     *("relative-json-pointer", "regex"),
 )
-SCHEMAS |= {f"format {name}": {"type": "string", "format": name} for name in FORMATS}
+SCHEMAS.update({f"format {name}": {"type": "string", "format": name} for name in FORMATS})
 
 NOTHING: Final[dict[str, dict[str, Any]]] = {
     "bounds crossed": {"type": "integer", "minimum": 5, "maximum": 4},
