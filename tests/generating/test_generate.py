@@ -15,8 +15,18 @@ from process_orchestrator.checking.generate import Broken, Limits, invalid_value
 from process_orchestrator.checking.validate import Validator, encode_body
 
 FEW = {
-    **{"boolean": 2, "const": 1, "enum but one": 1, "pattern with words": 1, "anything": 5, "integer bounds": 3},
-    **{"enum": 4, "pattern unanchored": 4, "two patterns": 1, "unique": 6, "format idn-hostname": 9, "format regex": 3},
+    "boolean": 2,
+    "const": 1,
+    "enum but one": 1,
+    "pattern with words": 1,
+    "anything": 5,
+    "integer bounds": 3,
+    "enum": 4,
+    "pattern unanchored": 4,
+    "two patterns": 1,
+    "unique": 6,
+    "format idn-hostname": 9,
+    "format regex": 3,
 }
 """Schemas with fewer than twelve values, or with few that a draw reaches."""
 
