@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from process_orchestrator.checking.addresses import allowed
 from process_orchestrator.core.errors import AgentCallError, BodyError
-from process_orchestrator.performing.address import allowed
 from process_orchestrator.performing.answer import Reply, read_value, refusal, renamed
 from process_orchestrator.performing.failure import clean
 from process_orchestrator.performing.retry_after import retry_after_ms

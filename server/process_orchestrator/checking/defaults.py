@@ -69,9 +69,13 @@ def _agent(written: Written) -> dict[str, Json]:
 
 
 def _bind(written: Written) -> dict[str, Json]:
-    if "poll" not in written:
-        return dict(written)
-    return {**written, "poll": {"failed": [], "every_s": 5, **written["poll"]}}
+    bind = dict(written)
+    if "poll" in written:
+        states: Written = {"failed": []} if "status" in written["poll"] else {}
+        bind["poll"] = {**states, "every_s": 5, **written["poll"]}
+    if "pages" in written:
+        bind["pages"] = {"max": 10, **written["pages"]}
+    return bind
 
 
 def _process(written: Written) -> dict[str, Json]:

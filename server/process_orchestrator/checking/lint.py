@@ -12,6 +12,7 @@ from process_orchestrator.checking.call_bindings import binding_problems
 from process_orchestrator.checking.conditions import contract_conditions
 from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType
 from process_orchestrator.checking.lines import Document, segments, step_into, value_at
+from process_orchestrator.checking.lint_http import address_problems, bind_problems
 from process_orchestrator.checking.lint_schema import schema_problems
 from process_orchestrator.checking.nearest import likely
 from process_orchestrator.checking.projection import Presence, Shape, items_of, project
@@ -61,7 +62,7 @@ def contract_problems(document: Document, contract: Contract) -> tuple[Problem, 
 
 def agent_problems(document: Document, agent: Agent) -> tuple[Problem, ...]:
     """What is wrong in an agent beyond its form."""
-    return (*_transport(document, agent), *_binds(document, agent))
+    return (*_transport(document, agent), *address_problems(document, agent), *_binds(document, agent))
 
 
 def process_problems(document: Document, process_type: ProcessType) -> tuple[Problem, ...]:
@@ -209,6 +210,8 @@ def _binds(document: Document, agent: Agent) -> Iterator[Problem]:
             where = place if place in document.lines else f"/serves/{index}"
             message = f"an agent of kind {kind} is bound by {' or '.join(wanted)}"
             yield document.error("BIND_KIND", where, message, f"write bind: {BIND_EXAMPLES[wanted[0]]}")
+        if kind == "http":
+            yield from bind_problems(document, place, serve.bind)
         for code, match in serve.bind.get("errors", {}).items():
             if "http_status" in match and kind not in ("http", "a2a"):
                 where = step_into(f"{place}/errors", code)

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType
 from process_orchestrator.checking.lines import Document, step_into
+from process_orchestrator.checking.lint_http import argument_problems
 from process_orchestrator.checking.projection import Presence, Shape, names_of, project, required_names
 from process_orchestrator.checking.registry import LoadedFile, Registry
 from process_orchestrator.checking.unsupported import unsupported
@@ -104,6 +105,8 @@ def _agent(registry: Registry, document: Document, agent: Agent) -> Iterator[Pro
         contract = registry.contract(serve.contract)
         if contract is None:
             continue
+        if agent.transport.kind == "http":
+            yield from argument_problems(document, f"/serves/{index}/bind", serve.bind, contract)
         for code in serve.bind.get("errors", {}):
             if code not in contract.errors:
                 where = step_into(f"/serves/{index}/bind/errors", code)

@@ -30,6 +30,9 @@ PATTERN_FIXES: Final = (
     ("/$defs/process_reference", "BAD_REFERENCE", "write name, name@^1, name@~1.2 or name@1.2.0"),
     ("/$defs/secret", "BAD_SECRET", "name where the secret lies: env:NAME or file:PATH"),
     ("/$defs/url", "BAD_URL", "write http:// or https://, without a user name in it"),
+    ("/$defs/whole_body", "BAD_FORMAT", "write json, form, multipart, a list of arguments, or one as $.name"),
+    ("/$defs/next_page", "BAD_FORMAT", "write link, or a JSON pointer such as /next"),
+    ("/$defs/items_place", "BAD_POINTER", 'write a JSON pointer such as /items, or "" where the page is the list'),
     ("/properties/data", "BAD_POINTER", "begin with /input/ or /output/, for example /input/vendor/iban"),
     ("/properties/intake", "BAD_INTAKE", "keywords hold a word; requires holds pointers such as /document"),
 )

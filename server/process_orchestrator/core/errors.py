@@ -6,6 +6,7 @@ OrchestratorError
 ├── BodyError               a body cannot be read as JSON within its caps (a CallFailed code)
 ├── SchemaError             a JSON Schema that does not compile
 ├── PathError               a text that is no path of ours
+├── AddressError            a text that is no address of the web, or one that may not be reached
 ├── ExpressionError         an expression that does not compile, or ended in an error
 ├── CardError               an A2A agent card that cannot be used
 ├── BindingError            a value of a plan cannot be made: missing_binding, condition_error (a CallFailed code)
@@ -122,6 +123,16 @@ class PathError(OrchestratorError):
     def __init__(self, message: str, *, position: int = 0) -> None:
         super().__init__(message)
         self.message, self.position = message, position
+
+
+class AddressError(OrchestratorError):
+    """A text that is no address of the web, or an address that may not be reached. Its message holds no query."""
+
+    code = "BAD_URL"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class ExpressionError(OrchestratorError):

@@ -17,7 +17,7 @@ import msgspec
 from process_orchestrator.checking.validate import encode_body, parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Fact
-from process_orchestrator.performing.address import pinned_address
+from process_orchestrator.performing.address import destination, readable
 from process_orchestrator.performing.answer import Reply, refusal
 from process_orchestrator.performing.credentials import Credentials
 from process_orchestrator.performing.links import AgentCall
@@ -115,21 +115,18 @@ class HttpLink:
             url = url.copy_merge_params([*wanted.query, *target.credentials.query.items()])
         except httpx.InvalidURL as error:
             raise AgentCallError("unreachable", f"the address cannot be formed: {error}") from error
-        if url.scheme not in {"http", "https"}:
-            raise AgentCallError("unreachable", f"{url.scheme} is no scheme of an HTTP agent")
-        port = url.port or (443 if url.scheme == "https" else 80)
-        address = await pinned_address(url.host, port, allow_loopback=target.allow_loopback)
-        headers = {"Host": url.netloc.decode("ascii"), **target.credentials.headers}
+        goal = await destination(readable(str(url)), allow_loopback=target.allow_loopback)
+        headers = {"Host": goal.web.authority, **target.credentials.headers}
         if wanted.content_type is not None:
             headers["Content-Type"] = wanted.content_type
         if call.keyed:
             headers["Idempotency-Key"] = call.key
         return self._client.build_request(
             wanted.method,
-            url.copy_with(host=address),
+            url.copy_with(host=goal.ip),
             content=wanted.content,
             headers=headers,
-            extensions={"sni_hostname": url.host},
+            extensions={"sni_hostname": goal.web.host},
         )
 
 

@@ -18,7 +18,7 @@ import httpx2
 from process_orchestrator.checking.validate import parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Fact
-from process_orchestrator.performing.address import pinned_address
+from process_orchestrator.performing.address import destination, readable
 from process_orchestrator.performing.answer import Reply, refusal
 from process_orchestrator.performing.framing import Flood, check_items
 from process_orchestrator.performing.retry_after import retry_after_ms
@@ -99,12 +99,10 @@ class _GuardedTransport(httpx2.AsyncBaseTransport):
         return await self._whole(request, response, call)
 
     async def _pin(self, request: httpx2.Request) -> None:
-        url = request.url
-        port = url.port or (443 if url.scheme == "https" else 80)
-        address = await pinned_address(url.host, port, allow_loopback=self._allow_loopback)
-        request.headers.setdefault("Host", url.netloc.decode("ascii"))
-        request.extensions = {**request.extensions, "sni_hostname": url.host}
-        request.url = url.copy_with(host=address)
+        goal = await destination(readable(str(request.url)), allow_loopback=self._allow_loopback)
+        request.headers["Host"] = goal.web.authority
+        request.extensions = {**request.extensions, "sni_hostname": goal.web.host}
+        request.url = request.url.copy_with(host=goal.ip)
 
     async def _whole(
         self, request: httpx2.Request, response: httpx2.Response, call: int | str | None
