@@ -5,7 +5,7 @@ Data alone. `plan_check` fills it; `fit` and `compile` read it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from process_orchestrator.checking.bindings import Value, references
@@ -14,7 +14,7 @@ from process_orchestrator.checking.plan_document import Types
 from process_orchestrator.checking.plan_flow import waited
 from process_orchestrator.checking.plan_rows import PlanRow
 from process_orchestrator.checking.plan_values import Produced, list_shape
-from process_orchestrator.checking.projection import Shape
+from process_orchestrator.checking.projection import Presence, Shape
 from process_orchestrator.core.facts.values import OnFailure
 
 
@@ -70,24 +70,56 @@ def output_of(each: CheckedStep, default: Shape | None) -> Produced | None:
     if each.step.wait_s is None:
         return None
     found = waited(each.step)
-    shape = found.declared if default is None else Shape.union([found.declared, default])
-    return Produced(label=found.label, part=found.part, declared=found.declared, shape=shape)
+    return replace(found, shape=_or(found.declared, default), presence=_presence(each, default))
 
 
-def _produced(each: CheckedStep, contract: Contract | ProcessType, default: Shape | None) -> Produced:
+def _produced(each: CheckedStep, closes: Contract | ProcessType, default: Shape | None) -> Produced:
     """What a step gives: what its contract, or the process it starts, declares; or its default.
 
     A condition that looks at the item skips items, not the map; the default is then an item's.
     """
-    step, declared = each.step, Shape.of(contract.output)
-    own = declared if default is None else Shape.union([declared, default])
+    step, declared = each.step, Shape.of(closes.output)
+    given = Produced(
+        label=label(closes),
+        part="output",
+        declared=declared,
+        shape=_or(declared, default),
+        presence=_presence(each, default),
+        examples=_examples(closes),
+        sha256=closes.source.sha256,
+    )
     if step.for_each is None:
-        return Produced(label=label(contract), part="output", declared=declared, shape=own)
-    when = each.values.get("/when")
-    by_item = when is not None and any(found.bound.root in {"item", "index"} for found in references(when))
+        return given
+    by_item = _by_item(each)
     holes = step.item_failure == "skip" or OnFailure.SKIP in step.on_failure.values() or (by_item and default is None)
     promised = list_shape(declared, holes=holes)
-    if by_item:
-        return Produced(label=label(contract), part="output", declared=promised, shape=list_shape(own, holes=holes))
-    shape = promised if default is None else Shape.union([promised, default])
-    return Produced(label=label(contract), part="output", declared=promised, shape=shape)
+    shape = list_shape(given.shape, holes=holes) if by_item else _or(promised, default)
+    return replace(given, declared=promised, shape=shape, examples=tuple([body] for body in given.examples))
+
+
+def _or(declared: Shape, default: Shape | None) -> Shape:
+    return declared if default is None else Shape.union([declared, default])
+
+
+def _examples(closes: Contract | ProcessType) -> tuple[Any, ...]:
+    """Bodies that the definition shows."""
+    shown = closes.examples if isinstance(closes, Contract) else ()
+    return tuple(example["output"] for example in shown if "output" in example)
+
+
+def _by_item(each: CheckedStep) -> bool:
+    when = each.values.get("/when")
+    return when is not None and any(found.bound.root in {"item", "index"} for found in references(when))
+
+
+def _presence(each: CheckedStep, default: Shape | None) -> Presence:
+    """Whether there is an output at all: a step that is skipped without a default has none.
+
+    What may be skipped of a map are its items, which leave holes, unless its condition is asked once for the whole.
+    """
+    step = each.step
+    if default is not None:
+        return Presence.ALWAYS
+    asked = step.when is not None and not (step.for_each is not None and _by_item(each))
+    fails = step.for_each is None and OnFailure.SKIP in step.on_failure.values()
+    return Presence.MAYBE if asked or fails else Presence.ALWAYS

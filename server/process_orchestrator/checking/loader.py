@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from process_orchestrator.checking import lint, lint_map
 from process_orchestrator.checking.compile import CompiledProcess
 from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType
+from process_orchestrator.checking.fitting import Fitting
 from process_orchestrator.checking.lines import Document
 from process_orchestrator.checking.meta import form_problems
 from process_orchestrator.checking.registry import LoadedFile, PlanKey, Registry
@@ -53,7 +54,7 @@ def load_text(text: str, *, name: str = "<text>", registry: Registry) -> CheckRe
     others = [each for each in registry.files.values() if not _same_name(each.definition, loaded.definition)]
     in_force = [each.definition for each in others if each.definition is not None]
     code_made = _without(registry, in_force, loaded.definition)
-    together = _assembled((*others, loaded), previous=None, beside=code_made)
+    together = _assembled((*others, loaded), previous=None, beside=code_made, fitting=registry.fitting)
     return check_report(together, files=(name,))
 
 
@@ -168,15 +169,20 @@ def _load(path: Path, *, home: Path, known: Mapping[str, LoadedFile]) -> LoadedF
 
 
 def _assembled(
-    files: tuple[LoadedFile, ...], *, previous: Registry | None, beside: Iterable[Definition] = ()
+    files: tuple[LoadedFile, ...],
+    *,
+    previous: Registry | None,
+    beside: Iterable[Definition] = (),
+    fitting: Fitting | None = None,
 ) -> Registry:
     """The registry of all files: what is in force, and every problem, those between files included."""
+    fitting = fitting or (Fitting() if previous is None else previous.fitting)
     kept = {} if previous is None else _in_force(previous)
     files = tuple(sorted(files, key=lambda each: each.file not in kept))  # of two with one name, the old one stays
     chosen = {each.file: each.definition or kept.get(each.file) for each in files}
     sound, twice = lint_map.unique(files, chosen)
     definitions = [*sound.values(), *beside]
-    trial = _registry(definitions, files=files)
+    trial = _registry(definitions, files=files, fitting=fitting)
     problems = [problem for each in files for problem in each.problems] + list(twice)
     problems += lint_map.map_problems(trial, {each.file: each for each in files if each.file in sound})
     plans: dict[PlanKey, CompiledProcess] = {}
@@ -188,29 +194,28 @@ def _assembled(
         if isinstance(before, ProcessType) and previous is not None:
             sound[file] = before
             plans |= previous.plans_of(before)
-    return _registry([*sound.values(), *beside], files=files, problems=problems, plans=plans, trial=trial)
+    known = [plans, *(trial.plans_of(each) for each in sound.values() if isinstance(each, ProcessType))]
+    compiled = {key: plan for each in reversed(known) for key, plan in each.items()}
+    in_force = [*sound.values(), *beside]
+    return _registry(in_force, files=files, fitting=fitting, problems=problems, plans=compiled)
 
 
 def _registry(
     definitions: list[Definition],
     *,
     files: tuple[LoadedFile, ...],
+    fitting: Fitting,
     problems: list[Problem] | None = None,
     plans: dict[PlanKey, CompiledProcess] | None = None,
-    trial: Registry | None = None,
 ) -> Registry:
-    processes = [each for each in definitions if isinstance(each, ProcessType)]
-    compiled = dict(plans or {})
-    known = [] if trial is None else [trial.plans_of(each) for each in processes]
-    for plan_of in known:
-        compiled = {**plan_of, **compiled}
     return Registry(
         contracts=[each for each in definitions if isinstance(each, Contract)],
-        processes=processes,
+        processes=[each for each in definitions if isinstance(each, ProcessType)],
         agents=[each for each in definitions if isinstance(each, Agent)],
         problems=sorted(problems or (), key=lambda each: (each.file, each.line, each.pointer)),
-        plans=compiled,
+        plans=plans,
         files=sorted(files, key=lambda each: each.file),
+        fitting=fitting,
     )
 
 

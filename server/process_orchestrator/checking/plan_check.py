@@ -1,7 +1,7 @@
 """The static check of a plan, before anything runs: ids, order, map, agents, paths, expressions, arguments.
 
-Finds what is wrong and what each step needs; `compile` makes facts and document from a plan without errors. Verdicts
-on whether each value always fits its consumer come on top; here every row says `unknown`.
+Finds what is wrong and what each step needs; `compile` makes facts and document from a plan without errors. Whether each
+value fits its consumer is asked here and answered by `plan_verdicts`, over all steps at once.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from process_orchestrator.checking.plan_flow import UNTIL, UNTIL_ROOTS, StepFaul
 from process_orchestrator.checking.plan_map import ContractMap, Definitions
 from process_orchestrator.checking.plan_order import cycles, in_order
 from process_orchestrator.checking.plan_policies import policy_faults
-from process_orchestrator.checking.plan_rows import PlanRow, leaves, producer
+from process_orchestrator.checking.plan_cover import Cover
 from process_orchestrator.checking.plan_values import Produced, Scene, ValueCheck
+from process_orchestrator.checking.plan_verdicts import Place, Verdicts, Wanted
 from process_orchestrator.checking.projection import (
     Presence,
     Shape,
@@ -49,9 +50,15 @@ ALL_STEPS: Final = "output"
 """The name under which the plan's own output stands in rows."""
 
 
-def check_plan(plan: Plan, *, process_type: ProcessType, registry: Definitions) -> CheckedPlan:
-    """Check a plan, fixed or made, against a type and the definitions in force."""
-    return _PlanCheck(plan, process_type, registry).run()
+def check_plan(
+    plan: Plan, *, process_type: ProcessType, registry: Definitions, strict: bool = False
+) -> CheckedPlan:
+    """Check a plan, fixed or made, against a type and the definitions in force.
+
+    `strict`, for plans that a model made: what fits only sometimes, and is not provided for, is an error; in a file it
+    is a warning.
+    """
+    return _PlanCheck(plan, process_type, registry, strict=strict).run()
 
 
 def step_value(step: Step) -> Iterator[tuple[str, Json]]:
@@ -73,10 +80,10 @@ def step_value(step: Step) -> Iterator[tuple[str, Json]]:
 
 
 class _PlanCheck:
-    def __init__(self, plan: Plan, process_type: ProcessType, registry: Definitions) -> None:
+    def __init__(self, plan: Plan, process_type: ProcessType, registry: Definitions, *, strict: bool) -> None:
         self._plan, self._type, self._registry = plan, process_type, registry
         self._problems: list[Problem] = []
-        self._rows: list[PlanRow] = []
+        self._verdicts = Verdicts(process_type, registry.fitting, strict=strict)
         self._steps = [CheckedStep(index=index, step=step) for index, step in enumerate(plan.steps)]
         self._known = {each.step.id: each for each in reversed(self._steps)}
         self._map = ContractMap(process_type, registry)
@@ -93,8 +100,9 @@ class _PlanCheck:
         for name in in_order(needs):
             outputs[name] = self._values(self._known[name], outputs)
         types = self._result(result, outputs)
+        rows, misfits = self._verdicts.answer(self._problems)
         return CheckedPlan(
-            steps=tuple(self._steps), types=types, problems=tuple(self._problems), rows=tuple(self._rows)
+            steps=tuple(self._steps), types=types, problems=(*self._problems, *misfits), rows=tuple(rows)
         )
 
     def _error(self, code: str, pointer: str, message: str, fix: str) -> None:
@@ -217,7 +225,9 @@ class _PlanCheck:
 
     def _input(self) -> Produced:
         shape = Shape.of(self._type.input)
-        return Produced(label=label(self._type), part="input", declared=shape, shape=shape)
+        return Produced(
+            label=label(self._type), part="input", declared=shape, shape=shape, sha256=self._type.source.sha256
+        )
 
     def _values(self, each: CheckedStep, outputs: dict[str, Produced | None]) -> Produced | None:
         """Check the values of a step; what bindings may see of its output."""
@@ -237,8 +247,11 @@ class _PlanCheck:
             if pointer == UNTIL:
                 self._until(each, value, check)
                 continue
-            shape = check.check(value, condition=pointer in {"/when", "/approval/when"})
+            condition = pointer in {"/when", "/approval/when"}
+            shape = check.check(value, condition=condition)
             default = shape if pointer == "/default" else default
+            if condition:
+                self._condition(each, value, pointer, check)
         self._arguments(each, check)
         self._tell(policy_faults(each, self._registry), place)
         self._undo(each, place)
@@ -252,11 +265,24 @@ class _PlanCheck:
             round_gave = Produced(label=label(closes), part="output", declared=shape, shape=shape)
             check.scene = Scene(process=scene.process, steps=scene.steps, undone=round_gave)
         check.check(value, condition=True)
+        self._condition(each, value, UNTIL, check)
         check.scene = scene
+
+    def _condition(self, each: CheckedStep, value: Value, pointer: str, check: ValueCheck) -> None:
+        wanted = Wanted(label="the condition", part="", schema={"type": "boolean"}, listed=False)
+        self._verdicts.ask(value, at=self._place(each, pointer), wanted=wanted, check=check)
+
+    def _place(self, each: CheckedStep, within: str) -> Place:
+        """Where a value of a step stands. Only the arguments are behind the step's condition."""
+        when = each.values.get("/when") if within == "/in" else None
+        cover = Cover(step=each.step, when=when)
+        return Place(step=each.step.id, pointer=f"/plan/steps/{each.index}", within=within, cover=cover)
 
     def _item(self, each: CheckedStep, check: ValueCheck) -> Produced | None:
         value = each.values["/for_each"]
         shape = check.check(value)
+        wanted = Wanted(label="`for_each`", part="", schema={"type": "array"}, listed=False)
+        self._verdicts.ask(value, at=self._place(each, "/for_each"), wanted=wanted, check=check)
         if "array" not in kinds_of(shape):
             told = " or ".join(sorted(kinds_of(shape)))
             message = f"`for_each` runs over a list; this is {told}"
@@ -274,11 +300,12 @@ class _PlanCheck:
         check.check(value)
         if contract is None:
             return
-        consumer = f"{label(contract)}#/input"
-        self._add_rows(each.step.id, value, "/in", consumer, check)
+        key_field = each.contract.key_field if each.contract is not None else None
+        filled = () if key_field is None else (key_field,)
+        wanted = Wanted(label=label(contract), part="input", schema=contract.input, filled=filled)
+        self._verdicts.ask(value, at=self._place(each, "/in"), wanted=wanted, check=check)
         if not isinstance(value, Record):
             return
-        key_field = each.contract.key_field if each.contract is not None else None
         given, names = {name for name, _ in value.properties}, names_of(Shape.of(contract.input))
         for name, _ in value.properties:
             pointer = f"/in/{name}"
@@ -320,7 +347,9 @@ class _PlanCheck:
 
         check = ValueCheck(Scene(process=self._input(), steps=outputs), report)
         check.check(read.value)
-        self._add_rows(ALL_STEPS, read.value, "/output", f"{label(self._type)}#/output", check)
+        wanted = Wanted(label=label(self._type), part="output", schema=self._type.output)
+        at = Place(step=ALL_STEPS, pointer="/plan", within="/output")
+        self._verdicts.ask(read.value, at=at, wanted=wanted, check=check)
         if isinstance(read.value, Record):
             self._result_names(read.value, report)
         return check.types
@@ -335,19 +364,3 @@ class _PlanCheck:
         for name in required_names(self._type.output):
             if name not in given:
                 report("MISSING_ARGUMENT", "/output", f"the output of the process needs `{name}`", f"add `{name}: $.…`")
-
-    def _add_rows(self, step: str, value: Value, within: str, consumer: str, check: ValueCheck) -> None:
-        for leaf in leaves(value):
-            argument = leaf.pointer.removeprefix(within)
-            self._rows.append(
-                PlanRow(
-                    process=self._type.name,
-                    version=self._type.version,
-                    step=step,
-                    argument=argument or "/",
-                    verdict="unknown",
-                    producer=producer(leaf, check),
-                    consumer=consumer + argument,
-                    message="checked when it runs",
-                )
-            )

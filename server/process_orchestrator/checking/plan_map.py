@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from process_orchestrator.checking.definitions import Agent, Contract, ProcessType, Serve
+from process_orchestrator.checking.fitting import Fitting
 from process_orchestrator.checking.nearest import likely
 from process_orchestrator.checking.versions import reference
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 class Definitions(Protocol):
     """What the check looks names up in: the registry."""
+
+    @property
+    def fitting(self) -> Fitting: ...
 
     def contract(self, name: str, /) -> Contract | None: ...
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from process_orchestrator.checking.bindings import Bound, Computed, Literal, Record, Sequence, Value
+from process_orchestrator.checking.explain import escape
+from process_orchestrator.checking.paths import Segments
 from process_orchestrator.checking.plan_values import ValueCheck
 from process_orchestrator.core.facts.values import Fact
 
@@ -30,17 +32,32 @@ class PlanRow(Fact, frozen=True, kw_only=True):
     message: str = ""
 
 
-def leaves(value: Value) -> Iterator[Value]:
+class Leaf(NamedTuple):
+    """A binding, expression or constant. `path` leads to it in the whole that it is part of."""
+
+    value: Value
+    path: Segments
+    demanded: bool  # where it is absent, the whole cannot be made
+
+
+def leaves(value: Value, path: Segments = (), *, demanded: bool = True) -> Iterator[Leaf]:
     """The bindings, expressions and constants of a value, each of which makes one row."""
     match value:
         case Record():
-            for _, each in value.properties:
-                yield from leaves(each)
+            for name, each in value.properties:
+                yield from leaves(each, (*path, name), demanded=False)
         case Sequence():
-            for each in value.items:
-                yield from leaves(each)
+            for index, each in enumerate(value.items):
+                yield from leaves(each, (*path, index), demanded=True)
+        case Computed():
+            yield Leaf(value, path, demanded=True)
         case _:
-            yield value
+            yield Leaf(value, path, demanded)
+
+
+def pointer_below(path: Segments) -> str:
+    """A path as a JSON pointer."""
+    return "".join(f"/{escape(str(segment))}" for segment in path)
 
 
 def producer(value: Value, check: ValueCheck) -> str | None:
@@ -50,7 +67,7 @@ def producer(value: Value, check: ValueCheck) -> str | None:
             source = check.produced(value)
             if source is None:
                 return value.text
-            below = "".join(f"/{segment}" for segment in value.segments)
+            below = pointer_below(value.segments)
             return f"{source.label}#/{source.part}{below}"
         case Computed():
             return f"expression: {value.text[:100]}"

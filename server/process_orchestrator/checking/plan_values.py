@@ -33,7 +33,8 @@ Json = Any
 Report = Callable[[str, str, str, str], None]
 """Takes code, pointer below the place, message and fix."""
 
-_STATUS: Final = Shape.of({"type": "string"})
+_STATUS: Final = Shape.of({"enum": ["done", "skipped"]})
+_CODE: Final = Shape.of({"type": "string"})
 _INDEX: Final = Shape.of({"type": "integer", "minimum": 0})
 
 
@@ -45,6 +46,9 @@ class Produced:
     part: str  # input or output of it, and the place in that
     declared: Shape
     shape: Shape
+    presence: Presence = Presence.ALWAYS  # MAYBE: the step may be skipped, and has no default
+    examples: tuple[Json, ...] = ()  # bodies that it gave, or would give, as its contract shows them
+    sha256: str = ""  # of the definition that promises it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,7 @@ class ValueCheck:
     scene: Scene
     report: Report
     types: Types = field(default_factory=dict[str, Any])
+    results: dict[str, Shape] = field(default_factory=dict[str, Shape])  # of expressions, by pointer
 
     def check(self, value: Value, *, condition: bool = False) -> Shape:
         """The shape of a value; faults are reported on the way. A `condition` must be true or false."""
@@ -96,23 +101,12 @@ class ValueCheck:
 
     def produced(self, bound: Bound) -> Produced | None:
         """What a binding reads from; None where that is not known."""
-        match bound.root:
-            case "input":
-                return self.scene.process
-            case "item":
-                return self.scene.item
-            case "output":
-                return self.scene.undone
-            case "steps" if bound.part == "output":
-                return self.scene.steps.get(bound.step or "")
-            case _:
-                return None
+        return produced_by(bound, self.scene)
 
     def _bound(self, bound: Bound, *, condition: bool) -> Shape:
-        if bound.root == "index":
-            shape = _INDEX
-        elif bound.part in {"status", "code"}:
-            shape = _STATUS
+        plain = shape_of_plain(bound)
+        if plain is not None:
+            shape = plain
         else:
             source = self.produced(bound)
             if source is None:
@@ -155,11 +149,36 @@ class ValueCheck:
             code = "NOT_BOOL" if "must be true or false" in error.message else "EXPRESSION"
             self.report(code, f"{computed.pointer}/expr", error.message, error.fix or "correct the expression")
             return ANYTHING
-        return Shape.of({"type": list(result.kinds)}) if result.kinds else ANYTHING
+        self.results[computed.pointer] = Shape.of({"type": list(result.kinds)}) if result.kinds else ANYTHING
+        return self.results[computed.pointer]
 
     def _no_condition(self, pointer: str) -> None:
         message = "a condition must be true or false; this never is"
         self.report("NOT_BOOL", pointer, message, "bind a boolean, or write {let: {…}, expr: …}")
+
+
+def produced_by(bound: Bound, scene: Scene) -> Produced | None:
+    """What a binding reads from in a scene; None where that is not known."""
+    match bound.root:
+        case "input":
+            return scene.process
+        case "item":
+            return scene.item
+        case "output":
+            return scene.undone
+        case "steps" if bound.part == "output":
+            return scene.steps.get(bound.step or "")
+        case _:
+            return None
+
+
+def shape_of_plain(bound: Bound) -> Shape | None:
+    """The shape of what no contract declares: the number of an item, how a step ended."""
+    if bound.root == "index":
+        return _INDEX
+    if bound.part == "status":
+        return _STATUS
+    return _CODE if bound.part == "code" else None
 
 
 def list_shape(shape: Shape, *, holes: bool) -> Shape:

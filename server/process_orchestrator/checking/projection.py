@@ -87,6 +87,45 @@ def project(shape: Shape, segments: Segments) -> Projected:
     return Projected(shape, presence, declared, depth)
 
 
+_SILENT: Final = frozenset(("$defs", "$comment", "$schema", "title", "description", "default", "examples", "deprecated"))
+_PLAIN: Final = _SILENT | frozenset(
+    ("type", "properties", "required", "additionalProperties", "items", "minItems", "maxItems")
+)
+
+
+def is_exact(shape: Shape, segments: Segments) -> bool:
+    """Whether each value of what `project` gives really stands at the place in some value of the shape.
+
+    It does where only plain keywords are passed on the way: others may narrow what is behind them, or tie it to what
+    stands beside.
+    """
+    for segment in segments:
+        if not all(_plainly(schema, root) for schema, root in shape.alternatives):
+            return False
+        shape = project(shape, (segment,)).shape
+    return True
+
+
+def is_plain(shape: Shape) -> bool:
+    """Whether the shape is one of objects that are judged property by property, and by nothing else."""
+    if len(shape.alternatives) != 1 or not _plainly(*shape.alternatives[0]):
+        return False
+    return kinds_of(shape) == frozenset({"object"})
+
+
+def _plainly(schema: Schema, root: Schema) -> bool:
+    for _ in range(_REFS_MAX):
+        if isinstance(schema, bool):
+            return True
+        if "$ref" not in schema:
+            return all(key in _PLAIN or key.startswith("x-") for key in schema)
+        target = target_of(str(schema["$ref"]), root)
+        if target is None or any(key != "$ref" and key not in _SILENT for key in schema):
+            return False
+        schema = target
+    return False
+
+
 def items_of(shape: Shape) -> Shape:
     """What an item of the arrays of a shape can be."""
     found: list[tuple[Schema, Schema]] = []
@@ -108,10 +147,11 @@ def names_of(shape: Shape) -> tuple[str, ...]:
     return tuple(found)
 
 
-def required_names(schema: Schema) -> tuple[str, ...]:
-    """The properties that every object of the schema has."""
-    shape = Shape.of(schema)
-    return tuple(name for name in _required(schema, schema, 0) if project(shape, (name,)).presence is Presence.ALWAYS)
+def required_names(schema: Schema, root: Schema | None = None) -> tuple[str, ...]:
+    """The properties that every object of the schema has. `root`: what its references lead into, if not itself."""
+    top = schema if root is None else root
+    shape = Shape(((schema, top),))
+    return tuple(name for name in _required(schema, top, 0) if project(shape, (name,)).presence is Presence.ALWAYS)
 
 
 def resolve(schema: Schema, root: Schema) -> Schema:
@@ -119,7 +159,9 @@ def resolve(schema: Schema, root: Schema) -> Schema:
     for _ in range(_REFS_MAX):
         if isinstance(schema, bool) or "$ref" not in schema:
             return schema
-        target = _target(str(schema["$ref"]), root)
+        target = target_of(str(schema["$ref"]), root)
+        if target is None:
+            return True
         beside = {key: value for key, value in schema.items() if key not in {"$ref", "$defs", "$id", "$anchor"}}
         if not any(key in _NARROWING for key in beside):
             schema = target
@@ -136,11 +178,12 @@ _NARROWING: Final = frozenset(
 )
 
 
-def _target(reference: str, root: Schema) -> Schema:
+def target_of(reference: str, root: Schema) -> Schema | None:
+    """What a reference leads to; None where it cannot be followed."""
     if reference == "#":
         return root
     if not reference.startswith("#/"):
-        return True
+        return None
     at: Any = root
     for token in unquote(reference[2:]).split("/"):
         key = token.replace("~1", "/").replace("~0", "~")
@@ -149,8 +192,8 @@ def _target(reference: str, root: Schema) -> Schema:
         elif isinstance(at, list) and key.isdigit() and int(key) < len(at):
             at = at[int(key)]
         else:
-            return True
-    return at if isinstance(at, (dict, bool)) else True
+            return None
+    return at if isinstance(at, (dict, bool)) else None
 
 
 def _step(schema: Schema, key: str | int, root: Schema, nested: int) -> _Part:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from process_orchestrator.checking.compile import CompiledProcess, compile_process
 from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType, Serve
+from process_orchestrator.checking.fitting import Fitting
 from process_orchestrator.checking.lines import Document
 from process_orchestrator.checking.nearest import nearest
 from process_orchestrator.checking.versions import order, reference
@@ -46,14 +47,19 @@ class Registry:
         problems: Iterable[Problem] = (),
         plans: Mapping[PlanKey, CompiledProcess] | None = None,
         files: Iterable[LoadedFile] = (),
+        fitting: Fitting | None = None,
     ) -> None:
-        """`plans` are those that are known already, some of which would not compile anew; `files` what was read."""
+        """`plans` are those that are known already, some of which would not compile anew; `files` what was read.
+
+        `fitting` is that of the snapshot before this one: what was decided there need not be decided again.
+        """
         self._contracts = _versions(contracts)
         self._processes = _versions(processes)
         self._agents = {agent.name: agent for agent in agents}
         self._problems = tuple(problems)
         self._plans = dict(plans or {})
         self._files = {each.file: each for each in files}
+        self.fitting = Fitting() if fitting is None else fitting
 
     @classmethod
     def of(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from typing import Any, Final
 
 import jsonschema_rs
@@ -22,11 +23,13 @@ from process_orchestrator.core.facts.values import Ref
 from process_orchestrator.core.limits import BODY_BYTES_MAX, BODY_DEPTH_MAX
 
 __all__ = [
+    "Containment",
     "Validator",
     "ValueProblem",
     "canonical_schema",
     "check_depth",
     "check_value",
+    "containment",
     "encode_body",
     "parse_body",
     "pattern_matches",
@@ -360,17 +363,45 @@ def canonical_schema(schema: dict[str, Any] | bool, *, negated: bool = False) ->
     Exponential on hostile schemas and not to be interrupted: bound the schema, or run it in a process of its own.
     """
     try:
-        form = jsonschema_rs.canonicalize(
-            schema,
-            draft=jsonschema_rs.Draft202012,
-            validate_formats=True,
-            offline=True,
-            pattern_options=jsonschema_rs.RegexOptions(),
-        )
+        form = _canonical(schema)
         written: Any = (form.negate() if negated else form).to_json_schema()
     except ValueError:  # every error of the library's is one
         return None
     return written if isinstance(written, dict | bool) else None
+
+
+class Containment(StrEnum):
+    """How the values of one schema lie to those of another."""
+
+    INSIDE = "inside"  # proven: every value of the one keeps the other
+    DISJOINT = "disjoint"  # proven: none does
+    UNPROVEN = "unproven"  # neither: some may, or the library cannot say
+
+
+def containment(producer: dict[str, Any] | bool, consumer: dict[str, Any] | bool) -> Containment:  # noqa: FBT001
+    """Whether values of `producer` keep `consumer`, by the canonical forms of both.
+
+    Exponential on hostile schemas, and native code that cannot be interrupted: `checking.containing` bounds it.
+    """
+    try:
+        given, wanted = _canonical(producer), _canonical(consumer)
+        if wanted.covers(given) is jsonschema_rs.canonical.Containment.YES:
+            return Containment.INSIDE
+        if given.intersect(wanted).satisfiability() is jsonschema_rs.canonical.Satisfiability.NO:
+            return Containment.DISJOINT
+    except ValueError:  # every error of the library's is one: an operand or a result that it has no form for
+        return Containment.UNPROVEN
+    return Containment.UNPROVEN
+
+
+def _canonical(schema: dict[str, Any] | bool) -> jsonschema_rs.CanonicalSchema:  # noqa: FBT001
+    return jsonschema_rs.canonicalize(
+        schema,
+        draft=jsonschema_rs.Draft202012,
+        validate_formats=True,
+        pattern_options=jsonschema_rs.RegexOptions(),
+        offline=True,
+    )
 
 
 def pattern_matches(pattern: str, text: str) -> bool:

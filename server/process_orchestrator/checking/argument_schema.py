@@ -1,0 +1,121 @@
+"""From a value of a plan to the schema of what it can become: bindings projected, constants fixed, results typed.
+
+The schema is no smaller than the truth: all that a run can make keeps it. `exact` says that it is no larger either, as
+far as the contracts tell. Knows scenes and schemas; what the consumer wants is another room's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from process_orchestrator.checking.bindings import Bound, Computed, First, Literal, Record, Sequence, Value
+from process_orchestrator.checking.lifted import Lifter, UnliftableError
+from process_orchestrator.checking.plan_values import Scene, produced_by, shape_of_plain
+from process_orchestrator.checking.projection import ANYTHING, Presence, Schema, Shape, is_exact, project
+
+Json = Any
+
+
+class Argument(NamedTuple):
+    """What a value can become. `missing`: the bindings that may make it absent, or stop it from being made."""
+
+    schema: Schema
+    presence: Presence
+    exact: bool
+    missing: tuple[Bound, ...] = ()
+
+
+@dataclass(slots=True)
+class ArgumentSchemas:
+    """Makes the schemas of values that stand in one place. `results`: what each expression gives, by its pointer."""
+
+    scene: Scene
+    results: Mapping[str, Shape]
+
+    def alone(self, value: Value, *, also: Mapping[str, Schema] | None = None) -> Argument:
+        """The argument of one value, its schema standing by itself. `also`: properties that something else fills in."""
+        lifter = Lifter()
+        found = self._of(value, lifter)
+        schema = found.schema
+        if also and isinstance(schema, dict) and "properties" in schema:
+            schema = {**schema, "properties": {**schema["properties"], **also}}
+            schema["required"] = [*schema["required"], *also]
+        return found._replace(schema=lifter.alone(schema))
+
+    def _of(self, value: Value, lifter: Lifter) -> Argument:
+        match value:
+            case Bound():
+                return self._bound(value, lifter)
+            case Literal():
+                return Argument({"const": value.value}, Presence.ALWAYS, exact=True)
+            case Computed():
+                return self._computed(value, lifter)
+            case First():
+                return self._first(value, lifter)
+            case Record():
+                return self._record(value, lifter)
+            case Sequence():
+                return self._sequence(value, lifter)
+
+    def _bound(self, bound: Bound, lifter: Lifter) -> Argument:
+        plain = shape_of_plain(bound)
+        source = produced_by(bound, self.scene)
+        if plain is not None or source is None:
+            presence = Presence.MAYBE if bound.part == "code" else Presence.ALWAYS
+            missing = () if presence is Presence.ALWAYS else (bound,)
+            return Argument(_lift(lifter, plain or ANYTHING), presence, exact=False, missing=missing)
+        found = project(source.shape, bound.segments)
+        presence = min(found.presence, source.presence)
+        missing = () if presence is Presence.ALWAYS else (bound,)
+        return Argument(_lift(lifter, found.shape), presence, is_exact(source.shape, bound.segments), missing)
+
+    def _computed(self, value: Computed, lifter: Lifter) -> Argument:
+        """A variable that is absent stops the whole; what the expression gives of its type is not known."""
+        variables = [self._of(each, lifter) for _, each in value.variables]
+        missing = tuple(bound for each in variables if each.presence is not Presence.ALWAYS for bound in each.missing)
+        presence = Presence.ALWAYS if all(each.presence is Presence.ALWAYS for each in variables) else Presence.MAYBE
+        result = self.results.get(value.pointer, ANYTHING)
+        return Argument(_lift(lifter, result), presence, exact=False, missing=missing)
+
+    def _first(self, value: First, lifter: Lifter) -> Argument:
+        schemas: list[Schema] = []
+        exact, missing = True, tuple[Bound, ...]()
+        for each in value.alternatives:
+            found = self._of(each, lifter)
+            schemas.append(found.schema)
+            exact, missing = exact and found.exact, missing + found.missing
+            if found.presence is Presence.ALWAYS:  # what stands behind it is never looked at
+                schema: Schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+                return Argument(schema, Presence.ALWAYS, exact)
+        return Argument(schemas[0] if len(schemas) == 1 else {"anyOf": schemas}, Presence.MAYBE, exact, missing)
+
+    def _record(self, value: Record, lifter: Lifter) -> Argument:
+        """An absent property is left out."""
+        parts = {name: self._of(each, lifter) for name, each in value.properties}
+        schema = {
+            "type": "object",
+            "properties": {name: each.schema for name, each in parts.items()},
+            "required": [name for name, each in parts.items() if each.presence is Presence.ALWAYS],
+            "additionalProperties": False,
+        }
+        return Argument(schema, Presence.ALWAYS, exact=len(parts) < 2 and all(each.exact for each in parts.values()))
+
+    def _sequence(self, value: Sequence, lifter: Lifter) -> Argument:
+        """A list of so many items; none may be absent."""
+        parts = [self._of(each, lifter) for each in value.items]
+        missing = tuple(bound for each in parts for bound in each.missing)
+        presence = Presence.ALWAYS if all(each.presence is Presence.ALWAYS for each in parts) else Presence.MAYBE
+        schema: dict[str, Any] = {"type": "array", "minItems": len(parts), "maxItems": len(parts)}
+        if parts:
+            schema["prefixItems"] = [each.schema for each in parts]
+        return Argument(schema, presence, exact=len(parts) < 2 and all(each.exact for each in parts), missing=missing)
+
+
+def _lift(lifter: Lifter, shape: Shape) -> Schema:
+    """A producer's part that cannot be taken out is anything at all: no smaller than the truth."""
+    try:
+        return lifter.shape(shape)
+    except UnliftableError:
+        return True

@@ -1,0 +1,241 @@
+"""The verdicts of a plan: whether each binding fits its consumer, and what follows where it does not.
+
+Places are asked one by one while the plan is checked, and answered together, so that costly questions share a helper.
+A binding is held against what its consumer says of that property; where the consumer ties properties to each other, the
+whole is held against the whole too, and has a row of its own where only the combination fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from process_orchestrator.checking.argument_schema import Argument, ArgumentSchemas
+from process_orchestrator.checking.bindings import Bound, Literal, Record, Sequence, Value, references
+from process_orchestrator.checking.definitions import Problem, ProcessType
+from process_orchestrator.checking.fitting import UNDECIDED, WORST_FIRST, Fit, Fitting, Question, Verdict
+from process_orchestrator.checking.lifted import UnliftableError, lifted
+from process_orchestrator.checking.paths import ABSENT, find
+from process_orchestrator.checking.plan_advice import Told, absent, refused, undecided
+from process_orchestrator.checking.plan_cover import ABSENT as MISSING
+from process_orchestrator.checking.plan_cover import REFUSED, Cover
+from process_orchestrator.checking.plan_rows import Leaf, PlanRow, leaves, pointer_below, producer
+from process_orchestrator.checking.plan_samples import resolved, sources
+from process_orchestrator.checking.plan_values import ValueCheck, produced_by
+from process_orchestrator.checking.projection import Presence, Schema, Shape, is_plain, project, required_names
+
+Json = Any
+
+NEVER_FITS: Final = "NEVER_FITS"
+MAY_NOT_FIT: Final = "MAY_NOT_FIT"
+MAY_BE_ABSENT: Final = "MAY_BE_ABSENT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What takes a value. `filled`: properties that the engine adds. `listed`: it makes rows in the report."""
+
+    label: str  # `ledger.post@1.2.0`, or what else takes the value, in words
+    part: str  # input or output of it
+    schema: Schema
+    filled: tuple[str, ...] = ()
+    listed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a value stands: the step of its rows, the pointer of its problems, the value's own pointer below that."""
+
+    step: str
+    pointer: str
+    within: str
+    cover: Cover = Cover()
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One question and all that its answer is told with. `leaf` None: the whole value."""
+
+    place: Place
+    wanted: Wanted
+    check: ValueCheck
+    value: Value
+    leaf: Leaf | None
+    argument: Argument
+    demanded: bool
+    consumer: Schema | None  # None: what is wanted cannot be told apart from the rest
+    fit: Fit = UNDECIDED
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """Collects questions, then answers them. `strict`: what fits only sometimes and is not covered is an error."""
+
+    process_type: ProcessType
+    fitting: Fitting
+    strict: bool = False
+    _asked: list[_Asked] = field(default_factory=list[_Asked])
+
+    def ask(self, value: Value, *, at: Place, wanted: Wanted, check: ValueCheck) -> None:
+        """Ask whether a value fits. The check's scene is read now; its faults have been reported."""
+        kept = ValueCheck(check.scene, check.report, check.types, check.results)
+        schemas = ArgumentSchemas(check.scene, check.results)
+        whole = Shape.of(wanted.schema)
+        for leaf in leaves(value):
+            self._asked.append(
+                _Asked(
+                    at,
+                    wanted,
+                    kept,
+                    leaf.value,
+                    leaf,
+                    schemas.alone(leaf.value),
+                    leaf.demanded or _demands(whole, leaf),
+                    _part(whole, leaf),
+                )
+            )
+        if not isinstance(value, (Record, Sequence)) or _by_part(value, whole, wanted.filled):
+            return
+        parts = {name: _lifted(project(whole, (name,)).shape) for name in wanted.filled}
+        filled = {name: True if part is None else part for name, part in parts.items()}
+        argument = schemas.alone(value, also=filled)
+        self._asked.append(_Asked(at, wanted, kept, value, None, argument, True, _lifted(whole)))
+
+    def answer(self, known: list[Problem]) -> tuple[list[PlanRow], list[Problem]]:
+        """The rows of all that was asked, and the problems in it. `known`: faults found before, which say more."""
+        faulty = [problem.pointer for problem in known if problem.level == "error"]
+        asked = [each for each in self._asked if each.consumer is not None and not _faulty(each, faulty)]
+        for each, fit in zip(asked, self.fitting.fits([self._question(each) for each in asked]), strict=True):
+            each.fit = fit
+        rows: list[PlanRow] = []
+        problems: list[Problem] = []
+        worst: dict[tuple[str, str], Verdict] = {}
+        for each in self._asked:
+            verdict, told, code = self._judged(each, faulty=_faulty(each, faulty))
+            at = (each.place.pointer, each.place.within)
+            before = worst.get(at)
+            if each.leaf is None and before is not None and _no_worse(verdict, before):
+                continue
+            worst[at] = verdict if before is None or _no_worse(before, verdict) else before
+            if each.wanted.listed:
+                rows.append(self._row(each, verdict, told))
+            if code is not None:
+                problems += self._problem(each, verdict, told, code)
+        return rows, problems
+
+    def _question(self, each: _Asked) -> Question:
+        assert each.consumer is not None
+        value, check = each.value, each.check
+        if isinstance(value, Bound) and each.argument.exact:
+            shown = _examples(value, check)
+            return Question(each.argument.schema, each.consumer, samples=lambda: shown, source=repr(shown))
+        return Question(
+            each.argument.schema,
+            each.consumer,
+            exact=each.argument.exact,
+            samples=lambda: resolved(value, check, self.fitting),
+            source="" if isinstance(value, Literal) else sources(value, check),
+        )
+
+    def _judged(self, each: _Asked, *, faulty: bool) -> tuple[Verdict, Told, str | None]:
+        """The verdict, what is told of it, and the failure that it would be at run time."""
+        if faulty:
+            return Verdict.UNKNOWN, Told("not decided: its own error comes first"), None
+        fit, argument = each.fit, each.argument
+        if fit.verdict in {Verdict.NEVER, Verdict.SOMETIMES} and each.consumer is not None:
+            return fit.verdict, refused(each.value, fit, each.wanted, each.place.within), REFUSED
+        if argument.presence is not Presence.ALWAYS and each.demanded and each.leaf is not None:
+            return Verdict.SOMETIMES, absent(each.value, argument, each.wanted), MISSING
+        if fit.verdict is Verdict.UNKNOWN:
+            return Verdict.UNKNOWN, undecided(each.consumer is None), None
+        return Verdict.ALWAYS, Told("every value fits"), None
+
+    def _row(self, each: _Asked, verdict: Verdict, told: Told) -> PlanRow:
+        below = "" if each.leaf is None else pointer_below(each.leaf.path)
+        return PlanRow(
+            process=self.process_type.name,
+            version=self.process_type.version,
+            step=each.place.step,
+            argument=below or "/",
+            verdict=verdict.value,
+            producer=producer(each.value, each.check) if each.leaf is not None else None,
+            consumer=f"{each.wanted.label}#/{each.wanted.part}{below}",
+            witness=each.fit.witness if verdict is each.fit.verdict else None,
+            message=told.text,
+        )
+
+    def _problem(self, each: _Asked, verdict: Verdict, told: Told, code: str) -> Iterator[Problem]:
+        bounds = tuple(found.bound for found in references(each.value))
+        if verdict is not Verdict.NEVER and each.place.cover.covers(
+            each.argument.missing if code == MISSING else bounds, code
+        ):
+            return
+        name = NEVER_FITS if verdict is Verdict.NEVER else MAY_BE_ABSENT if code == MISSING else MAY_NOT_FIT
+        pointer = each.place.within if each.leaf is None else each.value.pointer
+        yield Problem(
+            level="error" if self.strict or verdict is Verdict.NEVER else "warning",
+            code=name,
+            file="",
+            line=0,
+            pointer=each.place.pointer + pointer,
+            message=told.message,
+            fix=told.fix,
+        )
+
+
+def _no_worse(verdict: Verdict, than: Verdict) -> bool:
+    return WORST_FIRST.index(verdict) >= WORST_FIRST.index(than)
+
+
+def _faulty(each: _Asked, faulty: list[str]) -> bool:
+    """Whether an error stands at, in or above a value; for a whole any error in it."""
+    own = each.place.pointer + each.value.pointer
+    return any(_below(pointer, own) or (each.leaf is not None and _below(own, pointer)) for pointer in faulty)
+
+
+def _below(pointer: str, above: str) -> bool:
+    return pointer == above or pointer.startswith(f"{above}/")
+
+
+def _part(whole: Shape, leaf: Leaf) -> Schema | None:
+    """What the consumer says of one property, alone. Necessary, and all of it where the consumer is plain."""
+    found = project(whole, leaf.path)
+    return _lifted(found.shape) if found.presence is not Presence.NEVER else False
+
+
+def _lifted(shape: Shape) -> Schema | None:
+    try:
+        return lifted(shape)
+    except UnliftableError:
+        return None
+
+
+def _demands(whole: Shape, leaf: Leaf) -> bool:
+    if not leaf.path or not isinstance(leaf.path[-1], str):
+        return True
+    above = project(whole, leaf.path[:-1]).shape
+    return all(leaf.path[-1] in required_names(schema, root) for schema, root in above.alternatives)
+
+
+def _by_part(value: Value, wanted: Shape, filled: tuple[str, ...] = ()) -> bool:
+    """Whether the whole fits exactly where all its parts do."""
+    if isinstance(value, Sequence):
+        return False
+    if not isinstance(value, Record):
+        return True
+    if not is_plain(wanted):
+        return False
+    given = {*filled, *(name for name, _ in value.properties)}
+    if any(name not in given for schema, root in wanted.alternatives for name in required_names(schema, root)):
+        return False
+    return all(_by_part(each, project(wanted, (name,)).shape) for name, each in value.properties)
+
+
+def _examples(bound: Bound, check: ValueCheck) -> tuple[Json, ...]:
+    """What the producer's examples hold at the place of a binding."""
+    source = produced_by(bound, check.scene)
+    if source is None:
+        return ()
+    found = (find(body, bound.segments) for body in source.examples)
+    return tuple(value for value in found if value is not ABSENT)
