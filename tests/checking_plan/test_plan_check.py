@@ -34,7 +34,7 @@ SOUND = [
     f"[{READ}, {{id: post, contract: ledger.post, after: [read], in: {{id: x, total: 5, memo: $.steps.read.output.note}}}}]",
     f"[{READ}, {{id: ask, contract: invoice.ask, when: $.steps.read.output.known, in: {{question: why}}}}]",
     f"[{READ}, {{id: ask, contract: invoice.ask, in: {{question: $.steps.read.error.code}}}}]",
-    "[{id: ask, contract: invoice.ask, in: $.input.memo}]",
+    "[{id: ask, contract: invoice.ask, in: $.input.ask}]",
     f"[{READ}, {LINES}, {{id: ask, contract: invoice.ask, in: {{question: why}}, "
     "when: {let: {c: $.steps.lines.output}, expr: 'c.exists(x, !x.allowed)'}}]",
     "[{id: rest, wait: {seconds: 60}, when: $.input.flag, default: {seconds: 0}}, "
@@ -51,7 +51,7 @@ SOUND = [
 
 @pytest.mark.parametrize("steps", SOUND)
 def test_a_sound_plan_has_no_problems(steps: str) -> None:
-    head = HEAD.replace("memo: {type: string}", "memo: {type: string}, flag: {type: boolean}")
+    head = HEAD.replace("memo: {type: string}", "memo: {type: string}, ask: {type: object}, flag: {type: boolean}")
     assert found(plan(steps, head=head)) == []
 
 
@@ -367,11 +367,12 @@ def test_each_binding_has_its_row() -> None:
     )
     rows = [(row.step, row.argument, row.verdict, row.producer, row.consumer) for row in compiled.rows]
     assert rows == [
-        ("read", "/document", "unknown", "approval@1.0.0#/input/document", "document.read@1.0.0#/input/document"),
-        ("post", "/id", "unknown", "first", "ledger.post@1.0.0#/input/id"),
-        ("post", "/total", "unknown", "const", "ledger.post@1.0.0#/input/total"),
-        ("lines", "/line", "unknown", "document.read@1.0.0#/output/lines/*", "line.check@1.0.0#/input/line"),
-        ("output", "/total", "unknown", "expression: 1.0", "approval@1.0.0#/output/total"),
+        ("read", "/document", "always", "approval@1.0.0#/input/document", "document.read@1.0.0#/input/document"),
+        ("post", "/id", "always", "first", "ledger.post@1.0.0#/input/id"),
+        ("post", "/total", "always", "const", "ledger.post@1.0.0#/input/total"),
+        ("post!undo", "/posting", "always", "ledger.post@1.0.0#/output/posting", "ledger.void@1.0.0#/input/posting"),
+        ("lines", "/line", "always", "document.read@1.0.0#/output/lines/*", "line.check@1.0.0#/input/line"),
+        ("output", "/total", "always", "expression: 1.0", "approval@1.0.0#/output/total"),
     ]
     assert {(row.process, row.version) for row in compiled.rows} == {("approval", "1.0.0")}
 

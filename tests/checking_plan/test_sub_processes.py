@@ -52,7 +52,8 @@ def starts(name: str, other: str) -> str:
     ],
 )
 def test_a_process_may_stand_in_a_step(steps: str) -> None:
-    given = "{type: object, properties: {go: {type: boolean}, list: {type: array, items: {type: number}}}}"
+    properties = "{go: {type: boolean}, list: {type: array, items: {type: number}}}"
+    given = f"{{type: object, required: [go, list], properties: {properties}}}"
     assert found(steps, rest=f"input: {given}") == []
 
 

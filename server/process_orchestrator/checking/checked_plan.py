@@ -13,7 +13,7 @@ from process_orchestrator.checking.definitions import Agent, Contract, Problem, 
 from process_orchestrator.checking.plan_document import Types
 from process_orchestrator.checking.plan_flow import waited
 from process_orchestrator.checking.plan_rows import PlanRow
-from process_orchestrator.checking.plan_values import Produced, list_shape
+from process_orchestrator.checking.plan_values import ANY_NUMBER, Count, Produced, list_shape
 from process_orchestrator.checking.projection import Presence, Shape
 from process_orchestrator.core.facts.values import OnFailure
 
@@ -31,6 +31,7 @@ class CheckedStep:
     needs: dict[str, None] = field(default_factory=dict[str, None])  # ordered
     binds: dict[str, None] = field(default_factory=dict[str, None])  # steps whose output must be there
     types: Types = field(default_factory=dict[str, Any])
+    count: Count = ANY_NUMBER  # of the items of a mapped step
     undo_types: Types = field(default_factory=dict[str, Any])  # of the contract's `undo.in`
 
     @property
@@ -92,8 +93,8 @@ def _produced(each: CheckedStep, closes: Contract | ProcessType, default: Shape 
         return given
     by_item = _by_item(each)
     holes = step.item_failure == "skip" or OnFailure.SKIP in step.on_failure.values() or (by_item and default is None)
-    promised = list_shape(declared, holes=holes)
-    shape = list_shape(given.shape, holes=holes) if by_item else _or(promised, default)
+    promised = list_shape(declared, holes=holes, count=each.count)
+    shape = list_shape(given.shape, holes=holes, count=each.count) if by_item else _or(promised, default)
     return replace(given, declared=promised, shape=shape, examples=tuple([body] for body in given.examples))
 
 

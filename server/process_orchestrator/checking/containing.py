@@ -1,7 +1,7 @@
 """Whether every value of one schema keeps another: the decision of the canonical form, bounded in time and memory.
 
-The canonical form is exponential on hostile schemas, and native code that nobody can interrupt. So every pair of schemas
-is measured first: what is surely small is decided here; what is not, in a helper process with a deadline and (but for
+The canonical form is exponential on hostile schemas, and native code that nobody can interrupt. So every pair is
+measured first: what is surely small is decided here; what is not, in a helper process with a deadline and (but for
 Windows) a limit on memory; what is larger still, or ends the helper, stays unproven. Decisions are kept by content. It
 knows schemas alone; values that show why something does not fit are looked for in `fitting`.
 """
@@ -178,9 +178,8 @@ class _Measuring:
             crossed, nodes = max(crossed, inner.crossed), nodes + inner.nodes
             return inner.branches
 
-        for word in ("anyOf", "oneOf"):
-            if word in schema:
-                factors.append(sum(count(self.of(each, depth + 1)) for each in schema[word]))
+        unions = [schema[word] for word in ("anyOf", "oneOf") if word in schema]
+        factors += [sum(count(self.of(each, depth + 1)) for each in union) for union in unions]
         factors += [count(self.of(each, depth + 1)) for each in schema.get("allOf", ())]
         factors += [1 + count(self.of(schema["if"], depth + 1))] if "if" in schema else []
         factors += [count(self.of(schema[word], depth + 1)) for word in ("then", "else") if word in schema]
@@ -196,7 +195,8 @@ class _Measuring:
         return factors, crossed, nodes
 
     def _parts(self, schema: dict[str, Any]) -> list[Schema]:
-        parts: list[Schema] = [each for word in ("properties", "patternProperties") for each in schema.get(word, {}).values()]
+        named = [schema.get(word, {}) for word in ("properties", "patternProperties")]
+        parts: list[Schema] = [each for properties in named for each in properties.values()]
         parts += [schema[word] for word in _SCHEMAS if word in schema]
         return [*parts, *schema.get("prefixItems", ())]
 

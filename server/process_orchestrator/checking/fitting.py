@@ -8,7 +8,7 @@ witness, and a witness is never a guess. Knows schemas; plans and definitions ar
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from itertools import islice
@@ -18,7 +18,6 @@ import orjson
 
 from process_orchestrator.checking.containing import Containing, Pair
 from process_orchestrator.checking.explain import ValueProblem
-from process_orchestrator.checking.generate import Limits, invalid_values, valid_values
 from process_orchestrator.checking.lifted import UnliftableError, lifted
 from process_orchestrator.checking.projection import Schema, Shape
 from process_orchestrator.checking.validate import Containment, Validator
@@ -26,16 +25,12 @@ from process_orchestrator.core.errors import SchemaError
 
 Json = Any
 
-MEMBERS_MAX: Final = 300
-"""Generated members that are tried on one consumer."""
+SAMPLES_TRIED_MAX: Final = 300
+"""Values of a producer that are tried on one consumer."""
 
 KEPT_MAX: Final = 4_096
 
-WITNESS_BYTES_MAX: Final = 2_000
-
-_LIMITS: Final = Limits(draws=MEMBERS_MAX, nodes=400, all_nodes=20_000, depth=16, seconds=0.5)
-_SAMPLES: Final = Limits(draws=120, nodes=400, all_nodes=20_000, depth=16, seconds=0.5)
-SAMPLES_MAX: Final = 40
+WITNESS_BYTES_MAX: Final = 4_000
 
 
 class Verdict(StrEnum):
@@ -106,12 +101,11 @@ class Fitting:
 
     def samples(self, schema: Schema, examples: tuple[Json, ...]) -> tuple[Json, ...]:
         """Some values of a schema, examples first; none where it does not compile or none is found."""
+        from process_orchestrator.checking import members  # noqa: PLC0415  10 ms that only a misfit pays
+
         key = _digest([schema, list(examples)])
         if key not in self._samples:
-            try:
-                made = valid_values(schema, count=SAMPLES_MAX, examples=examples, limits=_SAMPLES)
-            except SchemaError:
-                made = ()
+            made = members.samples(schema, examples)
             _keep(self._samples, key, made)
             return made
         return self._samples[key]
@@ -148,9 +142,9 @@ def _judged(question: Question, proof: Containment) -> Fit:
         consumer, producer = Validator(question.consumer), Validator(question.producer)
     except SchemaError:
         return UNDECIDED
-    members = _members(question.producer)
-    if members is not None:
-        return _of_members(members, question, consumer)
+    listed = _members(question.producer)
+    if listed is not None:
+        return _of_members(listed, question, consumer)
     if proof is Containment.DISJOINT:
         return _never(question, producer, consumer)
     witness = _witness(question, producer, consumer)
@@ -165,17 +159,16 @@ def _of_members(members: list[Json], question: Question, consumer: Validator) ->
     if len(refused) == len(members):
         return Fit(Verdict.NEVER, refused[0], _why(consumer, refused[0]))
     if not question.exact:
-        given = [each for each in islice(question.samples(), MEMBERS_MAX) if not consumer.is_valid(each)]
-        if not given:
-            return UNDECIDED
-        refused = given
-    return Fit(Verdict.SOMETIMES, refused[0], _why(consumer, refused[0]))
+        refused = [each for each in _samples(question) if not consumer.is_valid(each)]
+    return Fit(Verdict.SOMETIMES, refused[0], _why(consumer, refused[0])) if refused else UNDECIDED
 
 
 def _never(question: Question, producer: Validator, consumer: Validator) -> Fit:
     """The proof holds for all; some value has to show it, and none may speak against it."""
-    shown: list[Json] = [each for each in islice(question.samples(), 3) if producer.is_valid(each)]
-    shown += _generated(question.producer, lambda _value: True, count=3)
+    from process_orchestrator.checking import members  # noqa: PLC0415  10 ms that only a misfit pays
+
+    shown = [each for each in _samples(question) if producer.is_valid(each)][:3]
+    shown += members.kept_by(question.producer, _shown, count=3)
     refused = [each for each in shown if not consumer.is_valid(each)]
     if not refused:
         return UNDECIDED
@@ -185,35 +178,26 @@ def _never(question: Question, producer: Validator, consumer: Validator) -> Fit:
 
 def _witness(question: Question, producer: Validator, consumer: Validator) -> tuple[Json] | None:
     """A value that the producer can give and the consumer refuses."""
-    for value in islice(question.samples(), MEMBERS_MAX):
-        if producer.is_valid(value) and not consumer.is_valid(value) and _shown(value):
-            return (value,)
-    if not question.exact:
-        return None
+    from process_orchestrator.checking import members  # noqa: PLC0415  10 ms that only a misfit pays
 
     def refused(value: Json) -> bool:
         return not consumer.is_valid(value) and _shown(value)
 
-    for value in _generated(question.producer, refused):
+    for value in _samples(question):
+        if producer.is_valid(value) and refused(value):
+            return (value,)
+    if not question.exact:
+        return None
+    for value in members.kept_by(question.producer, refused, count=1):
         return (value,)
-    for value in _broken(question.consumer, lambda value: producer.is_valid(value) and _shown(value)):
+    # At the edges of what the consumer wants a producer that is a little wider goes wrong.
+    for value in members.broken_for(question.consumer, lambda value: producer.is_valid(value) and _shown(value)):
         return (value,)
     return None
 
 
-def _generated(schema: Schema, accept: Callable[[Json], bool], *, count: int = 1) -> tuple[Json, ...]:
-    try:
-        return valid_values(schema, count=count, accept=accept, limits=_LIMITS)
-    except SchemaError:
-        return ()
-
-
-def _broken(schema: Schema, accept: Callable[[Json], bool]) -> tuple[Json, ...]:
-    """Values at the edges of what the consumer wants, where a producer that is a little wider goes wrong."""
-    try:
-        return tuple(each.value for each in invalid_values(schema, count=1, accept=accept, limits=_LIMITS))
-    except SchemaError:
-        return ()
+def _samples(question: Question) -> Iterator[Json]:
+    return islice(question.samples(), SAMPLES_TRIED_MAX)
 
 
 def _shown(value: Json) -> bool:

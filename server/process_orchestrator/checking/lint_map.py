@@ -6,13 +6,13 @@ Runs once all files are read. What a plan makes of the map is the plan check's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType
 from process_orchestrator.checking.lines import Document, step_into
 from process_orchestrator.checking.lint_http import argument_problems
-from process_orchestrator.checking.projection import Presence, Shape, names_of, project, required_names
 from process_orchestrator.checking.registry import LoadedFile, Registry
+from process_orchestrator.checking.undo_check import undo_problems
 from process_orchestrator.checking.unsupported import unsupported
 from process_orchestrator.checking.versions import reference
 
@@ -78,24 +78,10 @@ def _contract(registry: Registry, document: Document, contract: Contract) -> Ite
             fix = f"add {undo.name}@^{undo.version.split('.')[0]} to the serves of an agent"
             yield document.warning("UNDO_NOT_SERVED", place, f"no agent serves {undo.name}", fix)
         if undo is not None:
-            yield from _undo_arguments(document, contract.undo.input, undo)
+            yield from undo_problems(document, contract, undo, registry.fitting)
     use = (contract.deprecated or {}).get("use")
     if use is not None:
         yield from _reference(registry, document, "/deprecated/use", use)
-
-
-def _undo_arguments(document: Document, given: dict[str, Any], undo: Contract) -> Iterator[Problem]:
-    """An undo must be able to run long after: what its contract requires is there, and nothing that it refuses."""
-    for name in required_names(undo.input):
-        if name not in given and name != undo.key_field:
-            fix = f"add `{name}: $.output.…` or `{name}: $.input.…`"
-            yield document.error("MISSING_ARGUMENT", "/effects/undo/in", f"{undo.name} needs `{name}`", fix)
-    shape = Shape.of(undo.input)
-    for name in given:
-        if project(shape, (name,)).presence is Presence.NEVER:
-            place = step_into("/effects/undo/in", name)
-            fix = f"remove it; {undo.name} takes {', '.join(names_of(shape)) or 'nothing'}"
-            yield document.error("UNKNOWN_ARGUMENT", place, f"{undo.name} takes no `{name}`", fix)
 
 
 def _agent(registry: Registry, document: Document, agent: Agent) -> Iterator[Problem]:

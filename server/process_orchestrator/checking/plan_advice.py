@@ -38,8 +38,10 @@ def refused(value: Value, fit: Fit, wanted: Wanted, within: str) -> Told:
     at = f" at {place}" if place else ""
     shown = "" if isinstance(value, Literal) else f", for example {_json(fit.witness)}"
     if fit.verdict is Verdict.NEVER:
-        message = f"{what} never fits{at}: {takes} wants {wants} there{shown}" if at else (
-            f"{what} never fits: {takes} wants {wants}{shown}"
+        message = (
+            f"{what} never fits{at}: {takes} wants {wants} there{shown}"
+            if at
+            else (f"{what} never fits: {takes} wants {wants}{shown}")
         )
         fix = f"write a value that is {wants}" if isinstance(value, Literal) else f"bind something that is {wants}"
         return Told(_cut(message), _cut(fix))

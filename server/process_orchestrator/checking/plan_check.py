@@ -1,7 +1,7 @@
 """The static check of a plan, before anything runs: ids, order, map, agents, paths, expressions, arguments.
 
-Finds what is wrong and what each step needs; `compile` makes facts and document from a plan without errors. Whether each
-value fits its consumer is asked here and answered by `plan_verdicts`, over all steps at once.
+Finds what is wrong and what each step needs; `compile` makes facts and document from a plan without errors. Whether
+each value fits its consumer is asked here and answered by `plan_verdicts`, over all steps at once.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from process_orchestrator.checking.checked_plan import CheckedPlan, CheckedStep,
 from process_orchestrator.checking.definitions import Agent, Contract, Plan, Problem, ProcessType, Serve, Step
 from process_orchestrator.checking.explain import escape
 from process_orchestrator.checking.nearest import likely, nearest
+from process_orchestrator.checking.plan_cover import Cover
 from process_orchestrator.checking.plan_document import Types
 from process_orchestrator.checking.plan_flow import UNTIL, UNTIL_ROOTS, StepFault, flow_faults
 from process_orchestrator.checking.plan_map import ContractMap, Definitions
 from process_orchestrator.checking.plan_order import cycles, in_order
 from process_orchestrator.checking.plan_policies import policy_faults
-from process_orchestrator.checking.plan_cover import Cover
-from process_orchestrator.checking.plan_values import Produced, Scene, ValueCheck
+from process_orchestrator.checking.plan_values import Produced, Scene, ValueCheck, count_of
 from process_orchestrator.checking.plan_verdicts import Place, Verdicts, Wanted
 from process_orchestrator.checking.projection import (
     Presence,
@@ -43,6 +43,7 @@ from process_orchestrator.checking.projection import (
     required_names,
 )
 from process_orchestrator.checking.sub_process import child_of
+from process_orchestrator.checking.undo_check import undo_scene, undo_wanted
 
 Json = Any
 
@@ -50,9 +51,7 @@ ALL_STEPS: Final = "output"
 """The name under which the plan's own output stands in rows."""
 
 
-def check_plan(
-    plan: Plan, *, process_type: ProcessType, registry: Definitions, strict: bool = False
-) -> CheckedPlan:
+def check_plan(plan: Plan, *, process_type: ProcessType, registry: Definitions, strict: bool = False) -> CheckedPlan:
     """Check a plan, fixed or made, against a type and the definitions in force.
 
     `strict`, for plans that a model made: what fits only sometimes, and is not provided for, is an error; in a file it
@@ -83,7 +82,7 @@ class _PlanCheck:
     def __init__(self, plan: Plan, process_type: ProcessType, registry: Definitions, *, strict: bool) -> None:
         self._plan, self._type, self._registry = plan, process_type, registry
         self._problems: list[Problem] = []
-        self._verdicts = Verdicts(process_type, registry.fitting, strict=strict)
+        self._verdicts = Verdicts(process_type.name, process_type.version, registry.fitting, strict=strict)
         self._steps = [CheckedStep(index=index, step=step) for index, step in enumerate(plan.steps)]
         self._known = {each.step.id: each for each in reversed(self._steps)}
         self._map = ContractMap(process_type, registry)
@@ -288,7 +287,7 @@ class _PlanCheck:
             message = f"`for_each` runs over a list; this is {told}"
             check.report("FOR_EACH_NOT_ARRAY", "/for_each", message, "bind a list")
             return None
-        items = items_of(shape)
+        items, each.count = items_of(shape), count_of(shape)
         source = check.produced(value) if isinstance(value, Bound) else None
         if source is None or not isinstance(value, Bound):
             return Produced(label=each.step.id, part="for_each/*", declared=items, shape=items)
@@ -330,16 +329,14 @@ class _PlanCheck:
         def report(code: str, pointer: str, message: str, fix: str) -> None:
             self._error(code, f"{place}/contract", f"undo of {contract.name}, {pointer or 'in'}: {message}", fix)
 
-        given, answered = Shape.of(contract.input), Shape.of(contract.output)
-        scene = Scene(
-            process=Produced(label=label(contract), part="input", declared=given, shape=given),
-            steps={},
-            undone=Produced(label=label(contract), part="output", declared=answered, shape=answered),
-        )
-        check = ValueCheck(scene, report, each.undo_types)
+        check = ValueCheck(undo_scene(contract), report, each.undo_types)
         read = read_value(contract.undo.input, roots=("input", "output"))
         check.faults(read.faults)
         check.check(read.value)
+        undo = self._registry.contract(contract.undo.contract)
+        if undo is not None:
+            at = Place(step=f"{each.step.id}!undo", pointer=f"{place}/contract", within="")
+            self._verdicts.ask(read.value, at=at, wanted=undo_wanted(undo, in_plan=True), check=check)
 
     def _result(self, read: Read, outputs: dict[str, Produced | None]) -> Types:
         def report(code: str, pointer: str, message: str, fix: str) -> None:

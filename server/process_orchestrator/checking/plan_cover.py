@@ -62,3 +62,6 @@ class Cover:
             if code != ABSENT or reference.optional or len(other.segments) < len(bound.segments):
                 return True
         return False
+
+
+NOTHING: Final = Cover()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from process_orchestrator.checking.bindings import (
     Bound,
@@ -24,7 +24,16 @@ from process_orchestrator.checking.bindings import (
 from process_orchestrator.checking.expressions import Expression
 from process_orchestrator.checking.nearest import likely
 from process_orchestrator.checking.plan_document import Types
-from process_orchestrator.checking.projection import ANYTHING, Presence, Shape, kinds_of, names_of, project
+from process_orchestrator.checking.projection import (
+    ANYTHING,
+    Presence,
+    Schema,
+    Shape,
+    kinds_of,
+    names_of,
+    project,
+    resolve,
+)
 from process_orchestrator.checking.value_types import type_of
 from process_orchestrator.core.errors import ExpressionError
 
@@ -92,7 +101,7 @@ class ValueCheck:
                 items = Shape.union([self.check(each) for each in value.items])
                 if condition:
                     self._no_condition(value.pointer)
-                return _list_of(items)
+                return _list_of(items, len(value.items))
 
     def faults(self, faults: tuple[Fault, ...]) -> None:
         """Report mistakes of form."""
@@ -181,10 +190,46 @@ def shape_of_plain(bound: Bound) -> Shape | None:
     return _CODE if bound.part == "code" else None
 
 
-def list_shape(shape: Shape, *, holes: bool) -> Shape:
+class Count(NamedTuple):
+    """How many items a list has; `most` None: nobody says."""
+
+    least: int = 0
+    most: int | None = None
+
+
+ANY_NUMBER: Final = Count()
+
+
+def count_of(shape: Shape) -> Count:
+    """How many items the lists of a shape have."""
+    counts = [_count(resolve(schema, root)) for schema, root in shape.alternatives]
+    most = [each.most for each in counts]
+    known = [each for each in most if each is not None]
+    return Count(
+        min((each.least for each in counts), default=0), max(known) if known and len(known) == len(most) else None
+    )
+
+
+def _count(schema: Schema) -> Count:
+    if isinstance(schema, bool):
+        return Count()
+    if "const" in schema or "enum" in schema:
+        members: list[Any] = [schema["const"]] if "const" in schema else schema["enum"]
+        lengths = [len(each) for each in members if isinstance(each, list)]
+        return Count(min(lengths, default=0), max(lengths, default=0))
+    most = schema.get("maxItems")
+    if schema.get("items") is False:
+        most = min(most or len(schema.get("prefixItems", ())), len(schema.get("prefixItems", ())))
+    return Count(int(schema.get("minItems", 0)), None if most is None else int(most))
+
+
+def list_shape(shape: Shape, *, holes: bool, count: Count = ANY_NUMBER) -> Shape:
     """What a mapped step gives: the list of what its items give, null where an item may be skipped."""
+    bounds = ({"minItems": count.least} if count.least else {}) | (
+        {} if count.most is None else {"maxItems": count.most}
+    )
     pairs = [
-        ({"type": "array", "items": _nullable(schema) if holes else schema}, root)
+        ({"type": "array", "items": _nullable(schema) if holes else schema, **bounds}, root)
         for schema, root in shape.alternatives
     ]
     return Shape(tuple(pairs))
@@ -201,8 +246,11 @@ def _record(names: list[tuple[str, Shape]]) -> Shape:
     return Shape.of(schema)
 
 
-def _list_of(items: Shape) -> Shape:
-    return Shape.of({"type": "array", "items": _alone(items)} if items.alternatives else {"const": []})
+def _list_of(items: Shape, length: int) -> Shape:
+    """A list as long as it is written."""
+    if not items.alternatives:
+        return Shape.of({"const": []})
+    return Shape.of({"type": "array", "items": _alone(items), "minItems": length, "maxItems": length})
 
 
 def _alone(shape: Shape) -> Any:

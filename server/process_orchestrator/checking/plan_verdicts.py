@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from process_orchestrator.checking.argument_schema import Argument, ArgumentSchemas
 from process_orchestrator.checking.bindings import Bound, Literal, Record, Sequence, Value, references
-from process_orchestrator.checking.definitions import Problem, ProcessType
+from process_orchestrator.checking.definitions import Problem
 from process_orchestrator.checking.fitting import UNDECIDED, WORST_FIRST, Fit, Fitting, Question, Verdict
 from process_orchestrator.checking.lifted import UnliftableError, lifted
 from process_orchestrator.checking.paths import ABSENT, find
 from process_orchestrator.checking.plan_advice import Told, absent, refused, undecided
 from process_orchestrator.checking.plan_cover import ABSENT as MISSING
-from process_orchestrator.checking.plan_cover import REFUSED, Cover
+from process_orchestrator.checking.plan_cover import NOTHING, REFUSED, Cover
 from process_orchestrator.checking.plan_rows import Leaf, PlanRow, leaves, pointer_below, producer
 from process_orchestrator.checking.plan_samples import resolved, sources
 from process_orchestrator.checking.plan_values import ValueCheck, produced_by
@@ -34,13 +34,17 @@ MAY_BE_ABSENT: Final = "MAY_BE_ABSENT"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What takes a value. `filled`: properties that the engine adds. `listed`: it makes rows in the report."""
+    """What takes a value. `filled`: properties that the engine adds.
+
+    `listed`: it makes rows in the report. `reported`: what does not fit is a problem here, not somewhere else.
+    """
 
     label: str  # `ledger.post@1.2.0`, or what else takes the value, in words
     part: str  # input or output of it
     schema: Schema
     filled: tuple[str, ...] = ()
     listed: bool = True
+    reported: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +54,7 @@ class Place:
     step: str
     pointer: str
     within: str
-    cover: Cover = Cover()
+    cover: Cover = NOTHING
 
 
 @dataclass(slots=True)
@@ -72,7 +76,8 @@ class _Asked:
 class Verdicts:
     """Collects questions, then answers them. `strict`: what fits only sometimes and is not covered is an error."""
 
-    process_type: ProcessType
+    process: str
+    version: str
     fitting: Fitting
     strict: bool = False
     _asked: list[_Asked] = field(default_factory=list[_Asked])
@@ -120,7 +125,7 @@ class Verdicts:
             worst[at] = verdict if before is None or _no_worse(before, verdict) else before
             if each.wanted.listed:
                 rows.append(self._row(each, verdict, told))
-            if code is not None:
+            if code is not None and each.wanted.reported:
                 problems += self._problem(each, verdict, told, code)
         return rows, problems
 
@@ -154,8 +159,8 @@ class Verdicts:
     def _row(self, each: _Asked, verdict: Verdict, told: Told) -> PlanRow:
         below = "" if each.leaf is None else pointer_below(each.leaf.path)
         return PlanRow(
-            process=self.process_type.name,
-            version=self.process_type.version,
+            process=self.process,
+            version=self.version,
             step=each.place.step,
             argument=below or "/",
             verdict=verdict.value,

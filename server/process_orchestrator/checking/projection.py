@@ -87,7 +87,9 @@ def project(shape: Shape, segments: Segments) -> Projected:
     return Projected(shape, presence, declared, depth)
 
 
-_SILENT: Final = frozenset(("$defs", "$comment", "$schema", "title", "description", "default", "examples", "deprecated"))
+_SILENT: Final = frozenset(
+    ("$defs", "$comment", "$schema", "title", "description", "default", "examples", "deprecated")
+)
 _PLAIN: Final = _SILENT | frozenset(
     ("type", "properties", "required", "additionalProperties", "items", "minItems", "maxItems")
 )
