@@ -38,6 +38,12 @@ PROMISES: Final[dict[str, Promise]] = {
     "cap": Promise(
         "docs/operating.md", "What a process spends never passes its budget, kills or not; it waits and asks."
     ),
+    "import-mcp": Promise(
+        "docs/importing.md", "A server that hangs or lies ends an import by name, and leaves nothing."
+    ),
+    "import-mcp-real": Promise(
+        "docs/importing.md", "Every tool of twenty real MCP servers becomes a draft that loads."
+    ),
     "demo": Promise("README", "`orchestrator demo` runs three invoices with real agents and needs no key or network."),
     "single-call": Promise("README", "Where one call of one agent closes the task, the server says so."),
     "check": Promise("README", "`orchestrator check` names file, line, JSON pointer and what to change."),

@@ -31,7 +31,7 @@ from process_orchestrator.hosting.remote_host import engine_health
 from process_orchestrator.hosting.reviewers import Reviewers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -205,10 +205,13 @@ async def open_agents(home: Home) -> AsyncGenerator[AgentPool]:
         yield pool
 
 
-async def call_agent(home: Home, agent: str, tool: str, arguments: dict[str, Any], *, timeout_s: float) -> Any:
+async def call_agent(
+    home: Home, agent: str, tool: str, arguments: Sequence[dict[str, Any]], *, timeout_s: float
+) -> list[Any]:
     """Call a tool of an MCP agent, or METHOD:/path of an HTTP agent, outside any process and contract.
 
-    Raises AgentCallError for a failed call.
+    One call after the other, each within the time; their answers in that order. Raises AgentCallError for a failed
+    call.
     """
     from process_orchestrator.performing.links import AgentCall  # noqa: PLC0415 - see the module's docstring
 
@@ -216,10 +219,10 @@ async def call_agent(home: Home, agent: str, tool: str, arguments: dict[str, Any
     request = HTTP_CALL.fullmatch(tool)
     async with open_agents(home) as pool:
         if request is None:
-            return await pool.call_tool_raw(agent, tool, arguments, timeout_ms=timeout_ms)
+            return [await pool.call_tool_raw(agent, tool, each, timeout_ms=timeout_ms) for each in arguments]
         bind = {"method": request["method"].upper(), "path": request["path"]}
         by_hand = AgentCall(process="none", call="by_hand", contract="none", key="by_hand", timeout_ms=timeout_ms)
-        return (await pool.call(agent, bind, arguments, by_hand)).value
+        return [(await pool.call(agent, bind, each, by_hand)).value for each in arguments]
 
 
 async def list_tools(home: Home, agent: Agent, *, timeout_s: float) -> list[dict[str, Any]]:

@@ -19,6 +19,8 @@ ORDER: Final = (
 )
 """Keys in the order in which people read them; the name comes before them all, others behind them."""
 
+DRAFT_LINE: Final = "A draft: no plan may use it. `orchestrator contracts activate` answers what todo says."
+
 
 def ordered(kind: str, name: str, document: Mapping[str, Json]) -> dict[str, Json]:
     """A contract's or agent's keys in that order; those without a value are left out."""
@@ -31,7 +33,7 @@ def contract_text(draft: Draft, document: Mapping[str, Json]) -> str:
     key = document["x-imported"]["key"]
     header = (
         f"Imported from {draft.source} ({draft.kind}): {key}",
-        "A draft: no plan may use it. Decide what todo says, then write status: active.",
+        DRAFT_LINE,
         "`--update` keeps what you write here.",
     )
     return yaml_text(document, header=tuple(_comment(each) for each in header))

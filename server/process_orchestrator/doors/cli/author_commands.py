@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from process_orchestrator.assemble import Mode, call_agent
+from process_orchestrator.assemble import Mode
 from process_orchestrator.checking.loader import load_home, load_text
 from process_orchestrator.checking.report import check_report
 from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.doors.cli.activate_commands import activate_command
+from process_orchestrator.doors.cli.call_commands import call_agent_command
+from process_orchestrator.doors.cli.import_commands import import_app
 from process_orchestrator.doors.cli.run_commands import list_processes
 from process_orchestrator.doors.cli.session import (
     Exit,
@@ -23,7 +26,6 @@ from process_orchestrator.doors.cli.session import (
     command,
     open_session,
     print_json,
-    read_json,
 )
 from process_orchestrator.usecases.definitions import report_view
 from process_orchestrator.views import text
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 contracts_app = typer.Typer(help="Contracts: what each capability takes, gives, costs and does.")
 processes_app = typer.Typer(help="Processes, newest first; `processes show TYPE` prints a process type.")
 agents_app = typer.Typer(help="Agents: who keeps the contracts.")
+contracts_app.add_typer(import_app, name="import")
+contracts_app.command("activate")(activate_command)
+agents_app.command("call")(call_agent_command)
 
 
 # --- check -------------------------------------------------------------------------------------------------------
@@ -204,27 +209,3 @@ async def list_agents(
     """List the agents and what they serve."""
     async with session.orchestrator(Mode.READ) as orchestrator:
         _show_index(session, await orchestrator.describe(), "agents")
-
-
-@agents_app.command("call")
-@command
-async def call_agent_command(
-    session: Session,
-    agent: Annotated[str, typer.Argument(metavar="AGENT", help="As `agents list` names it.")],
-    tool: Annotated[str, typer.Argument(metavar="TOOL", help="An MCP tool, or METHOD:/path of an HTTP agent.")],
-    arguments: Annotated[
-        str | None,
-        typer.Option("--input", metavar="FILE|JSON", help="Arguments: a file, - for stdin, or JSON in place."),
-    ] = None,
-    timeout_s: Annotated[float, typer.Option("--timeout", metavar="S", help="Give up after so many seconds.")] = 30,
-) -> Exit:
-    """Call one tool of an agent directly, outside any process and contract, and print its answer."""
-    given = read_json(arguments)
-    if not isinstance(given, dict | None):
-        raise RefusedError("BAD_ARGUMENT", "the arguments are no JSON object.", do="give one, such as {}.")
-    async with session.orchestrator(Mode.READ) as orchestrator:
-        detail = (await orchestrator.describe(agent=agent)).agent  # UNKNOWN_AGENT with the nearest
-    name = detail.name if detail else agent
-    answer = await call_agent(session.home, name, tool, given or {}, timeout_s=timeout_s)
-    _show_definition(session, answer)
-    return Exit.FAILED if isinstance(answer, dict) and answer.get("isError") is True else Exit.OK

@@ -1,0 +1,192 @@
+"""Which MCP server is meant: from a command line or an address to the transport of an agent file, and a name for it.
+
+Reads no network and starts nothing. Looks at the folder in which the command was typed only to see which of its
+parts are paths there: the agent is run in another folder, where they would lead nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from process_orchestrator.checking.importers.naming import one_line, valid_name
+from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.core.facts.values import Fact
+
+ARGUMENTS_MAX: Final = 200
+SOURCE_CHARS_MAX: Final = 200
+
+LAUNCHERS: Final = frozenset(
+    (
+        *("uvx", "uv", "pipx", "npx", "npm", "pnpm", "pnpx", "yarn", "bunx", "bun", "deno", "node", "py", "python"),
+        *("python3", "tool", "run", "exec", "x", "dlx", "env", "sh", "bash"),
+    )
+)
+"""Words before the name of what is started."""
+
+TAKES_A_VALUE: Final = frozenset(("--from", "--with", "--python", "-p", "--package", "--directory", "--project"))
+"""Options of launchers whose next word is theirs."""
+
+AFFIXES: Final = re.compile(
+    r"^(mcp[-_]server[-_]|server[-_]mcp[-_]|mcp[-_]|server[-_])|([-_]mcp[-_]server|[-_]mcp|[-_]server)$"
+)
+AFFIX_WORDS: Final = frozenset(("mcp", "server", "mcp_server"))
+SUFFIXES: Final = (".py", ".js", ".mjs", ".cjs", ".ts", ".exe")
+HOST_WORDS: Final = frozenset(("mcp", "api", "www", "app", "server", "gateway"))
+ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SECRET: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+")
+
+
+class McpSource(Fact, frozen=True, kw_only=True):
+    """Where the server is, as an agent file says it."""
+
+    name: str  # for the agent, where the user gives none
+    transport: dict[str, Any]
+    source: str  # to be shown and kept: without folders of this machine
+    moved: tuple[str, ...] = ()  # parts of the command that were made absolute
+
+
+def stdio_source(argv: Sequence[str], *, env: Sequence[str] = (), folder: Path, home: Path) -> McpSource:
+    """A server that is started by a command. `env` is NAME (read from the environment) or NAME=VALUE.
+
+    Raises RefusedError BAD_ARGUMENT.
+    """
+    if not argv or not argv[0].strip() or not all(argv):
+        raise RefusedError(
+            "BAD_ARGUMENT",
+            "the command of the server is empty.",
+            do="write it behind --, for example `-- uvx mcp-server-time`.",
+        )
+    if len(argv) > ARGUMENTS_MAX:
+        message = f"the command has {len(argv)} parts; at most {ARGUMENTS_MAX} are taken."
+        raise RefusedError("BAD_ARGUMENT", message, do="put its options into a file that the server reads.")
+    command: list[str] = []
+    shown: list[str] = []
+    moved: list[str] = []
+    for part in argv:
+        place = _place(part, folder)
+        if place is None:
+            command.append(part)
+            shown.append(part if not Path(part).is_absolute() else Path(part).name)
+            continue
+        command.append("{home}/" + place.relative_to(home).as_posix() if place.is_relative_to(home) else str(place))
+        shown.append(place.name)
+        moved += [part] if command[-1] != part else []
+    transport: dict[str, Any] = {"kind": "mcp_stdio", "command": command}
+    if env:
+        transport["env"] = dict(_variable(each) for each in env)
+    return McpSource(
+        name=name_of_command(argv),
+        transport=transport,
+        source=one_line(" ".join(shown), chars=SOURCE_CHARS_MAX),
+        moved=tuple(moved),
+    )
+
+
+def http_source(url: str, *, bearer: str | None = None, header: Sequence[str] = ()) -> McpSource:
+    """A server at an address, over streamable HTTP. `header` is NAME=SECRET. Raises RefusedError BAD_ARGUMENT."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if parts.scheme not in {"http", "https"} or not host or any(each.isspace() for each in url):
+        raise RefusedError("BAD_ARGUMENT", "this is no http or https address.", do="give one such as https://HOST/mcp.")
+    if "@" in parts.netloc:
+        message = "the address holds a user name or password, which would stand in a file."
+        raise RefusedError(
+            "BAD_ARGUMENT", message, do="take it out, and name where the secret lies: --bearer env:NAME."
+        )
+    transport: dict[str, Any] = {"kind": "mcp_http", "url": url}
+    if bearer is not None and header:
+        raise RefusedError("BAD_ARGUMENT", "--bearer and --header exclude each other.", do="give one of them.")
+    if bearer is not None:
+        transport["auth"] = {"bearer": _secret(bearer)}
+    if len(header) > 1:
+        raise RefusedError("BAD_ARGUMENT", "only one header can carry a secret.", do="give --header once.")
+    for each in header:
+        name, _, secret = each.partition("=")
+        transport["auth"] = {"header": {name.strip(): _secret(secret.strip())}}
+    if _is_loopback(host):
+        transport["allow_loopback"] = True  # the person has named this machine
+    shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
+    return McpSource(name=name_of_host(host), transport=transport, source=one_line(shown, chars=SOURCE_CHARS_MAX))
+
+
+def name_of_command(argv: Sequence[str]) -> str:
+    """What a command starts: `uvx mcp-server-time` is time, `npx -y @scope/server-memory@1.2` is memory."""
+    words = iter(argv)
+    for word in words:
+        if word in TAKES_A_VALUE:
+            next(words, None)
+            continue
+        plain = Path(word).name if not word.startswith("@") else word
+        if word.startswith("-") or plain.lower() in LAUNCHERS or plain.startswith(("python3.", "{python}")):
+            continue
+        return _plain_name(plain)
+    return "server"
+
+
+def name_of_host(host: str) -> str:
+    """What a host is called: `mcp.linear.app` is linear."""
+    if _is_loopback(host):
+        return "local"
+    try:
+        ip_address(host)
+    except ValueError:
+        labels = host.lower().split(".")[:-1] or [host]
+        telling = [each for each in labels if each not in HOST_WORDS]
+        return valid_name((telling or labels)[-1], otherwise="server")
+    return "server"
+
+
+def _plain_name(word: str) -> str:
+    scope, _, name = word[1:].partition("/") if word.startswith("@") else ("", "", word)
+    name = re.split(r"[@=<>\[]", name, maxsplit=1)[0]
+    if scope and valid_name(name) in AFFIX_WORDS:  # @playwright/mcp
+        name = scope
+    for suffix in SUFFIXES:
+        name = name.removesuffix(suffix)
+    name = name.rpartition(".")[2]
+    return valid_name(AFFIXES.sub("", AFFIXES.sub("", name)), otherwise=valid_name(name, otherwise="server"))
+
+
+def _place(part: str, folder: Path) -> Path | None:
+    """The absolute path that a part of a command is, where it is one in the folder in which it was typed."""
+    looks = part in {".", ".."} or "/" in part or part.endswith(SUFFIXES)
+    if not looks or part.startswith(("-", "@", "~")) or "://" in part or len(part) > 1000:
+        return None
+    try:
+        place = Path(os.path.normpath(folder / part))  # links stay: through one, an interpreter knows its packages
+        return place if place.exists() and not Path(part).is_absolute() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _variable(given: str) -> tuple[str, str]:
+    name, separator, value = given.partition("=")
+    if not ENVIRONMENT_NAME.fullmatch(name):
+        message = f"`{one_line(name, chars=60)}` is no name of an environment variable."
+        raise RefusedError("BAD_ARGUMENT", message, do="write --env NAME, or --env NAME=VALUE for what is no secret.")
+    return name, value if separator else f"env:{name}"
+
+
+def _secret(given: str) -> str:
+    if not SECRET.fullmatch(given):
+        message = "a secret is named, never given: it would stand in a file."
+        raise RefusedError("BAD_ARGUMENT", message, do="write env:NAME or file:PATH.")
+    return given
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
