@@ -27,6 +27,7 @@ PROMISES: Final[dict[str, Promise]] = {
     "P8": Promise("README", "Every terminal state is explained in the trace."),
     "P9": Promise("README", "No approval without the assurance its contract demands."),
     "deadline": Promise("docs/design.md", "A deadline reminds, then rejects, aborts or passes on; it never approves."),
+    "orchestrators": Promise("docs/waiting-and-parts.md", "A process type of another orchestrator is an agent's work."),
     "undoing": Promise("docs/design.md", "What is done is undone, newest first, each once, also across a kill -9."),
     "drift": Promise("docs/operating.md", "What this version decides otherwise than the journal waits for a person."),
     "lines": Promise("docs/operating.md", "`submit --lines` may be started again: each line is one process."),

@@ -57,7 +57,6 @@ def told(folder: Path, **written: str) -> list[str]:
         ({"TRANSPORT": "kind: model, tier: light, instructions: act", "BIND": "{}"}, "error", "/transport/kind"),
         ({"TRANSPORT": OAUTH}, "error", "/transport/auth/oauth2_client"),
         ({"BIND": POLL}, "error", "/serves/0/bind/poll"),
-        ({"TRANSPORT": "kind: mcp_stdio, command: [desk]", "BIND": "{process: acting}"}, "error", "/serves/0/bind/process"),
     ],
 )  # fmt: skip
 def test_it_is_said_where_it_stands(tmp_path: Path, written: dict[str, str], level: str, pointer: str) -> None:

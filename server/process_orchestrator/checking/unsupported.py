@@ -47,13 +47,6 @@ _OF_AGENTS: Final = (
         "nobody asks again yet: the first answer would count",
         "bind a call that answers when it is done",
     ),
-    Unsupported(
-        ("serves", "*", "bind", "process"),
-        (),
-        "error",
-        "processes of another orchestrator are not followed yet",
-        "bind a tool or a path",
-    ),
 )
 _OF_PROCESSES: Final[tuple[Unsupported, ...]] = ()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
+
+import anyio
 
 from process_orchestrator.core.facts.values import Fact
 from process_orchestrator.core.limits import BODY_BYTES_MAX, BODY_DEPTH_MAX
@@ -45,3 +48,11 @@ class Link(Protocol):
     async def aclose(self) -> None:
         """End it and all that it started, within the kill grace."""
         ...
+
+
+def told_to_stop() -> bool:
+    """Whether the cancellation that a call meets was ordered for it, by the core or for lack of time.
+
+    An engine that stops breaks its calls off too, but does not order them to end: they are taken up at its next start.
+    """
+    return anyio.current_effective_deadline() == -math.inf

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -29,8 +30,9 @@ from process_orchestrator.core.facts.values import Blame
 from process_orchestrator.performing.answer import Reply, refusal
 from process_orchestrator.performing.child_process import KILL_GRACE_S, ChildProcess, Launch, Lifeline, start_child
 from process_orchestrator.performing.framing import Broken, Flood, LineFramer, Message, Noise
-from process_orchestrator.performing.links import AgentCall
+from process_orchestrator.performing.links import AgentCall, told_to_stop
 from process_orchestrator.performing.mcp_http_guard import TRANSPORT_FAILURE, Failures, LineCaps, guarded_client
+from process_orchestrator.performing.remote_process import RemoteProcess
 from process_orchestrator.performing.retry_after import told_retry_after_ms
 
 CONNECT_S: Final = 30.0
@@ -123,17 +125,32 @@ class McpLink:
         deadline = anyio.current_time() + timeout_s
         client = await self._connected(timeout_s)
         meta: Any = {LINEAGE_META: list(call.lineage)} if call.lineage else None
+
+        async def ask(tool: str, given: dict[str, Any]) -> Reply:
+            return self._reply(await self._asked(client.call_tool(tool, given, meta=meta)))
+
+        remote = RemoteProcess(ask, partial(self._resource, client), bind, call) if "process" in bind else None
         try:
             with anyio.fail_after(deadline - anyio.current_time()):
-                result = await self._asked(client.call_tool(bind["tool"], arguments, meta=meta))
+                if remote is not None:
+                    return await remote.run(arguments)
+                reply = await ask(bind["tool"], arguments)
         except TimeoutError:
             self._tasks.start_soon(self._end_if_mute)
             message = f"no answer within {call.timeout_ms} ms"
             raise AgentCallError("timeout", message, stderr=self._evidence()) from None
-        reply = self._reply(result)
+        except anyio.get_cancelled_exc_class():
+            if remote is not None and told_to_stop():
+                await remote.stop()
+            raise
         if reply.failed:
             raise refusal(reply, bind)
         return reply
+
+    async def _resource(self, client: Client, uri: str) -> bytes:
+        found = await self._asked(client.read_resource(uri))
+        texts = [each.text for each in found.contents if isinstance(each, mcp_types.TextResourceContents)]
+        return "".join(texts).encode(errors="surrogatepass")
 
     async def call_raw(self, tool: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         """A tool's result as the agent gave it, for people who look at an agent."""
