@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,17 @@ async def test_a_call_that_is_broken_off_is_cancelled_at_the_agent(tmp_path: Pat
         with anyio.move_on_after(0.4):
             await pool.call("clerk", BOOK, {"do": "hang"}, one_call())
     assert len(server.clerk.cancelled) == 1
+
+
+async def test_an_engine_that_stops_leaves_the_task_alone(tmp_path: Path) -> None:
+    """It takes the call up at its next start, under the same key."""
+    async with a2a_server() as server, open_pool(Directory(a2a(server.url)), tmp_path) as pool:
+        calling = asyncio.create_task(pool.call("clerk", BOOK, {"do": "hang"}, one_call()))
+        await anyio.sleep(0.4)
+        calling.cancel()  # as a task group cancels what runs in it: no scope of the call was told
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+    assert server.clerk.cancelled == []
 
 
 async def test_a_skill_that_the_card_does_not_list_is_drift_and_nothing_is_sent(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from process_orchestrator.performing import a2a_wire as wire
 from process_orchestrator.performing.address import pinned_address
 from process_orchestrator.performing.answer import Reply, declared_code, evidence, refusal
 from process_orchestrator.performing.credentials import Credentials
-from process_orchestrator.performing.links import AgentCall
+from process_orchestrator.performing.links import AgentCall, told_to_stop
 from process_orchestrator.performing.retry_after import retry_after_ms
 
 CONNECT_S: Final = 10.0
@@ -134,6 +134,10 @@ class A2aLink:
             if running is None:
                 message = f"the agent's card was not there within {call.timeout_ms} ms; nothing was sent"
             raise AgentCallError("timeout", message, outcome=None if running else Outcome.NOT_DONE) from None
+        except anyio.get_cancelled_exc_class():
+            if running is not None and not told_to_stop():
+                running.task = None  # the next start meets it again
+            raise
         finally:
             if running is not None and running.task is not None:
                 await self._stop(running, running.task)
