@@ -64,4 +64,8 @@ PROMISES: Final[dict[str, Promise]] = {
     "child-limits": Promise("docs/operating.md", "A program of an agent takes no more memory than the settings say."),
     "clock": Promise("docs/operating.md", "A wall clock set by an hour fires nothing early and lets nothing wait."),
     "golden": Promise("docs/operating.md", "A journal of an earlier version leads to the same state and commands."),
+    "verify": Promise("docs/testing-agents.md", "`contracts verify` names what an agent does against its contract."),
+    "verify-writes": Promise(
+        "docs/testing-agents.md", "`contracts verify` makes no call that writes unless `--allow-writes` is given."
+    ),
 }

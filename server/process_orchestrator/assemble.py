@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from process_orchestrator.orchestrator import Orchestrator
     from process_orchestrator.performing.agent_pool import AgentPool
     from process_orchestrator.settings import Settings
+    from process_orchestrator.usecases.verifying import VerifyRequest
+    from process_orchestrator.views.verify_view import VerifyView
 
     BuildPerformer = Callable[[Artifacts], AbstractAsyncContextManager[Performer]]
 
@@ -203,6 +205,16 @@ async def open_agents(home: Home) -> AsyncGenerator[AgentPool]:
     live = LiveHome(home)
     async with Fleet(live.registry, home=home.path).open(home.make_state(), SystemClock()) as pool:
         yield pool
+
+
+async def verify_agent(home: Home, request: VerifyRequest, *, child_limits: ChildLimits = CHILD_LIMITS) -> VerifyView:
+    """Hold an agent against a contract. Raises RefusedError, or AgentCallError where the agent cannot be reached."""
+    from process_orchestrator.usecases.verifying import Verifier, choose, patient  # noqa: PLC0415 - see the docstring
+
+    chosen = choose(LiveHome(home).registry(), request)
+    fleet = Fleet(lambda: patient(chosen), home=home.path, child_limits=child_limits)
+    async with fleet.open(home.make_state(), SystemClock()) as pool:
+        return await Verifier(chosen, pool, request).run()
 
 
 async def call_agent(

@@ -60,7 +60,12 @@ def test_a_schema_that_nothing_keeps_gives_nothing(name: str) -> None:
     assert valid_values(NOTHING[name], count=3) == ()
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+SLOW_ONES = ("doubling references", "wide")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW_ONES else name for name in HOSTILE]
+)
 def test_hostile_schemas_end_soon(name: str) -> None:
     limits = Limits(seconds=1.0)
     begun = time.perf_counter()

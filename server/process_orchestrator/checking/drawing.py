@@ -214,7 +214,9 @@ class Drawing:
             most = min(most, len(first))
         if fewest > min(most, self._left):
             raise DeadEndError
-        length = self._random.randint(fewest, min(most, fewest + ITEMS_MORE))
+        length = self._random.choice(
+            (fewest, min(most, fewest + 1), min(most, fewest + self._random.randint(1, ITEMS_MORE)))
+        )
         if self._depth > SHALLOW:
             length = fewest
         elif self._random.random() < 0.15 and most <= 50:

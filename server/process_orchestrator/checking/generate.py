@@ -12,14 +12,15 @@ same schema, seed and limits give the same values on every machine, unless `Limi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from process_orchestrator.checking.drawing import LIMITS, Drawing, Limits
 from process_orchestrator.checking.mutations import Bounds, Mutation, mutations
 from process_orchestrator.checking.schema_size import modest
-from process_orchestrator.checking.validate import Validator, canonical_schema, encode_body
+from process_orchestrator.checking.validate import Validator, ValueProblem, canonical_schema, encode_body
 from process_orchestrator.core.errors import BodyError
 from process_orchestrator.core.facts.values import Fact
 
@@ -27,6 +28,9 @@ __all__ = ["LIMITS", "Broken", "Limits", "invalid_values", "valid_values"]
 
 Json = Any
 Schema = dict[str, Any] | bool
+
+
+CLOSED: Final = ("additionalProperties", "unevaluatedProperties", "propertyNames")
 
 
 class Broken(Fact, frozen=True, kw_only=True):
@@ -60,7 +64,7 @@ def valid_values(
         yield from examples
         while drawing.goes_on():
             value = drawing.value()
-            if examples and random.random() < 0.6:
+            if examples and random.random() < 0.5:
                 value = _varied(random.choice(examples), value, random)
             yield value
 
@@ -95,7 +99,7 @@ def invalid_values(
             return False
         what = f"{mutation.what}: {first.message}" if first.message else mutation.what
         row = Broken(value=mutation.value, pointer=first.pointer, rule=first.rule, what=what)
-        found.setdefault((first.pointer, first.rule), []).append(row)
+        found.setdefault((_place(first), first.rule), []).append(row)
         return True
 
     def tried() -> Iterator[Mutation]:
@@ -113,15 +117,22 @@ def invalid_values(
 
 
 def _spread(found: dict[tuple[str, str], list[Broken]], count: int, random: Random) -> Iterator[Broken]:
-    """One of every place and keyword, then the second of each, and so on."""
-    groups = [found[key] for key in sorted(found)]
-    for group in groups:
+    """One of every place and keyword, then the second of each, and so on. Wrong types, of which all is full, last."""
+    ordered = [found[key] for key in sorted(found)]
+    for group in ordered:
         random.shuffle(group)
-    random.shuffle(groups)
+    random.shuffle(ordered)
+    groups = sorted(ordered, key=lambda group: group[0].rule == "type")
     rounds = (group[turn] for turn in range(max(map(len, groups), default=0)) for group in groups if turn < len(group))
     unique = _distinct((row.value for row in rounds), count, lambda _: True)
     by_value = {encode_body(row.value): row for group in groups for row in group}
     return (by_value[encode_body(value)] for value in unique)
+
+
+def _place(problem: ValueProblem) -> str:
+    """Where a problem lies, whichever item of a list or name of a property it met."""
+    pointer = re.sub(r"/[0-9]+(?=/|$)", "/0", problem.pointer)
+    return pointer.rpartition("/")[0] if problem.rule in CLOSED else pointer
 
 
 def _distinct(values: Iterator[Json], count: int, keep: Callable[[Json], bool]) -> Iterator[Json]:

@@ -1,4 +1,4 @@
-"""InvokeAgent: one call of one agent, and the judgement of its answer against the pinned contract.
+"""InvokeAgent: one call of one agent, its answer judged against the pinned contract.
 
 Every way in which a call can end is one event here: a value that keeps the contract, or a code with blame and outcome.
 How the agent is reached is the pool's; what follows from a failure is the core's.
@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from process_orchestrator.checking.compiled import CompiledContract
-from process_orchestrator.checking.validate import check_value, read_stored
-from process_orchestrator.core.errors import AgentCallError, BodyError
+from process_orchestrator.checking.validate import read_stored
+from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.commands import InvokeAgent
 from process_orchestrator.core.facts.events import CallSucceeded
 from process_orchestrator.core.facts.specs import DeclaredError
 from process_orchestrator.core.facts.values import Effect, Idempotency, Outcome
-from process_orchestrator.core.ports import Body, Clock, Performed
-from process_orchestrator.performing.agent_pool import AgentPool, Answer
-from process_orchestrator.performing.failure import Failed, Spent, body_of, call_failed
+from process_orchestrator.core.ports import Clock, Performed
+from process_orchestrator.performing.agent_pool import AgentPool
+from process_orchestrator.performing.failure import Failed, Spent, call_failed
+from process_orchestrator.performing.judging import judge, within_the_contract
 from process_orchestrator.performing.links import AgentCall
 from process_orchestrator.performing.pinned import BodyCache, Pinned
 
@@ -63,7 +64,7 @@ class Invoker:
             return self._failed(command, contract, Failed.of(error), spent, delivery=delivery)
         cost = price if answer.usd_micros is None else answer.usd_micros
         given = await self._bodies.value(command.input) if contract.contract.ensures else None
-        judged = self._judged(contract, given, answer)
+        judged = judge(contract, given, answer, secrets=self._agents.secrets)
         if isinstance(judged, Failed):
             spent = Spent(usd_micros=cost, tokens=answer.tokens, ms=answer.ms)
             return self._failed(command, contract, judged, spent, delivery=delivery)
@@ -78,36 +79,6 @@ class Invoker:
         )
         return Performed(event=event, bodies=(judged,))
 
-    def _judged(self, contract: CompiledContract, given: Any, answer: Answer) -> Body | Failed:
-        """The answer against size, depth, output contract and `ensures`, in this order. `given` is for `ensures`."""
-        definition = contract.contract
-        value = answer.value
-        try:
-            data = check_value(value, max_bytes=definition.output_bytes, depth=definition.depth)
-            if self._agents.secrets.leaked_in(data):
-                value = self._agents.secrets.mask_value(value)
-                data = check_value(value, max_bytes=definition.output_bytes, depth=definition.depth)
-        except BodyError as error:
-            return Failed(code=error.code, message=error.message, pointer=error.pointer or None, stderr=answer.stderr)
-        problems = contract.output_problems(value)
-        if problems:
-            first = problems[0]
-            return Failed(
-                code="output_mismatch",
-                message=first.message,
-                pointer=first.pointer,
-                rule=first.rule,
-                answer=value,
-                problems=problems,
-                stderr=answer.stderr,
-            )
-        broken = contract.ensures_failed(given, value)
-        if broken is not None:
-            return Failed(
-                code="ensures_failed", message=broken.message, rule=broken.id, answer=value, stderr=answer.stderr
-            )
-        return body_of(data)
-
     def _failed(
         self, command: InvokeAgent, contract: CompiledContract, failed: Failed, spent: Spent, *, delivery: int
     ) -> Performed:
@@ -118,9 +89,7 @@ class Invoker:
         retry_after = failed.retry_after_ms
         if declared is not None and failed.code not in definition.retry_after:
             retry_after = None
-        if declared is None and failed.code not in OWN_CODES:
-            message = f"{failed.code} is no error that {definition.name} declares: {failed.message}"
-            failed = Failed(code="undeclared_error", message=message, answer=failed.answer, stderr=failed.stderr)
+        failed = within_the_contract(failed, definition)
         shown = Failed(
             code=failed.code,
             message=masked.mask_text(failed.message),
@@ -142,15 +111,6 @@ class Invoker:
             from_caller=self._from_caller(command.process, command.call),
             spent=spent,
         )
-
-
-OWN_CODES: Final = frozenset(
-    {
-        *("unreachable", "timeout", "lost", "not_json", "duplicate_key", "not_finite", "too_deep", "too_large"),
-        *("output_mismatch", "ensures_failed", "undeclared_error", "drifted", "circuit_open", "rate_limited"),
-    }
-)
-"""Codes that this room and the transports give; any other must be declared by the contract."""
 
 
 def repeatable(command: InvokeAgent) -> bool:

@@ -18,6 +18,7 @@ from process_orchestrator.doors.cli import (
     redrive_commands,
     replay_commands,
     run_commands,
+    verify_commands,
 )
 from process_orchestrator.doors.cli.session import INTERRUPTED, report_usage
 
@@ -55,6 +56,7 @@ def build_app() -> typer.Typer:
     app.command("resolve", rich_help_panel=DECIDE)(decide_commands.resolve_command)
     app.add_typer(decide_commands.reviewers_app, name="reviewers", rich_help_panel=DECIDE)
     app.command("check", rich_help_panel=AUTHOR)(author_commands.check_command)
+    author_commands.contracts_app.command("verify")(verify_commands.verify_contract_command)
     app.add_typer(author_commands.contracts_app, name="contracts", rich_help_panel=AUTHOR)
     app.add_typer(author_commands.agents_app, name="agents", rich_help_panel=AUTHOR)
     app.command("replay", rich_help_panel=OPERATE)(replay_commands.replay_command)
