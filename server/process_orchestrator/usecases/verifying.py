@@ -420,12 +420,13 @@ def _measured(values: list[int], limit: int) -> Measured:
 def _difference(one: Json, other: Json) -> str:
     """The pointer of the first place at which two values differ."""
     path: tuple[str | int, ...] = ()
-    while type(one) is type(other) and one != other:
-        if isinstance(one, dict) and set(one) == set(other):
-            step: str | int = next(name for name in one if one[name] != other[name])
-        elif isinstance(one, list) and len(one) == len(other):
-            step = next(index for index, item in enumerate(one) if item != other[index])
+    while one != other:
+        if isinstance(one, dict) and isinstance(other, dict) and set(one) == set(other):
+            name = next(name for name in one if one[name] != other[name])
+            path, one, other = (*path, name), one[name], other[name]
+        elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+            index = next(index for index, item in enumerate(one) if item != other[index])
+            path, one, other = (*path, index), one[index], other[index]
         else:
             break
-        path, one, other = (*path, step), one[step], other[step]
     return pointer_of(path)

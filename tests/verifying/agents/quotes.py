@@ -9,18 +9,20 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+Order = dict[str, Any]
 BUG = os.environ.get("QUOTES_BUG", "")
 LOG = os.environ.get("QUOTES_LOG", "")
-booked: dict[str, dict] = {}
+booked: dict[str, Order] = {}
 
 
 class RefusedError(Exception):
     pass
 
 
-def check(order):
-    def must(condition, what):
+def check(order: Any) -> None:
+    def must(condition: object, what: str) -> None:
         if not condition and BUG == "dies_of_invalid":
             os._exit(4)
         if not condition:
@@ -52,7 +54,7 @@ def check(order):
         must(isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number <= 50, "discount")
 
 
-def quote(order):
+def quote(order: Any) -> Order:
     if BUG != "accepts_anything":
         check(order)
     items, note = order["items"], order.get("note")
@@ -75,7 +77,7 @@ def quote(order):
         with Path(LOG).open("a") as log:
             log.write(key + "\n")
     count = sum(1 for _ in items)
-    made = {
+    made: Order = {
         "id": f"Q-{len(booked) + 1:06d}",
         "count": count + (1 if BUG == "off_by_one" and count > 1 else 0),
         "currency": order.get("currency"),
@@ -109,7 +111,7 @@ def quote(order):
     return made
 
 
-def answered(order):
+def answered(order: Any) -> Order:
     try:
         text = json.dumps(quote(order))
         if BUG == "prose" and len(order["items"]) == 1:
@@ -124,7 +126,7 @@ def answered(order):
         return {"content": [{"type": "text", "text": f"{type(error).__name__}: {error}"}], "isError": True}
 
 
-def main():
+def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         method, number = asked.get("method"), asked.get("id")
