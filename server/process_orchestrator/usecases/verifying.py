@@ -280,9 +280,7 @@ class Verifier:
         elif declared is not None:
             message = f"refused as transient: a process would send it again and again: {failed.message}"
             self._add(case, "failed", seen, msgspec.structs.replace(failed, message=message))
-        elif (
-            failed.code == "undeclared_error" and REFUSED.search(failed.message) and not CRASHED.search(failed.message)
-        ):
+        elif failed.code == "undeclared_error" and _refuses(failed.message):
             message = f"refused in words alone; map them to a declared error in bind.errors: {failed.message}"
             self._add(case, "warned", seen, msgspec.structs.replace(failed, message=message))
         else:
