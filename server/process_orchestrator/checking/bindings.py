@@ -259,9 +259,14 @@ def computed_in(value: Value) -> Iterator[Computed]:
             return
 
 
-def blame_of(value: Value) -> Blame:
-    """Whose fault a wrong value is: the caller's when it comes from `$.input` alone, else the planner's."""
+def blame_of(value: Value, *, items: Value | None = None) -> Blame:
+    """Whose fault a wrong value is: the caller's when it comes from `$.input` alone, else the planner's.
+
+    `items`: what the step runs over; an item of a list from `$.input` comes from there too.
+    """
     roots = {reference.bound.root for reference in references(value)}
+    if "item" in roots and items is not None and blame_of(items) is Blame.CALLER:
+        roots = (roots - {"item", "index"}) | {"input"}
     return Blame.CALLER if roots == {"input"} else Blame.PLANNER
 
 
@@ -307,10 +312,11 @@ def resolver(value: Value, expressions: Expressions, *, within: str = "") -> Res
             return _sequence(items, within)
 
 
-def missing(value: Value, *, within: str = "") -> BindingError:
-    """The error for a value that must be there and is not."""
+def missing(value: Value, *, within: str = "", items: Value | None = None) -> BindingError:
+    """The error for a value that must be there and is not. `items`: as in `blame_of`."""
     told = f"`{value.text}` is not there." if isinstance(value, Bound) else "None of its alternatives is there."
-    return BindingError("missing_binding", told, pointer=value.pointer.removeprefix(within), blame=blame_of(value))
+    blame = blame_of(value, items=items)
+    return BindingError("missing_binding", told, pointer=value.pointer.removeprefix(within), blame=blame)
 
 
 def _bound(value: Bound) -> Resolve:

@@ -28,6 +28,7 @@ from process_orchestrator.checking.bindings import (
     part_at,
     path_text,
     read_value,
+    references,
     resolver,
 )
 from process_orchestrator.checking.definitions import Condition, Contract
@@ -249,6 +250,7 @@ class CompiledStep:
             "_document",
             "_for_each",
             "_input",
+            "_items",
             "_shown",
             "_until",
             "_when",
@@ -265,13 +267,16 @@ class CompiledStep:
         self.undo = None if document.undo is None else CompiledUndo(document.undo)
         step, types = document.step, document.types
         self._input = read_value({} if step.input is None else step.input, pointer="/in").value
-        self._blame = blame_of(self._input)
-        self.arguments: Resolve = _arguments(self._input, _expressions(self._input, types), document.required)
-        """Makes the arguments of the call under a scope, before the engine fills the idempotency field."""
         written = msgspec.json.encode(step.when)
         self.looks_at_item = b"$.item" in written or b"$.index" in written  # of a map: asked for each item
         self._when = _optional(step.when, "/when", types, condition=True)
         self._for_each = _optional(step.for_each, "/for_each", types)
+        self._items = self._for_each[0] if self._for_each is not None else None
+        self._blame = blame_of(self._input, items=self._items)
+        self.arguments: Resolve = _arguments(
+            self._input, _expressions(self._input, types), document.required, items=self._items
+        )
+        """Makes the arguments of the call under a scope, before the engine fills the idempotency field."""
         until = None if step.repeat is None else step.repeat["until"]
         self._until = _optional(until, UNTIL, types, condition=True, roots=UNTIL_ROOTS)
         self._default = None if step.default is msgspec.UNSET else _value(step.default, "/default", types)
@@ -321,10 +326,18 @@ class CompiledStep:
 
     def blame(self, pointer: str) -> Blame:
         """Whose fault the argument at a pointer is: caller where it comes from `$.input` alone, else planner."""
-        if not pointer:
-            return self._blame
+        return self._blame if not pointer else blame_of(self._made_at(pointer), items=self._items)
+
+    def origins(self, pointer: str) -> tuple[Bound, ...]:
+        """The bindings that made the argument at a pointer, as far as it can be told; of an item also its list's."""
+        found = [reference.bound for reference in references(self._made_at(pointer))]
+        if self._items is not None and any(each.root == "item" for each in found):
+            found += [reference.bound for reference in references(self._items)]
+        return tuple(found)
+
+    def _made_at(self, pointer: str) -> Value:
         tokens = [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
-        return blame_of(part_at(self._input, tokens))
+        return part_at(self._input, tokens)
 
     @property
     def level(self) -> Assurance:
@@ -355,7 +368,9 @@ def _optional(
     return None if written is None else _value(written, pointer, types, condition=condition, roots=roots)
 
 
-def _arguments(value: Value, expressions: Mapping[str, Expression], required: tuple[str, ...]) -> Resolve:
+def _arguments(
+    value: Value, expressions: Mapping[str, Expression], required: tuple[str, ...], *, items: Value | None
+) -> Resolve:
     """One pass over the arguments; a missing one is left out unless the contract demands it."""
     if not isinstance(value, Record):
         whole = resolver(value, expressions, within="/in")
@@ -371,7 +386,7 @@ def _arguments(value: Value, expressions: Mapping[str, Expression], required: tu
             if found is not ABSENT:
                 made[name] = found
             elif demanded:
-                raise missing(each, within="/in")
+                raise missing(each, within="/in", items=items)
         return made
 
     return arguments

@@ -170,8 +170,7 @@ class Driver:
                 if not live.dead:
                     self._write(live, draft)
         except OrchestratorError as error:
-            self._set_aside(live.process, error)
-            self.drop(live, error)
+            self.set_aside(live, error)
         except Exception as error:  # noqa: BLE001 - a fault sets this one process aside, never the engine
             _log.exception("%s is set aside", live.process)
             self._set_aside(live.process, error)
@@ -291,6 +290,11 @@ class Driver:
             _log.exception("%s is set aside: its journal cannot be read", process)
             self._set_aside(process, error)
             return None
+
+    def set_aside(self, live: Live, error: Exception) -> None:
+        """Forget a process that cannot go on, and let the listings say so."""
+        self._set_aside(live.process, error)
+        self.drop(live, error)
 
     def _set_aside(self, process: str, error: Exception) -> None:
         """Let the listings say that nothing of it goes on, until it does or the next engine tries again."""

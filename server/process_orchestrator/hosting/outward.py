@@ -38,7 +38,9 @@ class Drives(Protocol):
 
     def rest(self, live: Live) -> None: ...
 
-    def drop(self, live: Live, error: Exception) -> None: ...
+    def set_aside(self, live: Live, error: Exception) -> None:
+        """Nothing of a process goes on, and its listing says so: what it needs cannot be read."""
+        ...
 
 
 class Outward:
@@ -93,7 +95,7 @@ class Outward:
             performed = await self._performer.perform(command, delivery=delivery, heartbeat=no_heartbeat)
             return Fed(event=performed.event, bodies=Bodies(artifacts=performed.bodies))
         except OrchestratorError as error:
-            self._drives.drop(live, error)
+            self._drives.set_aside(live, error)
         except Exception:  # noqa: BLE001 - the call boundary: whatever happened, the call may have been sent
             _log.exception("%s: %s failed in the performer", live.process, subject)
         return None

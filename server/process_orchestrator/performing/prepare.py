@@ -5,6 +5,7 @@ Touches artifacts only. Nothing is sent from here, so every failure is `not_done
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol
@@ -33,6 +34,9 @@ ORIGINS_MAX: Final = 4096
 """Calls that are remembered, between prepare and invoke, to come from the caller alone. One that is forgotten is blamed
 on the plan."""
 
+
+READ_OF_INPUT: Final = re.compile(r"\binput\.([A-Za-z_][A-Za-z0-9_]*)")
+"""The arguments that a condition of a contract reads: whose fault it is where the condition does not hold."""
 
 NOBODY: Final = AgentPin(name="", sha256="")
 """The agent of a step that only waits."""
@@ -269,8 +273,11 @@ def checked(
     broken = contract.requires_failed(given)
     if broken is not None:
         code = "requires_failed" if broken.error is None else "condition_error"
-        failed = Failed(code=code, message=broken.message, rule=broken.id)
-        raise RefusedCallError(failed, from_caller=blame("") is Blame.CALLER)
+        pointers = [f"/{name}" for name in dict.fromkeys(READ_OF_INPUT.findall(broken.expr))]
+        pointer = pointers[0] if len(pointers) == 1 else None
+        failed = Failed(code=code, message=broken.message, pointer=pointer, rule=broken.id)
+        from_caller = {blame(each) for each in pointers or [""]} == {Blame.CALLER}
+        raise RefusedCallError(failed, from_caller=from_caller)
     return Arguments(data=data, digest=digest)
 
 

@@ -14,6 +14,7 @@ from process_orchestrator.core.ports import EscalationQuery, ProcessQuery
 from process_orchestrator.core.status import settled as is_settled
 from process_orchestrator.core.trace import EntryKind, Numbered, about, agents_of, kind_of
 from process_orchestrator.usecases.bodies import step_facts
+from process_orchestrator.usecases.explaining import Explainer
 from process_orchestrator.usecases.identifiers import read_escalation_id, read_name, read_process_id, shown
 from process_orchestrator.views.diagram import diagram
 from process_orchestrator.views.escalation_view import escalation_view
@@ -24,7 +25,6 @@ from process_orchestrator.views.plan_view import plan_view
 from process_orchestrator.views.process_view import ENDED, Extras, process_row, process_view, steps_view
 from process_orchestrator.views.report import report
 from process_orchestrator.views.trace_view import Known, trace_entry
-from process_orchestrator.views.why_view import WhyBodies, culprit, why_view
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from process_orchestrator.core.facts.state import Process
     from process_orchestrator.usecases.surroundings import Workplace
     from process_orchestrator.views.models import Caller, EscalationView, ProcessView, TraceEntry, WhyView
-    from process_orchestrator.views.why_view import Culprit
 
 CHILDREN_LOOKED_AT: Final = 5
 """Processes below one that are looked into for questions, at most."""
@@ -60,6 +59,7 @@ class Reader:
 
     def __init__(self, workplace: Workplace) -> None:
         self._host, self._bodies, self._around = workplace.host, workplace.bodies, workplace.surroundings
+        self._explainer = Explainer(workplace.bodies)
 
     # --- one process -------------------------------------------------------------------------------------------
 
@@ -240,34 +240,8 @@ class Reader:
 
     async def why(self, process_id: str, caller: Caller) -> WhyView:
         state = await self.find(process_id, caller)
-        found = culprit(state)
-        return why_view(state, found, await self._why_bodies(state, found) if found else WhyBodies())
-
-    async def _why_bodies(self, state: Process, found: Culprit) -> WhyBodies:
-        failure, unit = found.failure, found.unit
-        request = None
-        if unit is not None and unit.input is not None:
-            request = await self._bodies.of_unit(state, unit.id, "input", unit.input)
-        detail: dict[str, Any] = {}
-        if failure.detail is not None:
-            name = unit.id if unit else failure.step or ""
-            detail = await self._bodies.failure_detail(state, name, failure.detail)
-        entry, last_ok = None, None
-        for each in await self._all_entries(state):
-            if each.event == "CallFailed" and each.call == failure.call:
-                entry = each
-                break
-            if each.event == "CallSucceeded":
-                last_ok = each.call
-        errors = detail.get("errors")
-        return WhyBodies(
-            request=request,
-            answer=detail.get("answer"),
-            errors=tuple(errors) if isinstance(errors, list) else (),
-            stderr=detail.get("stderr"),
-            entry=entry,
-            last_ok=last_ok,
-        )
+        set_aside = state.status in GOING_ON and await self._is_set_aside(process_id)
+        return await self._explainer.why(state, await self._all_entries(state), set_aside=set_aside)
 
     async def step_body(self, process_id: str, step: str, part: Literal["input", "output"], caller: Caller) -> Any:
         """The whole body of a step or unit, masked; of a failed call's output the answer as received.

@@ -331,6 +331,42 @@ class TracePage(View):
     warnings: list[str] = []
 
 
+class FaultSource(View):
+    """A binding that made a value, and the contract under which it was made; none for `$.input`."""
+
+    binding: str
+    step: str | None = None
+    contract: str | None = None
+    contract_sha256: str | None = None
+
+
+class LastGood(View):
+    """The last call before a failure that went well."""
+
+    call: str
+    step: str | None = None
+    agent: str | None = None
+    contract: str | None = None
+    contract_sha256: str | None = None
+    at: str | None = None
+    ms: int | None = None
+
+
+class FaultView(View):
+    """Whose fault it is (caller, planner, agent, contract, transport, policy, us), by which rule, where, what to do."""
+
+    party: str
+    because: str
+    where: str
+    do: str
+    pointer: str | None = None
+    rule: str | None = None
+    contract: str | None = None
+    contract_sha256: str | None = None
+    sources: list[FaultSource] = []
+    last_good: LastGood | None = None
+
+
 class WhyView(View):
     """The failing call alone, with the exact command that comes next. `failed` is false where nothing has failed."""
 
@@ -357,6 +393,7 @@ class WhyView(View):
     errors: list[Json] = []
     stderr: str | None = None
     last_ok: str | None = None
+    fault: FaultView | None = None  # also of what waits for money, was cancelled, or was set aside
     escalation_id: str | None = None
     next_command: str
     next_actions: list[NextAction] = []

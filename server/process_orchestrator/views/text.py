@@ -308,12 +308,14 @@ def _effect(view: m.WhyView) -> str:
 
 def why_text(view: m.WhyView) -> str:
     if not view.failed:
-        return _joined([view.message or "Nothing has failed.", f"Next: {view.next_command}"])
+        return _joined([view.message or "Nothing has failed.", *_fault_lines(view), f"Next: {view.next_command}"])
     agent = f" at agent {view.agent}" if view.agent else ""
-    pointer = f" at {view.pointer or '/'} ({view.rule})" if view.rule else ""
+    pointer = "" if view.pointer is None else f" at {view.pointer or '/'}"
+    pointer += f" ({view.rule})" if view.rule else ""
     lines = [
         f"{view.call or view.step or 'The process'} failed: {view.code}{pointer}.",
         f"Blame: {view.blame}. Effect: {_effect(view)}.",
+        *_fault_lines(view),
     ]
     if view.contract:
         lines.append(f"Called: {view.contract}{agent}" + (f", {view.ms} ms" if view.ms is not None else ""))
@@ -327,11 +329,28 @@ def why_text(view: m.WhyView) -> str:
     lines += [f"Wrong: {_value(each, whole=whole)}" for each in view.errors[:ITEMS_MAX]]
     if view.stderr:
         lines += ["The agent's log:", *(f"  {line}" for line in harmless(view.stderr).splitlines()[-ITEMS_MAX:])]
-    if view.last_ok:
-        lines.append(f"Last call that went well: {view.last_ok}")
     reason = f"  ({view.next_actions[0].reason})" if view.next_actions else ""
     lines += [_warning(each) for each in view.warnings]
     return _joined([*lines, f"Next: {view.next_command}{reason}"])
+
+
+def _fault_lines(view: m.WhyView) -> list[str]:
+    fault = view.fault
+    if fault is None:
+        return []
+    lines = [f"Whose fault: {fault.party}, since {one_line(fault.because)}.", f"Where: {one_line(fault.where)}."]
+    if fault.contract and fault.contract_sha256:
+        lines.append(f"Contract: {fault.contract}, sha256 {fault.contract_sha256[:16]}")
+    lines += [
+        f"Made under: {each.contract}, sha256 {(each.contract_sha256 or '')[:16]} ({one_line(each.binding)})"
+        for each in fault.sources[:ITEMS_MAX]
+        if each.contract
+    ]
+    good = fault.last_good
+    if good is not None:
+        by = f" ({', '.join(part for part in (good.agent, good.contract) if part)})" if good.contract else ""
+        lines.append(f"Last call that went well: {good.call}{by}")
+    return [*lines, f"Do: {one_line(fault.do)}"]
 
 
 def error_text(view: m.ErrorView) -> str:

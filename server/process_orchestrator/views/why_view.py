@@ -6,16 +6,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.masking import cut
-from process_orchestrator.core.facts.values import Blame, Phase, Status
+from process_orchestrator.core.facts.values import Blame, EscalationKind, Phase, Status
 from process_orchestrator.core.trace import only_reads
 from process_orchestrator.views.models import NextAction, WhyView
 
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.state import Escalation, Failure, Process, Unit
-    from process_orchestrator.views.models import TraceEntry
+    from process_orchestrator.views.models import FaultView, TraceEntry
 
 SHOWN_BYTES: Final = 16_384
 """Most that is shown of a request or an answer."""
+
+
+STAGES: Final = frozenset({EscalationKind.FAILED, EscalationKind.LOOP})
+"""Questions about the process as a whole that a failure led to; what intake asks is no failure."""
+
+SET_ASIDE: Final = (
+    "No call has failed, but the process is set aside: the engine met a fault with it. Nothing of it goes on."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +54,13 @@ def culprit(state: Process) -> Culprit | None:
         unit = _unit_of(state, state.failing)
         return Culprit(unit=unit, failure=state.failing, question=next(iter(questions), None))
     for question in questions:
+        if question.unit is None and question.kind in STAGES and state.stage_failure is not None:
+            return Culprit(unit=None, failure=state.stage_failure, question=question)
         unit = state.units.get(question.unit) if question.unit else None
         if unit is not None and unit.failure is not None:
             return Culprit(unit=unit, failure=unit.failure, question=question)
+    if state.status is Status.CANCELLED:  # a call that was cut off by that is no cause of anything
+        return None
     for unit in reversed(state.units.values()):
         if unit.failure is not None and unit.phase in (Phase.BACKOFF, Phase.FAILED, Phase.ESCALATED):
             return Culprit(unit=unit, failure=unit.failure, question=None)
@@ -61,11 +73,17 @@ def _unit_of(state: Process, failure: Failure) -> Unit | None:
     return state.units.get(failure.step) if failure.step else None
 
 
-def why_view(state: Process, found: Culprit | None, bodies: WhyBodies) -> WhyView:
-    """The view of the failing call; where nothing has failed it says what the process waits for."""
+def why_view(state: Process, found: Culprit | None, bodies: WhyBodies, *, fault: FaultView | None = None) -> WhyView:
+    """The view of the failing call; where nothing has failed it says what the process waits for, and why it does."""
     process_id = state.spec.process_id
     name = state.spec.type.name if state.spec.type else None
     command, reason = _next(state, found)
+    faulty = found is None and fault is not None and fault.party == Blame.US
+    if faulty and state.set_aside is None:
+        command, reason = (
+            "orchestrator verify",
+            "It is tried again at the engine's next start; this looks for the cause.",
+        )
     action = NextAction(command=command, reason=reason)
     if found is None:
         return WhyView(
@@ -73,7 +91,8 @@ def why_view(state: Process, found: Culprit | None, bodies: WhyBodies) -> WhyVie
             process_type=name,
             status=state.status.value,
             failed=False,
-            message=_waits_for(state),
+            message=SET_ASIDE if faulty else _waits_for(state),
+            fault=fault,
             escalation_id=next((each.id for each in state.escalations.values() if each.open), None),
             next_command=command,
             next_actions=[action],
@@ -105,6 +124,7 @@ def why_view(state: Process, found: Culprit | None, bodies: WhyBodies) -> WhyVie
         errors=list(bodies.errors),
         stderr=bodies.stderr,
         last_ok=bodies.last_ok,
+        fault=fault,
         escalation_id=found.question.id if found.question else None,
         next_command=command,
         next_actions=[action],
