@@ -55,8 +55,6 @@ def told(folder: Path, **written: str) -> list[str]:
     ("written", "level", "pointer"),
     [
         ({"TRANSPORT": "kind: model, tier: light, instructions: act", "BIND": "{}"}, "error", "/transport/kind"),
-        ({"TRANSPORT": OAUTH}, "error", "/transport/auth/oauth2_client"),
-        ({"BIND": POLL}, "error", "/serves/0/bind/poll"),
     ],
 )  # fmt: skip
 def test_it_is_said_where_it_stands(tmp_path: Path, written: dict[str, str], level: str, pointer: str) -> None:
@@ -68,12 +66,14 @@ def test_it_is_said_where_it_stands(tmp_path: Path, written: dict[str, str], lev
     assert told(tmp_path, **written) == [f"{level} NOT_YET_SUPPORTED {file} {pointer}"]
 
 
-def test_nothing_is_said_of_what_is_carried_out(tmp_path: Path) -> None:
-    assert told(tmp_path) == []
+@pytest.mark.parametrize("written", [{}, {"TRANSPORT": OAUTH}, {"BIND": POLL}])
+def test_nothing_is_said_of_what_is_carried_out(tmp_path: Path, written: dict[str, str]) -> None:
+    assert told(tmp_path, **written) == []
 
 
 def test_such_a_file_is_in_force_nevertheless(tmp_path: Path) -> None:
     text = HOME
-    for mark, value in {**SOUND, "BIND": POLL}.items():
+    changed = {"TRANSPORT": "kind: model, tier: light, instructions: act", "BIND": "{}"}
+    for mark, value in {**SOUND, **changed}.items():
         text = text.replace(mark, value)
     assert load_home(write_home(tmp_path, text).path).agent("desk") is not None

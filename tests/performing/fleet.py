@@ -15,6 +15,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from process_orchestrator.checking.definitions import Agent, AgentLimits, Circuit, SourceFile, Transport
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.ports import InProcessAgent
+from process_orchestrator.performing.address import Resolver, resolved
 from process_orchestrator.performing.agent_pool import AgentPool, Answer
 from process_orchestrator.performing.links import AgentCall
 
@@ -88,10 +89,14 @@ def local_http(argument: str = "{port}") -> Agent:
 
 @asynccontextmanager
 async def open_pool(
-    directory: Directory, tmp_path: Path, in_process: Mapping[str, InProcessAgent] | None = None
+    directory: Directory,
+    tmp_path: Path,
+    in_process: Mapping[str, InProcessAgent] | None = None,
+    *,
+    resolve: Resolver = resolved,
 ) -> AsyncGenerator[AgentPool]:
     async with AgentPool(
-        lambda: directory, state_dir=tmp_path, home=FOLDER, clock=FixedClock(), in_process=in_process
+        lambda: directory, state_dir=tmp_path, home=FOLDER, clock=FixedClock(), in_process=in_process, resolve=resolve
     ) as pool:
         yield pool
 

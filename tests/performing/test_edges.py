@@ -113,21 +113,18 @@ async def endless_headers(_heard: Heard, stream: SocketStream) -> None:
 
 async def endless_interim_answers(_heard: Heard, stream: SocketStream) -> None:
     while True:
-        await stream.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 10)
-        await anyio.sleep(0.001)
+        await stream.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 100)
 
 
 @pytest.mark.behaviour("P5-bounded")
-@pytest.mark.parametrize(
-    ("script", "code"), [(endless_headers, "lost"), (endless_interim_answers, "timeout")], ids=["headers", "interim"]
-)
-async def test_headers_without_end_end_the_call_in_bounded_memory(tmp_path: Path, script: Any, code: str) -> None:
+@pytest.mark.parametrize("script", [endless_headers, endless_interim_answers], ids=["headers", "interim"])
+async def test_headers_without_end_end_the_call_in_bounded_memory(tmp_path: Path, script: Any) -> None:
     async with scripted_server() as server:
         server.scripts["/x"] = script
         directory = Directory(http("desk", server.url))
         async with open_pool(directory, tmp_path) as pool:
             with peak_memory() as peak:
-                assert await code_of(pool, "desk", {"method": "GET", "path": "/x"}, timeout_ms=1500) == code
+                assert await code_of(pool, "desk", {"method": "GET", "path": "/x"}, timeout_ms=9000) == "lost"
             assert peak.bytes < GROWTH_MAX
 
 

@@ -127,9 +127,9 @@ async def test_an_echoed_secret_is_masked_in_values_and_in_failures(
 
 
 async def test_an_unknown_form_of_auth_is_named(tmp_path: Path) -> None:
-    async with desk(tmp_path, says({}), auth={"oauth2_client": {"client_id": "x"}}) as (pool, server):
+    async with desk(tmp_path, says({}), auth={"kerberos": {"realm": "x"}}) as (pool, server):
         error = await refused(pool, GET)
-    assert (error.code, "oauth2_client" in error.message, server.heard) == ("unreachable", True, [])
+    assert (error.code, "kerberos" in error.message, server.heard) == ("unreachable", True, [])
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,8 @@ async def test_an_unknown_form_of_auth_is_named(tmp_path: Path) -> None:
         (504, FailureClass.TRANSIENT, Outcome.UNKNOWN),
         (500, FailureClass.PERMANENT, Outcome.UNKNOWN),
         (400, FailureClass.PERMANENT, Outcome.UNKNOWN),
+        (401, FailureClass.DENIED, Outcome.NOT_DONE),
+        (403, FailureClass.DENIED, Outcome.UNKNOWN),
         (302, FailureClass.PERMANENT, Outcome.UNKNOWN),
     ],
 )
@@ -152,6 +154,7 @@ async def test_undeclared_statuses_are_classed_by_what_may_have_happened(
         error = await refused(pool, POST)
     assert (error.code, error.class_, error.outcome) == ("undeclared_error", class_, outcome)
     assert len(server.heard) == 1  # no redirect is followed
+    assert ("names http://127.0.0.1:1/; redirects are not followed" in error.message) is (status == 302)
 
 
 async def test_declared_errors_are_told_by_status_and_text(tmp_path: Path) -> None:

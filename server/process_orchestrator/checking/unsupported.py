@@ -33,20 +33,6 @@ _OF_AGENTS: Final = (
         "agents of this kind are not called yet",
         "use mcp_stdio, mcp_http, http, a2a or human",
     ),
-    Unsupported(
-        ("transport", "auth", "oauth2_client"),
-        (),
-        "error",
-        "this form of auth is not used yet",
-        "use bearer, header, query or basic",
-    ),
-    Unsupported(
-        ("serves", "*", "bind", "poll"),
-        (),
-        "error",
-        "nobody asks again yet: the first answer would count",
-        "bind a call that answers when it is done",
-    ),
 )
 _OF_PROCESSES: Final[tuple[Unsupported, ...]] = ()
 

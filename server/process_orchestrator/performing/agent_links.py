@@ -10,7 +10,6 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlencode
 
 import anyio.abc
 import anyio.to_thread
@@ -19,13 +18,15 @@ from process_orchestrator.checking.definitions import Agent
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import FailureClass
 from process_orchestrator.core.limits import BODY_DEPTH_MAX, ChildLimits
+from process_orchestrator.performing.address import Resolver, resolved
 from process_orchestrator.performing.child_process import ChildLog, Launch, Lifeline
-from process_orchestrator.performing.credentials import credentials
+from process_orchestrator.performing.credentials import Authorizer
 from process_orchestrator.performing.links import Link
 from process_orchestrator.performing.secrets import Secrets, is_reference
 
 if TYPE_CHECKING:
     from process_orchestrator.performing.mcp_agent import McpLink
+    from process_orchestrator.performing.oauth import TokenSource
 
 ROOMS: Final = {
     "mcp_stdio": "process_orchestrator.performing.mcp_agent",
@@ -48,9 +49,10 @@ class LinkMaker:
         lifeline: Lifeline,
         tasks: anyio.abc.TaskGroup,
         child_limits: ChildLimits,
+        resolve: Resolver = resolved,
     ) -> None:
         self._home, self._state_dir, self._child_limits = home, state_dir, child_limits
-        self._secrets, self._lifeline, self._tasks = secrets, lifeline, tasks
+        self._secrets, self._lifeline, self._tasks, self._resolve = secrets, lifeline, tasks, resolve
 
     async def make(self, agent: Agent) -> Link:
         """A link for the agent as it is defined now. Raises AgentCallError where its kind cannot be called."""
@@ -63,9 +65,9 @@ class LinkMaker:
         if transport.kind == "mcp_http":
             return await self._mcp_http(agent)
         if transport.kind == "http":
-            return self._http(agent)
+            return await self._http(agent)
         if transport.kind == "a2a":
-            return self._a2a(agent)
+            return await self._a2a(agent)
         raise AgentCallError(
             "unreachable",
             f"this version does not call agents of kind {transport.kind}",
@@ -85,27 +87,38 @@ class LinkMaker:
 
     async def _mcp_http(self, agent: Agent) -> McpLink:
         from process_orchestrator.performing.mcp_agent import McpLink, http_opener  # noqa: PLC0415 - see the docstring
+        from process_orchestrator.performing.mcp_http_guard import Way  # noqa: PLC0415
 
         transport = agent.transport
-        found = await credentials(transport.auth, self._secrets, folder=self._folder(agent))
-        url = self._filled(transport.url or "")
-        if found.query:
-            url += ("&" if "?" in url else "?") + urlencode(found.query)
+        authorizer = await self._authorizer(agent)
+        way = Way(authorizer=authorizer, allow_loopback=transport.allow_loopback, resolve=self._resolve)
         opener = http_opener(
-            url,
-            headers=found.headers,
-            allow_loopback=transport.allow_loopback,
+            self._filled(transport.url or ""),
+            way,
             body_bytes_max=agent.limits.output_bytes,
             depth_max=BODY_DEPTH_MAX,
         )
         return McpLink(agent.name, opener, tasks=self._tasks)
 
-    def _http(self, agent: Agent) -> Link:
+    async def _authorizer(self, agent: Agent) -> Authorizer:
+        """What shows the agent who asks. The room of tokens is imported where there are some."""
+        auth, allow_loopback = agent.transport.auth, agent.transport.allow_loopback
+        if "oauth2_client" not in (auth or {}):
+            return Authorizer(auth, self._secrets, folder=self._folder(agent))
+        room = await anyio.to_thread.run_sync(import_module, "process_orchestrator.performing.oauth")
+
+        def tokens() -> TokenSource:
+            return room.token_source(self._secrets, allow_loopback=allow_loopback, resolve=self._resolve)
+
+        return Authorizer(auth, self._secrets, folder=self._folder(agent), tokens=tokens)
+
+    async def _http(self, agent: Agent) -> Link:
         from process_orchestrator.performing.http_agent import HttpLink, HttpTarget  # noqa: PLC0415 - see the docstring
+        from process_orchestrator.performing.http_exchange import Network  # noqa: PLC0415
         from process_orchestrator.performing.supervise import Supervised  # noqa: PLC0415
         from process_orchestrator.performing.supervised_link import SupervisedLink  # noqa: PLC0415
 
-        transport = agent.transport
+        transport, authorizer = agent.transport, await self._authorizer(agent)
         supervised: Supervised | None = None
         if transport.start_command:
 
@@ -119,23 +132,23 @@ class LinkMaker:
             return HttpTarget(
                 base_url=self._filled(transport.url or "", filled),
                 allow_loopback=transport.allow_loopback or supervised is not None,
-                credentials=await credentials(transport.auth, self._secrets, folder=self._folder(agent)),
+                authorizer=authorizer,
             )
 
-        link = HttpLink(target, output_bytes=agent.limits.output_bytes)
+        link = HttpLink(target, output_bytes=agent.limits.output_bytes, network=Network(resolve=self._resolve))
         return link if supervised is None else SupervisedLink(link, supervised)
 
-    def _a2a(self, agent: Agent) -> Link:
+    async def _a2a(self, agent: Agent) -> Link:
         from process_orchestrator.performing.a2a_agent import A2aLink, A2aTarget  # noqa: PLC0415 - see the docstring
 
-        transport = agent.transport
+        transport, authorizer = agent.transport, await self._authorizer(agent)
 
         async def target() -> A2aTarget:
             return A2aTarget(
                 card=self._filled(transport.card or ""),
                 endpoint=None if transport.endpoint is None else self._filled(transport.endpoint),
                 allow_loopback=transport.allow_loopback,
-                credentials=await credentials(transport.auth, self._secrets, folder=self._folder(agent)),
+                credentials=await authorizer.credentials(),
             )
 
         return A2aLink(target, output_bytes=agent.limits.output_bytes)

@@ -26,6 +26,7 @@ from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Blame, ContractPin, Fact, FailureClass
 from process_orchestrator.core.limits import CHILD_LIMITS, ChildLimits
 from process_orchestrator.core.ports import AgentHealth, Clock, InProcessAgent, InProcessCall
+from process_orchestrator.performing.address import Resolver, resolved
 from process_orchestrator.performing.agent_links import LinkMaker
 from process_orchestrator.performing.answer import Reply, read_value, renamed
 from process_orchestrator.performing.child_process import Lifeline
@@ -78,12 +79,16 @@ class AgentPool:
         clock: Clock,
         in_process: Mapping[str, InProcessAgent] | None = None,
         child_limits: ChildLimits = CHILD_LIMITS,
+        resolve: Resolver = resolved,
     ) -> None:
-        """`registry` gives the newest snapshot, at each call. `in_process` agents shadow its own and have no limits."""
+        """`registry` gives the newest snapshot, at each call. `in_process` agents shadow its own and have no limits.
+
+        `resolve` finds the addresses of names.
+        """
         self._registry, self._clock = registry, clock
         self._state_dir, self._home = state_dir, home
         self._in_process = dict(in_process or {})
-        self._child_limits = child_limits
+        self._child_limits, self._resolve = child_limits, resolve
         self._capped_by: AgentDirectory | None = None  # the snapshot that `_caps_usd` was read from
         self._caps_usd: Mapping[str, float] = {}
         self.secrets = Secrets()
@@ -104,6 +109,7 @@ class AgentPool:
             lifeline=self._lifeline,
             tasks=self._tasks,
             child_limits=self._child_limits,
+            resolve=self._resolve,
         )
         return self
 

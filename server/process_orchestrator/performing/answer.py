@@ -20,8 +20,10 @@ SEARCHED_TEXT_MAX: Final = 4096
 """Characters of an error text that `bind.errors` searches: a pattern over a megabyte of hostile text may hang."""
 
 TRANSIENT_STATUS: Final = frozenset({429, 502, 503, 504})
-NOT_DONE_STATUS: Final = frozenset({429, 503})
+NOT_DONE_STATUS: Final = frozenset({401, 429, 503})
 """Statuses that say that nothing was done; after every other unmapped one the effect may have happened."""
+
+DENIED_STATUS: Final = frozenset({401, 403})
 
 
 class Reply(Fact, frozen=True, kw_only=True):
@@ -72,12 +74,18 @@ def refusal(reply: Reply, bind: dict[str, Any]) -> AgentCallError:
     return AgentCallError(
         "undeclared_error",
         message,
-        class_=FailureClass.TRANSIENT if reply.status in TRANSIENT_STATUS else FailureClass.PERMANENT,
+        class_=_class_of(reply.status),
         outcome=Outcome.NOT_DONE if reply.status in NOT_DONE_STATUS else Outcome.UNKNOWN,
         retry_after_ms=reply.retry_after_ms,
         answer=evidence(reply),
         stderr=reply.stderr,
     )
+
+
+def _class_of(status: int | None) -> FailureClass:
+    if status in TRANSIENT_STATUS:
+        return FailureClass.TRANSIENT
+    return FailureClass.DENIED if status in DENIED_STATUS else FailureClass.PERMANENT
 
 
 def declared_code(text: str, status: int | None, bind: dict[str, Any], *, state: str | None = None) -> str | None:

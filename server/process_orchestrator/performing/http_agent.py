@@ -1,34 +1,31 @@
-"""HTTP agents: one request, one bounded answer, within one deadline.
+"""HTTP agents: one call, one answer, within one deadline; asked again where the work takes longer or has pages.
 
-No proxy or credentials from the environment, no redirects, no compressed bodies, and only addresses that the agent's
-file allows. Retries are the core's; what the answer means is `answer`'s.
+Where arguments stand is `http_request`'s, how bytes travel `http_exchange`'s, what the answer means `answer`'s. Only
+addresses of the agent's own origin are asked. Retries are the core's, but for one: a call that was refused with 401 was
+not done, and is made once more with a new token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
-from urllib.parse import quote, urlencode
+from typing import Any
 
 import anyio
-import httpx
 import msgspec
+from msgspec.structs import replace
 
-from process_orchestrator.checking.validate import encode_body, parse_body
-from process_orchestrator.core.errors import AgentCallError, BodyError
-from process_orchestrator.core.facts.values import Fact
-from process_orchestrator.performing.address import destination, readable
+from process_orchestrator.checking.addresses import WebAddress
+from process_orchestrator.core.errors import AgentCallError
+from process_orchestrator.core.facts.values import Fact, Outcome
+from process_orchestrator.performing.address import readable
 from process_orchestrator.performing.answer import Reply, refusal
-from process_orchestrator.performing.credentials import Credentials
+from process_orchestrator.performing.credentials import Authorizer, Credentials
+from process_orchestrator.performing.http_answer import UNAUTHORIZED, redirected, reply_of
+from process_orchestrator.performing.http_exchange import HttpClient, Network, Progress, Received, Sending
+from process_orchestrator.performing.http_pages import whole_of
+from process_orchestrator.performing.http_poll import outcome_of
+from process_orchestrator.performing.http_request import Wanted, laid_out, query_text
 from process_orchestrator.performing.links import AgentCall
-from process_orchestrator.performing.retry_after import retry_after_ms
-
-CONNECT_S: Final = 10.0
-BODILESS: Final = frozenset({"GET", "HEAD", "DELETE"})
-ERROR_BODY_BYTES: Final = 65_536
-"""An error's text is evidence, not data: more of it is not read."""
-
-CONNECTIONS_MAX: Final = 100
 
 
 class HttpTarget(Fact, frozen=True, kw_only=True):
@@ -36,29 +33,17 @@ class HttpTarget(Fact, frozen=True, kw_only=True):
 
     base_url: str
     allow_loopback: bool
-    credentials: Credentials
-
-
-class _Request(Fact, frozen=True, kw_only=True):
-    method: str
-    path: str
-    query: list[tuple[str, str]]
-    content: bytes | None
-    content_type: str | None
+    authorizer: Authorizer
 
 
 class HttpLink:
     """One pool of connections to one HTTP agent. `target` is asked at each call, so that a secret may change."""
 
-    def __init__(self, target: Callable[[], Awaitable[HttpTarget]], *, output_bytes: int) -> None:
+    def __init__(
+        self, target: Callable[[], Awaitable[HttpTarget]], *, output_bytes: int, network: Network | None = None
+    ) -> None:
         self._target, self._output_bytes = target, output_bytes
-        self._client = httpx.AsyncClient(
-            trust_env=False,
-            follow_redirects=False,
-            timeout=httpx.Timeout(None, connect=CONNECT_S),
-            limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=20),
-            headers={"Accept-Encoding": "identity", "Accept": "application/json, text/*;q=0.5"},
-        )
+        self._http = HttpClient(network or Network())
         self._closed = False
 
     @property
@@ -74,126 +59,98 @@ class HttpLink:
 
     async def aclose(self) -> None:
         self._closed = True
-        await self._client.aclose()
+        await self._http.aclose()
 
     async def call(self, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall) -> Reply:
+        progress = Progress()
         try:
             with anyio.fail_after(call.timeout_ms / 1000):
-                reply = await self._exchange(bind, arguments, call)
+                target = await self._target()
+                reply = await self._reply(bind, laid_out(bind, arguments), call, target, progress)
         except TimeoutError:
-            raise AgentCallError("timeout", f"no whole answer within {call.timeout_ms} ms") from None
+            if progress.sent:
+                raise AgentCallError("timeout", f"no whole answer within {call.timeout_ms} ms") from None
+            message = f"the agent could not be reached within {call.timeout_ms} ms; nothing was sent"
+            raise AgentCallError("timeout", message, outcome=Outcome.NOT_DONE) from None
         if reply.failed:
             raise refusal(reply, bind)
         return reply
 
-    async def _exchange(self, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall) -> Reply:
-        target = await self._target()
-        request = await self._build(bind, arguments, call, target)
-        cap = min(self._output_bytes, call.output_bytes)
-        try:
-            response = await self._client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise AgentCallError("unreachable", f"the agent cannot be reached: {type(error).__name__}") from error
-        except httpx.HTTPError as error:
-            raise _lost(error) from error
-        try:
-            return await _read(response, cap=cap, depth=call.depth)
-        except httpx.HTTPError as error:
-            raise _lost(error) from error
-        except BodyError as error:
-            raise AgentCallError(error.code, error.message) from error
-        finally:
-            with anyio.CancelScope(shield=True):  # closing a broken answer's connection takes no network round
-                await response.aclose()
-
-    async def _build(
-        self, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall, target: HttpTarget
-    ) -> httpx.Request:
-        wanted = laid_out(bind, arguments)
-        try:
-            url = httpx.URL(target.base_url.rstrip("/") + wanted.path)
-            url = url.copy_merge_params([*wanted.query, *target.credentials.query.items()])
-        except httpx.InvalidURL as error:
-            raise AgentCallError("unreachable", f"the address cannot be formed: {error}") from error
-        goal = await destination(readable(str(url)), allow_loopback=target.allow_loopback)
-        headers = {"Host": goal.web.authority, **target.credentials.headers}
+    async def _reply(
+        self, bind: dict[str, Any], wanted: Wanted, call: AgentCall, target: HttpTarget, progress: Progress
+    ) -> Reply:
+        base = readable(target.base_url)
+        url = replace(base, path=base.path.rstrip("/") + wanted.path, query=query_text(wanted.query))
+        headers = dict(wanted.headers)
         if wanted.content_type is not None:
             headers["Content-Type"] = wanted.content_type
         if call.keyed:
             headers["Idempotency-Key"] = call.key
-        return self._client.build_request(
-            wanted.method,
-            url.copy_with(host=goal.ip),
-            content=wanted.content,
-            headers=headers,
-            extensions={"sni_hostname": goal.web.host},
+        sending = Sending(method=wanted.method, url=url, headers=headers, content=wanted.content)
+        conversation = _Conversation(self._http, target, progress, bytes_max=min(self._output_bytes, call.output_bytes))
+        reply, answered = await conversation.ask(sending, depth=call.depth)
+
+        async def look(at: WebAddress) -> tuple[Reply, dict[str, str]]:
+            asked = Sending(method="GET", url=at, headers=wanted.headers)
+            return await conversation.ask(asked, depth=call.depth)
+
+        if not reply.failed and "poll" in bind:
+            reply = await outcome_of(reply, answered, bind=bind, url=url, base=base, ask=look)
+        elif not reply.failed and "pages" in bind:
+            bytes_max = conversation.bytes_max
+            reply = await whole_of(reply, answered, bind=bind, url=url, bytes_max=bytes_max, ask=look)
+        return _wrapped(reply, bind)
+
+
+class _Conversation:
+    """The requests of one call."""
+
+    def __init__(self, http: HttpClient, target: HttpTarget, progress: Progress, *, bytes_max: int) -> None:
+        self._http, self._target, self._progress, self.bytes_max = http, target, progress, bytes_max
+
+    async def ask(self, sending: Sending, *, depth: int) -> tuple[Reply, dict[str, str]]:
+        """One answer and its headers. Raises AgentCallError."""
+        received = await self._authorized(sending)
+        elsewhere = redirected(received, sending.url)
+        if elsewhere is not None:
+            raise elsewhere
+        return reply_of(received, bytes_max=self.bytes_max, depth=depth), received.headers
+
+    async def _authorized(self, sending: Sending) -> Received:
+        """The answer; a 401 to a token that may have ended is no answer yet."""
+        authorizer, sent_before = self._target.authorizer, self._progress.sent
+        credentials = await authorizer.credentials()
+        received = await self._exchange(_with(sending, credentials))
+        if received.status != UNAUTHORIZED or not authorizer.refused(credentials):
+            return received
+        self._progress.sent = sent_before  # a 401 says that nothing was done
+        return await self._exchange(_with(sending, await authorizer.credentials()))
+
+    async def _exchange(self, sending: Sending) -> Received:
+        return await self._http.ask(
+            sending,
+            allow_loopback=self._target.allow_loopback,
+            bytes_max=self.bytes_max,
+            progress=self._progress,
         )
 
 
-def laid_out(bind: dict[str, Any], arguments: dict[str, Any]) -> _Request:
-    """Arguments where `bind` wants them: first the path, then the query, the rest in the body.
-
-    Without `query`, a method without a body takes all that is left as query. `body` is `json` (default), `form`, or
-    the list of the arguments that go into a JSON body.
-    """
-    method = str(bind.get("method", "GET")).upper()
-    left = arguments
-    path = str(bind.get("path", "/"))
-    for name in list(left):
-        if f"{{{name}}}" in path:
-            path = path.replace(f"{{{name}}}", quote(_plain(left[name]), safe=""))
-            left = {key: value for key, value in left.items() if key != name}
-    body = bind.get("body")
-    bodiless = body is None and method in BODILESS
-    in_query = bind.get("query", list(left) if bodiless else [])
-    query = [(name, text) for name in in_query if name in left for text in _texts(left[name])]
-    rest = {name: value for name, value in left.items() if name not in in_query}
-    if bodiless:
-        return _Request(method=method, path=path, query=query, content=None, content_type=None)
-    if body == "form":
-        content = urlencode([(name, text) for name, value in rest.items() for text in _texts(value)]).encode()
-        return _Request(
-            method=method, path=path, query=query, content=content, content_type="application/x-www-form-urlencoded"
-        )
-    if isinstance(body, list):
-        rest = {name: value for name, value in rest.items() if name in body}
-    return _Request(method=method, path=path, query=query, content=encode_body(rest), content_type="application/json")
+def _with(sending: Sending, credentials: Credentials) -> Sending:
+    """A request with what shows who asks. An argument never stands in the place of a credential."""
+    ours = {name.lower() for name in credentials.headers}
+    headers = {name: text for name, text in sending.headers.items() if name.lower() not in ours}
+    url = sending.url
+    for name, value in credentials.query.items():
+        marked = query_text(((name, value),))
+        prefix = marked.partition("=")[0] + "="
+        kept = [part for part in url.query.split("&") if part and not part.startswith(prefix)]
+        url = replace(url, query="&".join([*kept, marked]))
+    return replace(sending, url=url, headers={**headers, **credentials.headers})
 
 
-async def _read(response: httpx.Response, *, cap: int, depth: int) -> Reply:
-    failed = not 200 <= response.status_code < 300
-    data = bytearray()
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        if not failed:
-            raise BodyError("not_json", "the body is compressed although it was asked for plain")
-    else:
-        async for chunk in response.aiter_raw():
-            data += chunk
-            if failed and len(data) > ERROR_BODY_BYTES:
-                break
-            if len(data) > cap and not failed:
-                raise BodyError("too_large", f"the body is over {cap} bytes")
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_json = kind == "application/json" or kind.endswith("+json")
-    structured: Any = msgspec.UNSET
-    if is_json and data and not failed:
-        structured = parse_body(bytes(data), max_bytes=cap, depth=depth)
-    return Reply(
-        structured=structured,
-        text=bytes(data).decode(errors="replace"),
-        failed=failed,
-        status=response.status_code,
-        retry_after_ms=retry_after_ms(response.headers.get("retry-after")),
-    )
-
-
-def _lost(error: httpx.HTTPError) -> AgentCallError:
-    return AgentCallError("lost", f"the connection broke in the middle of the call: {type(error).__name__}")
-
-
-def _texts(value: Any) -> list[str]:
-    return [_plain(item) for item in value] if isinstance(value, list) else [_plain(value)]
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else encode_body(value).decode()
+def _wrapped(reply: Reply, bind: dict[str, Any]) -> Reply:
+    """An answer that is no object, under the name that its bind gives it."""
+    name = bind.get("wrap")
+    if name is None or reply.structured is msgspec.UNSET or isinstance(reply.structured, dict):
+        return reply
+    return replace(reply, structured={name: reply.structured}, text=None)

@@ -24,7 +24,7 @@ from process_orchestrator.performing.judging import judge, within_the_contract
 from process_orchestrator.performing.links import AgentCall
 from process_orchestrator.performing.pinned import BodyCache, Pinned
 
-UNSENT: Final = frozenset({"unreachable", "circuit_open", "rate_limited"})
+UNSENT: Final = frozenset({"unreachable", "circuit_open", "rate_limited", "input_mismatch"})
 """Codes of calls that never reached the agent, which nobody bills."""
 
 

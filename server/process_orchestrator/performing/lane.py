@@ -89,7 +89,7 @@ class Lane:
 
 def _is_counted(error: AgentCallError) -> bool:
     """What will never work is no outage: waiting until the agent is back would hide it."""
-    return error.code in COUNTED and error.class_ is not FailureClass.PERMANENT
+    return error.code in COUNTED and error.class_ not in {FailureClass.PERMANENT, FailureClass.DENIED}
 
 
 def _now_ms() -> int:

@@ -31,7 +31,7 @@ from process_orchestrator.performing.answer import Reply, refusal
 from process_orchestrator.performing.child_process import KILL_GRACE_S, ChildProcess, Launch, Lifeline, start_child
 from process_orchestrator.performing.framing import Broken, Flood, LineFramer, Message, Noise
 from process_orchestrator.performing.links import AgentCall, told_to_stop
-from process_orchestrator.performing.mcp_http_guard import TRANSPORT_FAILURE, Failures, LineCaps, guarded_client
+from process_orchestrator.performing.mcp_http_guard import TRANSPORT_FAILURE, Failures, LineCaps, Way, guarded_client
 from process_orchestrator.performing.remote_process import RemoteProcess
 from process_orchestrator.performing.retry_after import told_retry_after_ms
 
@@ -315,15 +315,13 @@ class _Transport:
         return await self._inner.__aexit__(kind, error, trace)
 
 
-def http_opener(
-    url: str, *, headers: dict[str, str], allow_loopback: bool, body_bytes_max: int, depth_max: int
-) -> TransportOpener:
+def http_opener(url: str, way: Way, *, body_bytes_max: int, depth_max: int) -> TransportOpener:
     """A transport over streamable HTTP whose reads are bounded and whose failures cost one call, not the client."""
 
     @asynccontextmanager
     async def open_http(link: McpLink) -> AsyncGenerator[TransportStreams]:
         caps = LineCaps(bytes=COPIES * body_bytes_max + ENVELOPE_BYTES, depth=depth_max + ENVELOPE_DEPTH)
-        client = guarded_client(headers, allow_loopback=allow_loopback, caps=caps, failures=link.failures)
+        client = guarded_client(way, caps=caps, failures=link.failures)
         async with client, streamable_http_client(url, http_client=client, max_sse_event_size=caps.bytes) as streams:
             yield streams
 

@@ -18,8 +18,9 @@ import httpx2
 from process_orchestrator.checking.validate import parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Fact
-from process_orchestrator.performing.address import destination, readable
+from process_orchestrator.performing.address import Resolver, destination, readable, resolved
 from process_orchestrator.performing.answer import Reply, refusal
+from process_orchestrator.performing.credentials import Authorizer, Credentials
 from process_orchestrator.performing.framing import Flood, check_items
 from process_orchestrator.performing.retry_after import retry_after_ms
 
@@ -31,6 +32,7 @@ EVENT_MARKS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 LONGEST_MARK: Final = 4
 CONNECT_S: Final = 10.0
 ERROR_BODY_BYTES: Final = 16_384
+UNAUTHORIZED: Final = 401
 
 
 class LineCaps(Fact, frozen=True, kw_only=True):
@@ -58,13 +60,19 @@ class Failures:
         return self._kept.pop(data.get("failure", ""), None) if isinstance(data, dict) else None
 
 
-def guarded_client(
-    headers: dict[str, str], *, allow_loopback: bool, caps: LineCaps, failures: Failures
-) -> httpx2.AsyncClient:
+class Way(Fact, frozen=True, kw_only=True):
+    """How an agent is reached: what shows who asks, read at each request, and which addresses are allowed."""
+
+    authorizer: Authorizer
+    allow_loopback: bool
+    resolve: Resolver = resolved
+
+
+def guarded_client(way: Way, *, caps: LineCaps, failures: Failures) -> httpx2.AsyncClient:
     """An HTTP client for the SDK's transport. Its time limits are the calls' own; only connecting has one here."""
     return httpx2.AsyncClient(
-        transport=_GuardedTransport(allow_loopback=allow_loopback, caps=caps, failures=failures),
-        headers={**headers, "Accept-Encoding": "identity"},
+        transport=_GuardedTransport(way, caps=caps, failures=failures),
+        headers={"Accept-Encoding": "identity"},
         timeout=httpx2.Timeout(None, connect=CONNECT_S),
         trust_env=False,
         follow_redirects=False,
@@ -72,8 +80,8 @@ def guarded_client(
 
 
 class _GuardedTransport(httpx2.AsyncBaseTransport):
-    def __init__(self, *, allow_loopback: bool, caps: LineCaps, failures: Failures) -> None:
-        self._allow_loopback, self._caps, self._failures = allow_loopback, caps, failures
+    def __init__(self, way: Way, *, caps: LineCaps, failures: Failures) -> None:
+        self._way, self._caps, self._failures = way, caps, failures
         self._inner = httpx2.AsyncHTTPTransport(trust_env=False)
 
     async def aclose(self) -> None:
@@ -82,8 +90,7 @@ class _GuardedTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         call = _request_id(request)
         try:
-            await self._pin(request)
-            response = await self._inner.handle_async_request(request)
+            response = await self._authorized(request)
         except AgentCallError as error:
             return self._failed(request, call, error)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
@@ -98,11 +105,26 @@ class _GuardedTransport(httpx2.AsyncBaseTransport):
             return httpx2.Response(response.status_code, headers=response.headers, stream=scanned, request=request)
         return await self._whole(request, response, call)
 
-    async def _pin(self, request: httpx2.Request) -> None:
-        goal = await destination(readable(str(request.url)), allow_loopback=self._allow_loopback)
+    async def _authorized(self, request: httpx2.Request) -> httpx2.Response:
+        """The answer; a 401 to a token that may have ended is asked for once more, with another one."""
+        goal = await destination(
+            readable(str(request.url)), allow_loopback=self._way.allow_loopback, resolve=self._way.resolve
+        )
         request.headers["Host"] = goal.web.authority
         request.extensions = {**request.extensions, "sni_hostname": goal.web.host}
         request.url = request.url.copy_with(host=goal.ip)
+        response, used = await self._sent(request)
+        if response.status_code == UNAUTHORIZED and self._way.authorizer.refused(used):
+            await response.aclose()
+            response, _ = await self._sent(request)
+        return response
+
+    async def _sent(self, request: httpx2.Request) -> tuple[httpx2.Response, Credentials]:
+        credentials = await self._way.authorizer.credentials()
+        request.headers.update(credentials.headers)
+        if credentials.query:
+            request.url = request.url.copy_merge_params(credentials.query)
+        return await self._inner.handle_async_request(request), credentials
 
     async def _whole(
         self, request: httpx2.Request, response: httpx2.Response, call: int | str | None

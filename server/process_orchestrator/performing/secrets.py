@@ -71,12 +71,24 @@ class Secrets:
         return Secret(value)
 
     def remember(self, value: str) -> None:
-        """Mask this value from now on, wherever it turns up."""
-        if len(value) < SECRET_LENGTH_MIN or value in self._plain:
+        """Mask this value from now on, wherever it turns up. Of too many, the one not seen for longest is forgotten."""
+        if len(value) < SECRET_LENGTH_MIN:
+            return
+        if value in self._plain:
+            self._plain[value] = self._plain.pop(value)
             return
         if len(self._plain) >= SECRETS_KNOWN_MAX:
             self._plain.pop(next(iter(self._plain)))
         self._plain[value] = None
+        self._encode()
+
+    def forget(self, value: str) -> None:
+        """A value that is a secret no more, such as a token that ended."""
+        if value in self._plain:
+            del self._plain[value]
+            self._encode()
+
+    def _encode(self) -> None:
         self._encoded = tuple(orjson.dumps(known)[1:-1] for known in self._plain)
 
     def leaked_in(self, encoded: bytes) -> bool:
