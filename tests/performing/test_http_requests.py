@@ -15,7 +15,9 @@ def parts(content: bytes | None, content_type: str | None) -> list[tuple[str, st
     """Name, file name, type and bytes of each part, as a mail parser reads them."""
     message = BytesParser().parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + (content or b""))
     found: list[tuple[str, str | None, str | None, bytes]] = []
-    for part in message.get_payload():
+    for part in message.walk():
+        if part.is_multipart():
+            continue
         data = part.get_payload(decode=True)
         assert isinstance(data, bytes)
         name = part.get_param("name", header="content-disposition")

@@ -107,12 +107,12 @@ class HttpClient:
         finally:
             _METER.reset(token)
 
-    async def _opened(self) -> httpcore.AsyncConnectionPool:
+    async def _opened(self, *, tls: bool) -> httpcore.AsyncConnectionPool:
         if self._pool is None:
             async with self._opening:
                 if self._pool is None:
                     # Reading the list of authorities takes long enough to hold up others.
-                    trust = self._network.trust or await anyio.to_thread.run_sync(_usual_trust)
+                    trust = self._network.trust or (await anyio.to_thread.run_sync(_usual_trust) if tls else None)
                     self._pool = httpcore.AsyncConnectionPool(
                         ssl_context=trust,
                         max_connections=CONNECTIONS_MAX,
@@ -134,7 +134,8 @@ class HttpClient:
                 "trace": meter.told,
             },
         )
-        response = await (await self._opened()).handle_async_request(request)
+        pool = await self._opened(tls=sending.url.scheme == "https")
+        response = await pool.handle_async_request(request)
         try:
             return await _read(response, sending.method, bytes_max=bytes_max)
         finally:

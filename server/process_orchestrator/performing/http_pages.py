@@ -25,7 +25,7 @@ from process_orchestrator.performing.http_request import query_text
 LINK_CHARACTERS_MAX: Final = 16_384
 PAGES_DEFAULT: Final = 10
 _LINK: Final = re.compile(r'\s*<([^<>]*)>((?:[^,"]|"[^"]*")*)(?:,|$)')
-_RELATION: Final = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
+_PARAMETER: Final = re.compile(r';\s*([^\s=;,"]+)\s*=\s*(?:"([^"]*)"|([^\s;,"]*))')
 
 Ask = Callable[[WebAddress], Awaitable[tuple[Reply, dict[str, str]]]]
 """One GET at an address of the agent's own origin: the answer and its headers."""
@@ -101,8 +101,9 @@ def next_link(header: str) -> str | None:
 def _links(header: str) -> Iterator[tuple[str, list[str]]]:
     at = 0
     while match := _LINK.match(header[:LINK_CHARACTERS_MAX], at):
-        relation = _RELATION.search(match[2])
-        yield match[1].strip(), (relation[1] or relation[2] or "").lower().split() if relation else []
+        found = (each for each in _PARAMETER.finditer(match[2]) if each[1].lower() == "rel")
+        relation = next(found, None)
+        yield match[1].strip(), (relation[2] or relation[3] or "").lower().split() if relation else []
         at = match.end()
 
 

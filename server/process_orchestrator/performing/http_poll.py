@@ -156,7 +156,8 @@ def _filled(template: str, first: Reply) -> str:
     path, end = "", 0
     for match in PLACEHOLDERS.finditer(template):
         value = pointed(first.structured, "/" + match[1].removeprefix("/"))
-        if not isinstance(value, str | int) or isinstance(value, bool) or str(value) in {"", ".", ".."}:
+        is_name = isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+        if not is_name or any(part in {".", ".."} for part in re.split(r"[/\\]", str(value))):
             raise broken(f"the work was accepted, but the answer has no name for it at /{match[1]}", first)
         path += template[end : match.start()] + quote(str(value), safe="")
         end = match.end()
