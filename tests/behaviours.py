@@ -68,4 +68,7 @@ PROMISES: Final[dict[str, Promise]] = {
     "verify-writes": Promise(
         "docs/testing-agents.md", "`contracts verify` makes no call that writes unless `--allow-writes` is given."
     ),
+    "fake": Promise(
+        "docs/testing-agents.md", "`contracts fake` answers by contract, and the same input alike for ever."
+    ),
 }

@@ -14,6 +14,7 @@ from process_orchestrator.doors.cli import (
     database_commands,
     decide_commands,
     doctor,
+    fake_commands,
     operate_commands,
     redrive_commands,
     replay_commands,
@@ -56,6 +57,7 @@ def build_app() -> typer.Typer:
     app.command("resolve", rich_help_panel=DECIDE)(decide_commands.resolve_command)
     app.add_typer(decide_commands.reviewers_app, name="reviewers", rich_help_panel=DECIDE)
     app.command("check", rich_help_panel=AUTHOR)(author_commands.check_command)
+    author_commands.contracts_app.command("fake")(fake_commands.fake_contracts_command)
     author_commands.contracts_app.command("verify")(verify_commands.verify_contract_command)
     app.add_typer(author_commands.contracts_app, name="contracts", rich_help_panel=AUTHOR)
     app.add_typer(author_commands.agents_app, name="agents", rich_help_panel=AUTHOR)
