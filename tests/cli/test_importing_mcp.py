@@ -179,7 +179,7 @@ def test_what_does_not_start_or_is_named_wrongly_is_refused_in_words(
         (("--", "/nowhere/server"), "does not start"),
         (("--env", "NO_SUCH_TOKEN", "--", sys.executable, PROGRAM), "NO_SUCH_TOKEN"),
         ((), "the command of the server is empty"),
-        (("--bearer", "env:T", "--", "uvx", "x"), "--bearer and --header belong to a server at an address"),
+        (("--bearer", "env:T", "--", "uvx", "x"), "--bearer, --header and --query belong to a server at an address"),
         (("--env", "T", "https://example.org/mcp"), "--env belongs to a server that is started here"),
         (("http://127.0.0.1:1/mcp",), "cannot be reached"),
         (("--timeout", "0", "--", "uvx", "x"), "--timeout must be"),

@@ -105,6 +105,25 @@ def test_what_is_no_address_of_a_server_is_refused_without_repeating_it(url: str
     assert "u:p" not in str(refused.value)
 
 
+def test_a_secret_in_a_query_a_variable_or_a_command_does_not_slip_into_a_file(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="--query api_key=env:NAME"):
+        http_source("https://a.org/mcp?api_key=s3cret")
+    assert http_source("https://a.org/mcp", query=["api_key=env:K"]).transport["auth"] == {
+        "query": {"api_key": "env:K"}
+    }
+    with pytest.raises(RefusedError, match="exclude each other"):
+        http_source("https://a.org/mcp", bearer="env:T", query=["a=env:B"])
+    with pytest.raises(RefusedError, match="exclude each other"):
+        http_source("https://a.org/mcp", header=["a=env:B", "c=env:D"])
+    with pytest.raises(RefusedError, match="looks like a secret"):
+        stdio_source(["uvx", "x"], env=["GITHUB_TOKEN=s3cret"], folder=tmp_path, home=tmp_path)
+    shown = stdio_source(
+        ["uvx", "x", "--api-key", "s3cret", "--token=s3cret", "--keys", "k"], folder=tmp_path, home=tmp_path
+    )
+    assert shown.source == "uvx x --api-key … --token=… --keys k"
+    assert shown.exposed == ("--api-key", "--token")
+
+
 @pytest.mark.parametrize("secret", ["s3cret", "env:1", "", "env: T"])
 def test_a_secret_itself_is_refused_and_not_shown(secret: str) -> None:
     with pytest.raises(RefusedError) as refused:

@@ -124,7 +124,7 @@ def _reference(registry: Registry, document: Document, place: str, written: str)
         todo = "; ".join(found[0].todo[:3]) or "nothing is listed"
         message = f"{found[0].name} {found[0].version} is a draft and cannot be planned"
         yield document.warning(
-            "DRAFT", place, message, f"decide what its todo says ({todo}), then write status: active"
+            "DRAFT", place, message, f"answer what its todo says ({todo}) with `orchestrator contracts activate`"
         )
         return
     versions = [contract.version for contract in registry.contracts if contract.name == wanted.name]

@@ -67,7 +67,7 @@ class ContractMap:
             return None, self._unknown(name)
         if contract.status != "active":
             message = f"{contract.name} {contract.version} is a draft and cannot be planned"
-            return None, ("DRAFT", message, "decide what its todo says, then write status: active")
+            return None, ("DRAFT", message, "answer what its todo says with `orchestrator contracts activate`")
         return contract, None
 
     def _unknown(self, name: str) -> tuple[str, str, str]:

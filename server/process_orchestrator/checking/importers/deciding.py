@@ -1,12 +1,13 @@
 """A person's decisions about drafts, written into their files: what is open is answered by name, or stays open.
 
 A draft becomes active when nothing is open any more. What was decided, by whom and when stands in `x-decided` of the
-file. All files of one call change, or none. Knows nothing of terminals; who decides is told.
+file. All drafts of one call are judged before the first is written. Knows nothing of terminals; who decides is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -266,9 +267,21 @@ def _serving(registry: Registry, agent: str, tool: str) -> tuple[LoadedFile, int
     raise RefusedError("UNKNOWN_AGENT", f"there is no file of the agent {agent}.", do="leave --write out.")
 
 
+def _text(file: LoadedFile) -> str:
+    """What the file holds, if it is what was judged."""
+    try:
+        data = Path(file.path).read_bytes()
+    except OSError as error:
+        message = f"{file.file} cannot be read: {error.strerror}."
+        raise RefusedError("BAD_ARGUMENT", message, do="make it readable, then try again.") from error
+    if sha256(data).hexdigest() != file.sha256:
+        raise RefusedError("BAD_ARGUMENT", f"{file.file} has just been changed.", do="look at it, then try again.")
+    return data.decode("utf-8-sig")
+
+
 def _edited(file: LoadedFile, written: dict[str, Json]) -> str:
     """The file's text with the new document, comments kept. Raises RefusedError where the loader would refuse it."""
-    text = edited(Path(file.path).read_text(encoding="utf-8"), file.document.value, written)
+    text = edited(_text(file), file.document.value, written)
     if written.get("status") == "active":
         text = text.replace(f"# {DRAFT_LINE}\n", "", 1)
     loaded = load_bytes(text.encode(), file=file.file, path=file.path)

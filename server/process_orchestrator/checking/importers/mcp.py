@@ -8,6 +8,7 @@ for a person to confirm, and nothing in it is ever followed.
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -118,8 +119,8 @@ def _answer(tool: dict[str, Json], *, agent: str, name: str) -> tuple[Json, dict
         made = adapted(declared)
         return made.schema, {"tool": name}, _about_schema("/output", made)
     why = "the tool declares no output" if declared is None else "the tool declares an output that is no object"
-    shown = name if re.fullmatch(r"[\w./-]+", name, re.ASCII) else f"'{one_line(name, chars=SHOWN_CHARS_MAX)}'"
-    command = f"orchestrator agents call {agent} {shown} --input JSON --infer-output --write"
+    tool_name = shlex.quote(one_line(name, chars=SHOWN_CHARS_MAX))
+    command = f"orchestrator agents call {agent} {tool_name} --input JSON --infer-output --write"
     text = f"{why}, so its answer is taken as text; `{command}` makes a schema of real answers"
     return TEXT_ONLY, {"tool": name, "result": "text"}, [Todo(pointer="/output", text=text)]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from process_orchestrator.checking.importers.naming import one_line, valid_name
 from process_orchestrator.core.errors import RefusedError
@@ -38,6 +38,11 @@ AFFIXES: Final = re.compile(
 AFFIX_WORDS: Final = frozenset(("mcp", "server", "mcp_server"))
 SUFFIXES: Final = (".py", ".js", ".mjs", ".cjs", ".ts", ".exe")
 HOST_WORDS: Final = frozenset(("mcp", "api", "www", "app", "server", "gateway"))
+SECRET_WORDS: Final = re.compile(
+    r"(^|[-_.])(api[-_]?key|access[-_]?key|key|token|secret|passw(or)?d|pat|credentials?)([-_.]|$)", re.IGNORECASE
+)
+"""What names of secrets hold."""
+
 ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SECRET: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+")
 
@@ -47,8 +52,9 @@ class McpSource(Fact, frozen=True, kw_only=True):
 
     name: str  # for the agent, where the user gives none
     transport: dict[str, Any]
-    source: str  # to be shown and kept: without folders of this machine
+    source: str  # to be shown and kept: without folders of this machine, and without what looks like a secret
     moved: tuple[str, ...] = ()  # parts of the command that were made absolute
+    exposed: tuple[str, ...] = ()  # options of the command whose values look like secrets
 
 
 def stdio_source(argv: Sequence[str], *, env: Sequence[str] = (), folder: Path, home: Path) -> McpSource:
@@ -66,17 +72,15 @@ def stdio_source(argv: Sequence[str], *, env: Sequence[str] = (), folder: Path, 
         message = f"the command has {len(argv)} parts; at most {ARGUMENTS_MAX} are taken."
         raise RefusedError("BAD_ARGUMENT", message, do="put its options into a file that the server reads.")
     command: list[str] = []
-    shown: list[str] = []
     moved: list[str] = []
     for part in argv:
         place = _place(part, folder)
         if place is None:
             command.append(part)
-            shown.append(part if not Path(part).is_absolute() else Path(part).name)
             continue
         command.append("{home}/" + place.relative_to(home).as_posix() if place.is_relative_to(home) else str(place))
-        shown.append(place.name)
-        moved += [part] if command[-1] != part else []
+        moved.append(part)
+    shown, exposed = _shown(command)
     transport: dict[str, Any] = {"kind": "mcp_stdio", "command": command}
     if env:
         transport["env"] = dict(_variable(each) for each in env)
@@ -85,11 +89,17 @@ def stdio_source(argv: Sequence[str], *, env: Sequence[str] = (), folder: Path, 
         transport=transport,
         source=one_line(" ".join(shown), chars=SOURCE_CHARS_MAX),
         moved=tuple(moved),
+        exposed=tuple(exposed),
     )
 
 
-def http_source(url: str, *, bearer: str | None = None, header: Sequence[str] = ()) -> McpSource:
-    """A server at an address, over streamable HTTP. `header` is NAME=SECRET. Raises RefusedError BAD_ARGUMENT."""
+def http_source(
+    url: str, *, bearer: str | None = None, header: Sequence[str] = (), query: Sequence[str] = ()
+) -> McpSource:
+    """A server at an address, over streamable HTTP. `header` and `query` are NAME=SECRET.
+
+    Raises RefusedError BAD_ARGUMENT.
+    """
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -103,15 +113,23 @@ def http_source(url: str, *, bearer: str | None = None, header: Sequence[str] = 
             "BAD_ARGUMENT", message, do="take it out, and name where the secret lies: --bearer env:NAME."
         )
     transport: dict[str, Any] = {"kind": "mcp_http", "url": url}
-    if bearer is not None and header:
-        raise RefusedError("BAD_ARGUMENT", "--bearer and --header exclude each other.", do="give one of them.")
+    for name, _ in parse_qsl(parts.query):
+        if SECRET_WORDS.search(name):
+            message = (
+                f"the address holds a secret in its query ({one_line(name, chars=40)}), which would stand in a file."
+            )
+            raise RefusedError(
+                "BAD_ARGUMENT", message, do=f"write --query {one_line(name, chars=40)}=env:NAME instead."
+            )
+    ways = [("header", each) for each in header] + [("query", each) for each in query]
+    if len(ways) + (bearer is not None) > 1:
+        message = "--bearer, --header and --query exclude each other: an agent shows one secret."
+        raise RefusedError("BAD_ARGUMENT", message, do="give one of them, once.")
     if bearer is not None:
         transport["auth"] = {"bearer": _secret(bearer)}
-    if len(header) > 1:
-        raise RefusedError("BAD_ARGUMENT", "only one header can carry a secret.", do="give --header once.")
-    for each in header:
+    for way, each in ways:
         name, _, secret = each.partition("=")
-        transport["auth"] = {"header": {name.strip(): _secret(secret.strip())}}
+        transport["auth"] = {way: {name.strip(): _secret(secret.strip())}}
     if _is_loopback(host):
         transport["allow_loopback"] = True  # the person has named this machine
     shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
@@ -125,7 +143,7 @@ def name_of_command(argv: Sequence[str]) -> str:
         if word in TAKES_A_VALUE:
             next(words, None)
             continue
-        plain = Path(word).name if not word.startswith("@") else word
+        plain = Path(word).name.removesuffix(".exe").removesuffix(".cmd") if not word.startswith("@") else word
         if word.startswith("-") or plain.lower() in LAUNCHERS or plain.startswith(("python3.", "{python}")):
             continue
         return _plain_name(plain)
@@ -173,7 +191,30 @@ def _variable(given: str) -> tuple[str, str]:
     if not ENVIRONMENT_NAME.fullmatch(name):
         message = f"`{one_line(name, chars=60)}` is no name of an environment variable."
         raise RefusedError("BAD_ARGUMENT", message, do="write --env NAME, or --env NAME=VALUE for what is no secret.")
+    if separator and SECRET_WORDS.search(name) and not SECRET.fullmatch(value):
+        message = f"{name} looks like a secret, which is named, never given: it would stand in a file."
+        raise RefusedError("BAD_ARGUMENT", message, do=f"write --env {name}, or --env {name}=file:PATH.")
     return name, value if separator else f"env:{name}"
+
+
+def _shown(command: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The command without folders of this machine and without secrets; and the options that give one away."""
+    shown: list[str] = []
+    exposed: list[str] = []
+    hidden = False
+    for part in command:
+        option, separator, value = part.partition("=")
+        secret = option.startswith("-") and SECRET_WORDS.search(option.lstrip("-")) is not None
+        if hidden and not part.startswith("-"):
+            exposed.append(shown[-1])
+            shown.append("…")
+        elif secret and separator and value:
+            exposed.append(option)
+            shown.append(f"{option}=…")
+        else:
+            shown.append(Path(part).name if Path(part).is_absolute() else part)
+        hidden = secret and not separator
+    return shown, exposed
 
 
 def _secret(given: str) -> str:

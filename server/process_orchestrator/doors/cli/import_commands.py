@@ -61,11 +61,15 @@ async def import_mcp_command(
         list[str] | None,
         typer.Option("--header", metavar="NAME=SECRET", help="A header with a secret: X-Key=env:NAME."),
     ] = None,
+    query: Annotated[
+        list[str] | None,
+        typer.Option("--query", metavar="NAME=SECRET", help="The same in the address: key=env:NAME."),
+    ] = None,
     update: UpdateOption = False,
     timeout_s: Annotated[float, typer.Option("--timeout", metavar="S", help="Give up after so many seconds.")] = 120,
 ) -> None:
     """Import the tools of an MCP server: `contracts import mcp -- uvx mcp-server-time`, or an address."""
-    given: dict[str, Any] = {"env": env or [], "bearer": bearer, "header": header or []}
+    given: dict[str, Any] = {"env": env or [], "bearer": bearer, "header": header or [], "query": query or []}
     draft = await listed(
         session, target or [], given, agent=agent, only=chosen(only), update=update, timeout_s=timeout_s
     )

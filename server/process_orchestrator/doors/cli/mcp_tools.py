@@ -47,6 +47,10 @@ async def listed(
     session.note(f"asking {source.source} for its tools (at most {_bounded(timeout_s):g} s)")
     for part in source.moved:
         session.note(f"{part} stands in the agent's file by its whole path, since the agent runs in another folder")
+    for option in source.exposed:
+        session.note(
+            f"the value of {option} looks like a secret and will stand in the agent's file: better give --env NAME"
+        )
     return mcp.draft_of(source, await _tools(session, definition, source, timeout_s), agent=name, only=only)
 
 
@@ -59,9 +63,9 @@ def _source(
         if given["env"]:
             message = "--env belongs to a server that is started here; this one is at an address."
             raise RefusedError("BAD_ARGUMENT", message, do="leave it out.")
-        return mcp_source.http_source(target[0], bearer=given["bearer"], header=given["header"])
-    if given["bearer"] is not None or given["header"]:
-        message = "--bearer and --header belong to a server at an address; this one is started here."
+        return mcp_source.http_source(target[0], bearer=given["bearer"], header=given["header"], query=given["query"])
+    if given["bearer"] is not None or given["header"] or given["query"]:
+        message = "--bearer, --header and --query belong to a server at an address; this one is started here."
         raise RefusedError("BAD_ARGUMENT", message, do="give its secret as a variable: --env NAME.")
     return mcp_source.stdio_source(target, env=given["env"], folder=folder, home=home)
 
