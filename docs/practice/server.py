@@ -135,7 +135,11 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 30
-    server: Practice
+
+    @property
+    def practice(self) -> Practice:
+        assert isinstance(self.server, Practice)
+        return self.server
 
     def do_GET(self) -> None:
         self._answer("GET")
@@ -161,14 +165,14 @@ class Handler(BaseHTTPRequestHandler):
             return
         data = self.rfile.read(int(size))
         if method == "GET" and parts.path in ("/petstore.yaml", "/tictactoe.yaml"):
-            self._send(200, self.server.document(parts.path[1:]), kind="application/yaml")
+            self._send(200, self.practice.document(parts.path[1:]), kind="application/yaml")
             return
-        with self.server.lock:
+        with self.practice.lock:
             status, body = self._routed(method, parts.path, parse_qs(parts.query), data)
         self._send(status, body)
 
     def _routed(self, method: str, path: str, query: dict[str, list[str]], data: bytes) -> Answer:
-        practice, authorization = self.server, self.headers.get("Authorization", "")
+        practice, authorization = self.practice, self.headers.get("Authorization", "")
         if (method, path) == ("POST", "/oauth/2.0/token"):
             return practice.token(authorization, parse_qs(data.decode(errors="replace")))
         if (method, path) == ("GET", "/petstore/pets"):

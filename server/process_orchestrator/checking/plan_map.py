@@ -67,7 +67,11 @@ class ContractMap:
             return None, self._unknown(name)
         if contract.status != "active":
             message = f"{contract.name} {contract.version} is a draft and cannot be planned"
-            return None, ("DRAFT", message, "answer what its todo says with `orchestrator contracts activate`")
+            return None, (
+                "DRAFT",
+                message,
+                "answer what its todo says and make it active: `orchestrator contracts activate`",
+            )
         return contract, None
 
     def _unknown(self, name: str) -> tuple[str, str, str]:
