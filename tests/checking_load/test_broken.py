@@ -70,7 +70,7 @@ REFUSED = [
     ("plan_contract_not_served.process.yaml", "NOT_SERVED", 25, "/plan/steps/2/contract", "add order.ship@^1 to the serves of an agent"),
     ("plan_contract_unknown.process.yaml", "UNKNOWN_CONTRACT", 21, "/plan/steps/1/contract", "nearest: order.pay, order.read, order.ship"),
     ("plan_cycle.process.yaml", "CYCLE", 17, "/plan/steps/0", "remove one of these bindings or `after`"),
-    ("plan_draft.process.yaml", "DRAFT", 20, "/plan/steps/1/contract", "answer what its todo says and make it active: `orchestrator contracts activate`"),
+    ("plan_draft.process.yaml", "DRAFT", 20, "/plan/steps/1/contract", "answer what its todo says (say what it does) with `orchestrator contracts activate"),
     ("plan_item_without_for_each.process.yaml", "NO_ITEM", 19, "/plan/steps/0/in/number", "add `for_each` to the step, or bind `$.steps.<id>.output…`"),
     ("plan_key_set.process.yaml", "KEY_FIELD_SET", 25, "/plan/steps/1/in/key", "remove `key`"),
     ("plan_on_failure_code_unknown.process.yaml", "UNKNOWN_ERROR", 22, "/plan/steps/1/on_failure/gon", "write `else`"),

@@ -128,7 +128,7 @@ def argument_problems(document: Document, place: str, bind: dict[str, Json], con
         fix = f"require {name} in {contract.name}, or take it out of the path"
         yield document.warning("BIND_ARGUMENT", f"{place}/path", message, fix)
     closed = (body is None and bind.get("method") in BODILESS and "query" in bind) or bool(whole or listed)
-    lost = sorted(known - set(named)) if closed else []
+    lost = sorted(known - set(named) - {contract.key_field}) if closed else []
     if lost:
         message = f"of the arguments of {contract.name}, {', '.join(lost)} would not be sent"
         yield document.warning("BIND_ARGUMENT", place, message, "name them under path, query, headers or body")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType
+from process_orchestrator.checking.draft_status import draft_words
 from process_orchestrator.checking.lines import Document, step_into
 from process_orchestrator.checking.lint_http import argument_problems
 from process_orchestrator.checking.registry import LoadedFile, Registry
@@ -102,8 +103,11 @@ def _agent(registry: Registry, document: Document, agent: Agent) -> Iterator[Pro
 
 
 def _process(registry: Registry, document: Document, process_type: ProcessType) -> Iterator[Problem]:
+    steps = process_type.plan.steps if process_type.plan is not None else ()
+    used = {reference(step.contract).name for step in steps if step.contract is not None}
     for index, written in enumerate(process_type.contracts):
-        yield from _reference(registry, document, f"/contracts/{index}", written)
+        draft = "warning" if reference(written).name in used else "error"  # its step is refused already
+        yield from _reference(registry, document, f"/contracts/{index}", written, draft=draft)
     plan = registry.plan(process_type)
     if plan.facts is not None and plan.facts.fit is not None and plan.facts.fit.simpler:
         reason, fix = "; ".join(plan.facts.fit.reasons), "; or ".join(plan.facts.fit.simpler)
@@ -114,18 +118,16 @@ def _process(registry: Registry, document: Document, process_type: ProcessType) 
             yield document.placed(problem)
 
 
-def _reference(registry: Registry, document: Document, place: str, written: str) -> Iterator[Problem]:
-    """A problem where a reference takes no contract, or only drafts."""
+def _reference(
+    registry: Registry, document: Document, place: str, written: str, *, draft: str = "warning"
+) -> Iterator[Problem]:
+    """A problem where a reference takes no contract, or only drafts: an error where plans are made of it."""
     found = registry.matching(written)
     if any(contract.status == "active" for contract in found):
         return
     wanted = reference(written)
     if found:
-        todo = "; ".join(found[0].todo[:3]) or "nothing is listed"
-        message = f"{found[0].name} {found[0].version} is a draft and cannot be planned"
-        yield document.warning(
-            "DRAFT", place, message, f"answer what its todo says ({todo}) with `orchestrator contracts activate`"
-        )
+        yield document.problem(draft, "DRAFT", place, *draft_words(found[0]))
         return
     versions = [contract.version for contract in registry.contracts if contract.name == wanted.name]
     if versions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from process_orchestrator.checking.definitions import Agent, Contract, ProcessType, Serve
+from process_orchestrator.checking.draft_status import draft_words
 from process_orchestrator.checking.fitting import Fitting
 from process_orchestrator.checking.nearest import likely
 from process_orchestrator.checking.versions import reference
@@ -66,12 +67,7 @@ class ContractMap:
         if contract is None:
             return None, self._unknown(name)
         if contract.status != "active":
-            message = f"{contract.name} {contract.version} is a draft and cannot be planned"
-            return None, (
-                "DRAFT",
-                message,
-                "answer what its todo says and make it active: `orchestrator contracts activate`",
-            )
+            return None, ("DRAFT", *draft_words(contract))
         return contract, None
 
     def _unknown(self, name: str) -> tuple[str, str, str]:

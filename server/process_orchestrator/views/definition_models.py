@@ -87,6 +87,7 @@ class ContractRow(View):
     approval: bool
     status: str
     agents: list[str]
+    todo: list[str] = []
 
 
 class AgentRow(View):

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.registry import Registry
     from process_orchestrator.core.ports import AgentHealth
 
+TODO_SHOWN_MAX = 20
+"""Open decisions of one contract in a list of all; its definition holds them all."""
+
 NOT_PINNED = "not pinned"
 
 
@@ -182,6 +185,7 @@ def _contract_row(contract: Contract, registry: Registry) -> ContractRow:
         approval=contract.approval is not None,
         status=contract.status,
         agents=_agents(contract, registry),
+        todo=list(contract.todo[:TODO_SHOWN_MAX]),
     )
 
 

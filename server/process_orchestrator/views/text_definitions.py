@@ -83,7 +83,14 @@ def _type_line(row: m.ProcessTypeRow) -> str:
 def _contract_line(row: m.ContractRow) -> str:
     marks = [row.effect, *(["may need approval"] if row.approval else []), *([row.status] * (row.status != "active"))]
     agents = " ".join(row.agents) or "no agent"
-    return f"- {row.name} {row.version} ({', '.join(marks)}): {one_line(row.summary)} [{agents}]"
+    return f"- {row.name} {row.version} ({', '.join(marks)}): {one_line(row.summary)} [{agents}]{_open(row)}"
+
+
+def _open(row: m.ContractRow) -> str:
+    """Of a draft, what a person must decide before a plan may use it."""
+    if row.status == "active":
+        return ""
+    return f" To decide: {'; '.join(one_line(each) for each in row.todo) or 'nothing is listed'}."
 
 
 def _agent_line(row: m.AgentRow) -> str:

@@ -58,6 +58,11 @@ class Existing(Fact, frozen=True, kw_only=True):
         return self.record is not None or self.agent_found is not None
 
     @property
+    def was_imported(self) -> bool:
+        """Whether the agent's file says that an import made it."""
+        return self.agent_found is not None and "x-imported" in self.agent_found.value
+
+    @property
     def names(self) -> dict[str, str]:
         """The name under which each key was imported."""
         return {} if self.record is None else {key: each["contract"] for key, each in self.record.contracts.items()}

@@ -63,6 +63,10 @@ def _may(agent: str, existing: Existing, *, update: bool) -> None:
             do="run it again with --update to take over what is new and keep what people wrote, "
             "or name another agent with --agent.",
         )
+    if update and existing.record is None and not existing.was_imported:
+        where = f"the agent {agent} here ({path.relative_to(existing.home).as_posix()}) was not made by an import"
+        if existing.there:
+            raise RefusedError("BAD_ARGUMENT", f"{where}; nothing was changed.", do="name another agent with --agent.")
     if update and not existing.there:
         raise RefusedError(
             "BAD_ARGUMENT",

@@ -21,6 +21,7 @@ FLOW_DEPTH_MAX: Final = 3
 STEP: Final = 2
 
 _PLAIN: Final = re.compile(r"[A-Za-z_/$](?:[A-Za-z0-9_/.$@^+()'=;<>~*-]|,(?! *$)|:(?=[A-Za-z0-9/_])| (?=[^ #]))*")
+_VERSION: Final = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 _WORDS_OF_OTHERS: Final = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
 """What a looser YAML reader would not take for text."""
 
@@ -78,6 +79,8 @@ def scalar_text(value: Json, *, flow: bool = True) -> str:
     if not isinstance(value, str):
         return json.dumps(value)
     ambiguous = JSON_NUMBER.fullmatch(value) or YAML_ONLY.fullmatch(value) or value.casefold() in _WORDS_OF_OTHERS
+    if _VERSION.fullmatch(value):
+        return value
     if _PLAIN.fullmatch(value) and not ambiguous and value not in JSON_WORDS and not (flow and "," in value):
         return value
     return '"' + "".join(_escaped(each) for each in value) + '"'

@@ -16,6 +16,7 @@ from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.activate_commands import activate_command
 from process_orchestrator.doors.cli.call_commands import call_agent_command
 from process_orchestrator.doors.cli.import_commands import import_app
+from process_orchestrator.doors.cli.import_openapi_commands import import_openapi_command
 from process_orchestrator.doors.cli.run_commands import list_processes
 from process_orchestrator.doors.cli.session import (
     Exit,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 contracts_app = typer.Typer(help="Contracts: what each capability takes, gives, costs and does.")
 processes_app = typer.Typer(help="Processes, newest first; `processes show TYPE` prints a process type.")
 agents_app = typer.Typer(help="Agents: who keeps the contracts.")
+import_app.command("openapi")(import_openapi_command)
 contracts_app.add_typer(import_app, name="import")
 contracts_app.command("activate")(activate_command)
 agents_app.command("call")(call_agent_command)
@@ -156,6 +158,8 @@ async def show_contract(
             _show_index(session, described, "contracts")
         else:
             _show_definition(session, described.contract.definition)
+            for each in described.contract.todo if described.contract.status != "active" else []:
+                session.note(f"to decide before a plan may use it: {each}")
 
 
 @processes_app.callback(invoke_without_command=True)
