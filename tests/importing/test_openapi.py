@@ -15,8 +15,10 @@ from process_orchestrator.checking.importers.openapi import agent_name, chosen_p
 from process_orchestrator.checking.importers.openapi_check import checked, validity
 from process_orchestrator.checking.importers.openapi_server import Reach
 from process_orchestrator.checking.importers.write import bring_in
+from process_orchestrator.checking.importers.yaml_edit import edited
 from process_orchestrator.checking.loader import load_home
 from process_orchestrator.checking.validate import Validator
+from process_orchestrator.checking.yaml_reader import read as read_yaml
 from process_orchestrator.core.errors import RefusedError
 
 DATA = Path(__file__).parent / "data"
@@ -29,7 +31,7 @@ def read(path: Path) -> Any:
 
 
 def drafted(value: Any, **options: Any) -> Draft:
-    given = {"source": "doc.yaml", "agent": "api", **options}
+    given: dict[str, Any] = {"source": "doc.yaml", "agent": "api", **options}
     return draft_of(value, **given)
 
 
@@ -56,6 +58,7 @@ def todos(contract: DraftContract) -> str:
     return "\n".join(each.line for each in contract.todo)
 
 
+@pytest.mark.behaviour("import-openapi")
 @pytest.mark.parametrize("path", [WORKSHOP, RIDES], ids=["3.0", "3.1"])
 def test_a_document_imports_into_files_that_load(tmp_path: Path, path: Path) -> None:
     value = read(path)
@@ -64,6 +67,21 @@ def test_a_document_imports_into_files_that_load(tmp_path: Path, path: Path) -> 
     assert {each.code for each in registry.problems} <= {"DRAFT", "NOT_YET_SUPPORTED"}
     assert len(registry.contracts) == len(outcome.files) - 1
     assert all(each.status == "draft" and each.todo for each in registry.contracts)
+
+
+@pytest.mark.behaviour("draft")
+def test_a_type_that_lists_a_draft_is_refused_with_its_open_decisions(tmp_path: Path) -> None:
+    bring_in(drafted(read(RIDES), agent="rides"), tmp_path)
+    (tmp_path / "contracts/ride.process.yaml").write_text(
+        "process: ride\nversion: 1.0.0\nsummary: Ride.\ninput: {type: object}\noutput: {type: object}\n"
+        "contracts: [rides.start_ride, rides.get_ride]\n"
+        "plan: {steps: [{id: a, contract: rides.start_ride, in: {station: x}}], output: {}}\n"
+    )
+    told = [each for each in load_home(tmp_path).problems if each.file == "contracts/ride.process.yaml"]
+    refused = {each.pointer: each for each in told if each.code == "DRAFT" and each.level == "error"}
+    assert set(refused) == {"/contracts/1", "/plan/steps/0/contract"}
+    assert "a GET is taken to read only: is that so?" in refused["/contracts/1"].fix
+    assert "a POST is taken to write" in refused["/plan/steps/0/contract"].fix
 
 
 def test_what_a_method_does_is_guessed_to_the_safe_side_and_asked() -> None:
@@ -110,6 +128,24 @@ def test_names_that_clash_get_names_of_their_own() -> None:
     assert copied.bind["query"] == ["id"]
     assert copied.bind["body"] == "$.body"
     assert copied.bind["input"] == {"id": "$.query_id", "path_id": "$.id"}
+
+
+def answered_mechanically(home: Path) -> None:
+    """Every todo taken as it stands."""
+    for path in sorted((home / "contracts").rglob("*.contract.yaml")):
+        value = read_yaml(path.read_bytes(), file="").value
+        said = {key: each for key, each in value.items() if key != "todo"} | {"status": "active"}
+        path.write_text(edited(path.read_text(), value, said))
+
+
+@pytest.mark.parametrize("path", [WORKSHOP, RIDES], ids=["3.0", "3.1"])
+def test_once_its_todos_are_answered_check_is_green(tmp_path: Path, path: Path) -> None:
+    value = read(path)
+    bring_in(drafted(value, agent=agent_name(value, source=path.name)), tmp_path)
+    answered_mechanically(tmp_path)
+    registry = load_home(tmp_path)
+    assert [each.code for each in registry.problems if each.code != "NOT_YET_SUPPORTED"] == []
+    assert all(each.status == "active" for each in registry.contracts)
 
 
 def test_what_is_read_only_is_not_sent_and_what_is_write_only_does_not_come_back() -> None:

@@ -67,7 +67,8 @@ class ContractMap:
         if contract is None:
             return None, self._unknown(name)
         if contract.status != "active":
-            return None, ("DRAFT", *draft_words(contract))
+            words = draft_words(contract)
+            return None, ("DRAFT", words.message, words.fix)
         return contract, None
 
     def _unknown(self, name: str) -> tuple[str, str, str]:
