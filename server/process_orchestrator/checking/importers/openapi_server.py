@@ -116,17 +116,16 @@ def _way(document: OpenApi, operations: tuple[Operation, ...], agent: str) -> _W
         return _Way(None, frozenset(), ())
     schemes = {name: document.followed(each) for name, each in document.components("securitySchemes").items()}
     names = max(counted, key=lambda each: (counted[each], -len(each), _rank(schemes, each)))
-    scheme = mapping(schemes.get(names[0]))
-    scopes = _scopes(operations, document, names[0])
+    first = names[0]
+    scheme = mapping(schemes.get(first))
+    scopes = _scopes(operations, document, first)
     way = _one(scheme, agent.upper(), scopes)
     todo = [*way.todo]
     if len(names) > 1:
-        todo.append(f"callers must show {', '.join(names)} together, and an agent shows one: only {names[0]} is set")
+        todo.append(f"callers must show {', '.join(names)} together, and an agent shows one: only {first} is set")
     others = sorted({name for each in counted for name in each} - set(names))
     if others:
-        todo.append(
-            f"{names[0]} is set, which opens most operations; the document also knows {', '.join(others)[:120]}"
-        )
+        todo.append(f"{first} is set, which opens most operations; the document also knows {', '.join(others)[:120]}")
     if free and free < len(operations):
         todo.append(f"{free} of {len(operations)} operations need no credentials, but get them too")
     return _Way(way.auth, way.secret, tuple(todo))
