@@ -68,6 +68,9 @@ PROMISES: Final[dict[str, Promise]] = {
     "fair-turns": Promise("docs/operating.md", "A map of a thousand items does not starve a process with one call."),
     "child-limits": Promise("docs/operating.md", "A program of an agent takes no more memory than the settings say."),
     "clock": Promise("docs/operating.md", "A wall clock set by an hour fires nothing early and lets nothing wait."),
+    "ssrf": Promise(
+        "docs/http-agents.md", "No address, redirect, link or name server makes us ask anybody inside our network."
+    ),
     "golden": Promise("docs/operating.md", "A journal of an earlier version leads to the same state and commands."),
     "verify": Promise("docs/testing-agents.md", "`contracts verify` names what an agent does against its contract."),
     "verify-writes": Promise(
