@@ -7,6 +7,7 @@ witness, and a witness is never a guess. Knows schemas; plans and definitions ar
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -27,6 +28,9 @@ Json = Any
 
 SAMPLES_TRIED_MAX: Final = 300
 """Values of a producer that are tried on one consumer."""
+
+SEARCH_S: Final = 2.0
+"""Of all searches for witnesses of one plan: those that would begin later are left, and not kept as undecided."""
 
 KEPT_MAX: Final = 4_096
 
@@ -85,8 +89,13 @@ class Fitting:
         asked = {key: each for key, each in new.items() if _members(each.producer) is None}
         decided = self._containing.decide([Pair(each.producer, each.consumer) for each in asked.values()])
         proofs = dict(zip(asked, decided, strict=True))
-        found = {key: _judged(each, proofs.get(key, Containment.UNPROVEN)) for key, each in new.items()}
-        answers = [found[key] if key in found else self._fits[key] for key in keys]
+        found: dict[bytes, Fit] = {}
+        until = time.monotonic() + SEARCH_S
+        for key, each in new.items():
+            if time.monotonic() > until and proofs.get(key) is Containment.UNPROVEN:
+                continue
+            found[key] = _judged(each, proofs.get(key, Containment.UNPROVEN))
+        answers = [found.get(key) or self._fits.get(key, UNDECIDED) for key in keys]
         for key, fit in found.items():
             _keep(self._fits, key, fit)
         return answers

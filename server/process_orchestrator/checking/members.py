@@ -14,8 +14,8 @@ from process_orchestrator.core.errors import SchemaError
 
 Json = Any
 
-_SEARCH: Final = Limits(draws=300, nodes=400, all_nodes=20_000, depth=16, seconds=0.5)
-_SAMPLE: Final = Limits(draws=120, nodes=400, all_nodes=20_000, depth=16, seconds=0.5)
+_SEARCH: Final = Limits(draws=300, nodes=400, all_nodes=10_000, depth=16, seconds=0.3)
+_SAMPLE: Final = Limits(draws=120, nodes=400, all_nodes=10_000, depth=16, seconds=0.3)
 SAMPLES_MAX: Final = 40
 
 

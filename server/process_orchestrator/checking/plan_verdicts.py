@@ -87,6 +87,7 @@ class Verdicts:
         kept = ValueCheck(check.scene, check.report, check.types, check.results)
         schemas = ArgumentSchemas(check.scene, check.results)
         whole = Shape.of(wanted.schema)
+        needed = frozenset(required_names(wanted.schema))
         for leaf in leaves(value):
             self._asked.append(
                 _Asked(
@@ -96,11 +97,11 @@ class Verdicts:
                     leaf.value,
                     leaf,
                     schemas.alone(leaf.value),
-                    leaf.demanded or _demands(whole, leaf),
+                    leaf.demanded or _demands(whole, leaf, needed),
                     _part(whole, leaf),
                 )
             )
-        if not isinstance(value, (Record, Sequence)) or _by_part(value, whole, wanted.filled):
+        if not isinstance(value, (Record, Sequence)) or _by_part(value, whole, needed - set(wanted.filled)):
             return
         parts = {name: _lifted(project(whole, (name,)).shape) for name in wanted.filled}
         filled = {name: True if part is None else part for name, part in parts.items()}
@@ -216,14 +217,19 @@ def _lifted(shape: Shape) -> Schema | None:
         return None
 
 
-def _demands(whole: Shape, leaf: Leaf) -> bool:
+def _demands(whole: Shape, leaf: Leaf, needed: frozenset[str]) -> bool:
     if not leaf.path or not isinstance(leaf.path[-1], str):
         return True
-    above = project(whole, leaf.path[:-1]).shape
-    return all(leaf.path[-1] in required_names(schema, root) for schema, root in above.alternatives)
+    return leaf.path[-1] in (needed if len(leaf.path) == 1 else _needed(project(whole, leaf.path[:-1]).shape))
 
 
-def _by_part(value: Value, wanted: Shape, filled: tuple[str, ...] = ()) -> bool:
+def _needed(shape: Shape) -> frozenset[str]:
+    """The properties that every alternative requires."""
+    found = [frozenset(required_names(schema, root)) for schema, root in shape.alternatives]
+    return frozenset[str].intersection(*found) if found else frozenset()
+
+
+def _by_part(value: Value, wanted: Shape, needed: frozenset[str]) -> bool:
     """Whether the whole fits exactly where all its parts do."""
     if isinstance(value, Sequence):
         return False
@@ -231,10 +237,11 @@ def _by_part(value: Value, wanted: Shape, filled: tuple[str, ...] = ()) -> bool:
         return True
     if not is_plain(wanted):
         return False
-    given = {*filled, *(name for name, _ in value.properties)}
-    if any(name not in given for schema, root in wanted.alternatives for name in required_names(schema, root)):
+    if needed - {name for name, _ in value.properties}:
         return False
-    return all(_by_part(each, project(wanted, (name,)).shape) for name, each in value.properties)
+    nested = [(name, each) for name, each in value.properties if isinstance(each, (Record, Sequence))]
+    parts = [(each, project(wanted, (name,)).shape) for name, each in nested]
+    return all(_by_part(each, part, _needed(part)) for each, part in parts)
 
 
 def _examples(bound: Bound, check: ValueCheck) -> tuple[Json, ...]:

@@ -47,6 +47,9 @@ def _ways(schema: Json, root: Json, known: dict[str, int]) -> int:
             ways = [_ways(each, root, known) for each in value]
             for each in ways if key == "allOf" else [sum(ways)]:
                 own = min(own * max(1, each), WAYS_MAX + 1)
+        elif key in {"dependentSchemas", "dependentRequired"} and isinstance(value, dict):
+            for each in value.values():  # each holds or does not apply
+                own = min(own * (1 + _ways(each, root, known)), WAYS_MAX + 1)
         elif key in {"if", "then", "else", "not"}:
             own = min(own * (1 + _ways(value, root, known)), WAYS_MAX + 1)
         elif key == "$ref":
