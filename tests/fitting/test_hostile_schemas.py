@@ -46,6 +46,7 @@ def test_pairs_behind_one_that_ends_the_helper_are_decided() -> None:
     assert Containing().decide(pairs) == [Containment.INSIDE, Containment.UNPROVEN, Containment.INSIDE]
 
 
+@pytest.mark.slow
 def test_a_batch_of_hostile_pairs_ends_with_its_deadline() -> None:
     pairs = [Pair(wide(12, 6), wide(12, 2 + number % 4) | {"maxProperties": number}) for number in range(20)]
     started = time.perf_counter()

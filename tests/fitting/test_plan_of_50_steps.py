@@ -38,11 +38,12 @@ def fifty_steps() -> ProcessType:
 def test_a_plan_of_50_steps_is_checked_in_50_milliseconds() -> None:
     process_type, definitions = fifty_steps(), registry()
     assert process_type.plan is not None
+    checked = check_plan(process_type.plan, process_type=process_type, registry=definitions)
     taken: list[float] = []
     for _ in range(11):
         started = time.perf_counter()
-        checked = check_plan(process_type.plan, process_type=process_type, registry=definitions)
+        check_plan(process_type.plan, process_type=process_type, registry=definitions)
         taken.append((time.perf_counter() - started) * 1000)
-    print(f"first {taken[0]:.0f} ms, then {statistics.median(taken[1:]):.0f} ms, {len(checked.rows)} bindings")
+    print(f"{statistics.median(taken):.0f} ms, {len(checked.rows)} bindings")
     assert {row.verdict for row in checked.rows} == {"always"}
-    assert statistics.median(taken[1:]) < MILLISECONDS
+    assert statistics.median(taken) < MILLISECONDS

@@ -6,14 +6,23 @@ far as the contracts tell. Knows scenes and schemas; what the consumer wants is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, NamedTuple
 
-from process_orchestrator.checking.bindings import Bound, Computed, First, Literal, Record, Sequence, Value
+from process_orchestrator.checking.bindings import Bound, Computed, First, Literal, Record, Sequence, Value, references
 from process_orchestrator.checking.lifted import Lifter, UnliftableError
 from process_orchestrator.checking.plan_values import Scene, produced_by, shape_of_plain
-from process_orchestrator.checking.projection import ANYTHING, Presence, Schema, Shape, is_exact, project
+from process_orchestrator.checking.projection import (
+    ANYTHING,
+    Presence,
+    Schema,
+    Shape,
+    is_exact,
+    needed_of,
+    project,
+)
 
 Json = Any
 
@@ -34,17 +43,31 @@ class ArgumentSchemas:
     scene: Scene
     results: Mapping[str, Shape]
 
-    def alone(self, value: Value, *, also: Mapping[str, Schema] | None = None) -> Argument:
-        """The argument of one value, its schema standing by itself. `also`: properties that something else fills in."""
+    def alone(self, value: Value) -> Argument:
+        """The argument of one value, its schema standing by itself."""
         lifter = Lifter()
         found = self._of(value, lifter)
+        return found._replace(schema=lifter.alone(found.schema))
+
+    def fitting(self, value: Value, wanted: Shape, *, filled: Iterable[str]) -> Argument:
+        """The argument of a whole whose parts each fit what is wanted of them: what is left to ask is the combination.
+
+        `filled`: properties that the engine fills in.
+        """
+        lifter = Lifter()
+        found = self._of(value, lifter, wanted)
         schema = found.schema
-        if also and isinstance(schema, dict) and "properties" in schema:
+        if isinstance(schema, dict) and "properties" in schema:
+            also = {name: _lift(lifter, project(wanted, (name,)).shape) for name in filled}
             schema = {**schema, "properties": {**schema["properties"], **also}}
             schema["required"] = [*schema["required"], *also]
         return found._replace(schema=lifter.alone(schema))
 
-    def _of(self, value: Value, lifter: Lifter) -> Argument:
+    def _of(self, value: Value, lifter: Lifter, wanted: Shape | None = None) -> Argument:
+        if wanted is not None and not isinstance(value, (Record, Sequence)):
+            found, part = self._of(value, lifter), _lift(lifter, wanted)
+            narrow = part is True or part == found.schema
+            return found if narrow else found._replace(schema={"allOf": [found.schema, part]})
         match value:
             case Bound():
                 return self._bound(value, lifter)
@@ -55,9 +78,9 @@ class ArgumentSchemas:
             case First():
                 return self._first(value, lifter)
             case Record():
-                return self._record(value, lifter)
+                return self._record(value, lifter, wanted)
             case Sequence():
-                return self._sequence(value, lifter)
+                return self._sequence(value, lifter, wanted)
 
     def _bound(self, bound: Bound, lifter: Lifter) -> Argument:
         plain = shape_of_plain(bound)
@@ -91,26 +114,53 @@ class ArgumentSchemas:
                 return Argument(schema, Presence.ALWAYS, exact)
         return Argument(schemas[0] if len(schemas) == 1 else {"anyOf": schemas}, Presence.MAYBE, exact, missing)
 
-    def _record(self, value: Record, lifter: Lifter) -> Argument:
+    def _record(self, value: Record, lifter: Lifter, wanted: Shape | None) -> Argument:
         """An absent property is left out."""
-        parts = {name: self._of(each, lifter) for name, each in value.properties}
+        parts = {name: self._of(each, lifter, _part(wanted, name)) for name, each in value.properties}
+        needed = frozenset[str]() if wanted is None else needed_of(wanted)
         schema = {
             "type": "object",
             "properties": {name: each.schema for name, each in parts.items()},
-            "required": [name for name, each in parts.items() if each.presence is Presence.ALWAYS],
+            "required": [name for name, each in parts.items() if each.presence is Presence.ALWAYS or name in needed],
             "additionalProperties": False,
         }
-        return Argument(schema, Presence.ALWAYS, exact=len(parts) < 2 and all(each.exact for each in parts.values()))
+        return Argument(schema, Presence.ALWAYS, exact=self._independent(value, parts.values()))
 
-    def _sequence(self, value: Sequence, lifter: Lifter) -> Argument:
+    def _sequence(self, value: Sequence, lifter: Lifter, wanted: Shape | None) -> Argument:
         """A list of so many items; none may be absent."""
-        parts = [self._of(each, lifter) for each in value.items]
+        parts = [self._of(each, lifter, _part(wanted, index)) for index, each in enumerate(value.items)]
         missing = tuple(bound for each in parts for bound in each.missing)
         presence = Presence.ALWAYS if all(each.presence is Presence.ALWAYS for each in parts) else Presence.MAYBE
         schema: dict[str, Any] = {"type": "array", "minItems": len(parts), "maxItems": len(parts)}
         if parts:
             schema["prefixItems"] = [each.schema for each in parts]
-        return Argument(schema, presence, exact=len(parts) < 2 and all(each.exact for each in parts), missing=missing)
+        return Argument(schema, presence, self._independent(value, parts), missing)
+
+    def _independent(self, value: Value, parts: Iterable[Argument]) -> bool:
+        """Whether parts that are exact by themselves are so together: no two of them say something of each other.
+
+        They do where one place lies in the other, or where both are absent for the same reason.
+        """
+        if not all(each.exact for each in parts):
+            return False
+        bounds = [found.bound for found in references(value)]
+        return not any(self._tied(one, other) for one, other in combinations(bounds, 2))
+
+    def _tied(self, one: Bound, other: Bound) -> bool:
+        if (one.root, one.step) != (other.root, other.step):
+            return False
+        shorter, longer = sorted((one.segments, other.segments), key=len)
+        if longer[: len(shorter)] == shorter:
+            return True
+        source = produced_by(one, self.scene)
+        if source is None or source.presence is not Presence.ALWAYS:
+            return True
+        maybe = [project(source.shape, each.segments).presence is not Presence.ALWAYS for each in (one, other)]
+        return all(maybe) and one.segments[0] == other.segments[0]
+
+
+def _part(wanted: Shape | None, key: str | int) -> Shape | None:
+    return None if wanted is None else project(wanted, (key,)).shape
 
 
 def _lift(lifter: Lifter, shape: Shape) -> Schema:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from process_orchestrator.checking.bindings import Bound, Computed, First, Literal, Value, path_text, references
+from process_orchestrator.checking.bindings import Bound, Computed, First, Literal, Value, path_text
 from process_orchestrator.checking.fitting import Fit, Verdict
 
 if TYPE_CHECKING:
@@ -30,7 +30,14 @@ class Told(NamedTuple):
         return f"{self.message}. Fix: {self.fix}" if self.fix else self.message
 
 
-def refused(value: Value, fit: Fit, wanted: Wanted, within: str) -> Told:
+class Origin(NamedTuple):
+    """Where a value comes from. `behind_step`: a step takes it, which may have a condition and a policy of failures."""
+
+    producer: str | None
+    behind_step: bool
+
+
+def refused(value: Value, fit: Fit, wanted: Wanted, origin: Origin) -> Told:
     """The consumer refuses some values, or all of them."""
     what, takes = _named(value), _taker(wanted)
     place = fit.problem.pointer if fit.problem is not None else ""
@@ -46,7 +53,7 @@ def refused(value: Value, fit: Fit, wanted: Wanted, within: str) -> Told:
         fix = f"write a value that is {wants}" if isinstance(value, Literal) else f"bind something that is {wants}"
         return Told(_cut(message), _cut(fix))
     message = f"{what} may not fit{at}: {takes} wants {wants}{shown}"
-    return Told(_cut(message), _cut(_ways(value, wanted, f"is {wants}", within)))
+    return Told(_cut(message), _cut(_ways(wanted, wants, origin)))
 
 
 def absent(value: Value, argument: Argument, wanted: Wanted) -> Told:
@@ -68,14 +75,11 @@ def undecided(unreadable: bool) -> Told:  # noqa: FBT001  one of two sentences
     return Told("not decided: no proof, and no value that shows otherwise; checked when it runs")
 
 
-def _ways(value: Value, wanted: Wanted, so: str, within: str) -> str:
-    producers = {found.bound.root for found in references(value)}
-    narrow = "the input of the process" if producers == {"input"} else "the contract it comes from"
-    ways = [f"narrow {narrow} so that it {so}"]
-    if within == "/in":
+def _ways(wanted: Wanted, wants: str, origin: Origin) -> str:
+    ways = [f"make {origin.producer} {wants}"] if origin.producer is not None else []
+    if origin.behind_step:
         ways += ["guard the step with `when` over this value", "say `on_failure: {input_mismatch: …}`"]
-    ways.append(f"widen {_taker(wanted)}")
-    return "; or ".join(ways)
+    return "; or ".join([*ways, f"widen {_taker(wanted)}"])
 
 
 def _taker(wanted: Wanted) -> str:

@@ -17,19 +17,22 @@ from process_orchestrator.checking.definitions import Problem
 from process_orchestrator.checking.fitting import UNDECIDED, WORST_FIRST, Fit, Fitting, Question, Verdict
 from process_orchestrator.checking.lifted import UnliftableError, lifted
 from process_orchestrator.checking.paths import ABSENT, find
-from process_orchestrator.checking.plan_advice import Told, absent, refused, undecided
+from process_orchestrator.checking.plan_advice import Origin, Told, absent, refused, undecided
 from process_orchestrator.checking.plan_cover import ABSENT as MISSING
 from process_orchestrator.checking.plan_cover import NOTHING, REFUSED, Cover
 from process_orchestrator.checking.plan_rows import Leaf, PlanRow, leaves, pointer_below, producer
 from process_orchestrator.checking.plan_samples import resolved, sources
 from process_orchestrator.checking.plan_values import ValueCheck, produced_by
-from process_orchestrator.checking.projection import Presence, Schema, Shape, is_plain, project, required_names
+from process_orchestrator.checking.projection import Presence, Schema, Shape, is_plain, needed_of, project
 
 Json = Any
 
 NEVER_FITS: Final = "NEVER_FITS"
 MAY_NOT_FIT: Final = "MAY_NOT_FIT"
 MAY_BE_ABSENT: Final = "MAY_BE_ABSENT"
+
+_SAID_BEFORE: Final = frozenset((Verdict.UNKNOWN, part) for part in WORST_FIRST if part is not Verdict.ALWAYS)
+"""Of the whole and its worst part: that the whole is not decided follows, where a part is not known to fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,7 @@ class Verdicts:
         kept = ValueCheck(check.scene, check.report, check.types, check.results)
         schemas = ArgumentSchemas(check.scene, check.results)
         whole = Shape.of(wanted.schema)
-        needed = frozenset(required_names(wanted.schema))
+        needed = needed_of(whole)
         for leaf in leaves(value):
             self._asked.append(
                 _Asked(
@@ -103,9 +106,7 @@ class Verdicts:
             )
         if not isinstance(value, (Record, Sequence)) or _by_part(value, whole, needed - set(wanted.filled)):
             return
-        parts = {name: _lifted(project(whole, (name,)).shape) for name in wanted.filled}
-        filled = {name: True if part is None else part for name, part in parts.items()}
-        argument = schemas.alone(value, also=filled)
+        argument = schemas.fitting(value, whole, filled=wanted.filled)
         self._asked.append(_Asked(at, wanted, kept, value, None, argument, True, _lifted(whole)))
 
     def answer(self, known: list[Problem]) -> tuple[list[PlanRow], list[Problem]]:
@@ -118,16 +119,15 @@ class Verdicts:
         problems: list[Problem] = []
         worst: dict[tuple[str, str], Verdict] = {}
         for each in self._asked:
-            verdict, told, code = self._judged(each, faulty=_faulty(each, faulty))
+            verdict, told = self._judged(each, faulty=_faulty(each, faulty))
             at = (each.place.pointer, each.place.within)
-            before = worst.get(at)
-            if each.leaf is None and before is not None and _no_worse(verdict, before):
+            if each.leaf is None and (verdict is Verdict.ALWAYS or (verdict, worst.get(at)) in _SAID_BEFORE):
                 continue
-            worst[at] = verdict if before is None or _no_worse(before, verdict) else before
+            worst[at] = min(verdict, worst.get(at, verdict), key=WORST_FIRST.index)
             if each.wanted.listed:
-                rows.append(self._row(each, verdict, told))
-            if code is not None and each.wanted.reported:
-                problems += self._problem(each, verdict, told, code)
+                rows.append(self._row(each, verdict, told[0][1]))
+            if each.wanted.reported:
+                problems += [made for code, one in told if code for made in self._problem(each, verdict, one, code)]
         return rows, problems
 
     def _question(self, each: _Asked) -> Question:
@@ -144,18 +144,21 @@ class Verdicts:
             source="" if isinstance(value, Literal) else sources(value, check),
         )
 
-    def _judged(self, each: _Asked, *, faulty: bool) -> tuple[Verdict, Told, str | None]:
-        """The verdict, what is told of it, and the failure that it would be at run time."""
+    def _judged(self, each: _Asked, *, faulty: bool) -> tuple[Verdict, tuple[tuple[str, Told], ...]]:
+        """The verdict, and what is told of it, by the failure that it would be at run time ("" for none)."""
         if faulty:
-            return Verdict.UNKNOWN, Told("not decided: its own error comes first"), None
-        fit, argument = each.fit, each.argument
-        if fit.verdict in {Verdict.NEVER, Verdict.SOMETIMES} and each.consumer is not None:
-            return fit.verdict, refused(each.value, fit, each.wanted, each.place.within), REFUSED
-        if argument.presence is not Presence.ALWAYS and each.demanded and each.leaf is not None:
-            return Verdict.SOMETIMES, absent(each.value, argument, each.wanted), MISSING
-        if fit.verdict is Verdict.UNKNOWN:
-            return Verdict.UNKNOWN, undecided(each.consumer is None), None
-        return Verdict.ALWAYS, Told("every value fits"), None
+            return Verdict.UNKNOWN, (("", Told("not decided: its own error comes first")),)
+        told: list[tuple[str, Told]] = []
+        verdict = Verdict.UNKNOWN if each.consumer is None else each.fit.verdict
+        if verdict in {Verdict.NEVER, Verdict.SOMETIMES}:
+            told.append((REFUSED, refused(each.value, each.fit, each.wanted, _origin(each))))
+        if each.argument.presence is not Presence.ALWAYS and each.demanded and each.leaf is not None:
+            told.append((MISSING, absent(each.value, each.argument, each.wanted)))
+        if verdict is Verdict.UNKNOWN:
+            told.append(("", undecided(each.consumer is None)))
+        told = told or [("", Told("every value fits"))]
+        worst = verdict is not Verdict.NEVER and any(code == MISSING for code, _ in told)
+        return Verdict.SOMETIMES if worst else verdict, tuple(told)
 
     def _row(self, each: _Asked, verdict: Verdict, told: Told) -> PlanRow:
         below = "" if each.leaf is None else pointer_below(each.leaf.path)
@@ -172,15 +175,14 @@ class Verdicts:
         )
 
     def _problem(self, each: _Asked, verdict: Verdict, told: Told, code: str) -> Iterator[Problem]:
-        bounds = tuple(found.bound for found in references(each.value))
-        if verdict is not Verdict.NEVER and each.place.cover.covers(
-            each.argument.missing if code == MISSING else bounds, code
-        ):
+        never = verdict is Verdict.NEVER and code == REFUSED
+        bounds = each.argument.missing if code == MISSING else tuple(found.bound for found in references(each.value))
+        if not never and each.place.cover.covers(bounds, code):
             return
-        name = NEVER_FITS if verdict is Verdict.NEVER else MAY_BE_ABSENT if code == MISSING else MAY_NOT_FIT
+        name = NEVER_FITS if never else MAY_BE_ABSENT if code == MISSING else MAY_NOT_FIT
         pointer = each.place.within if each.leaf is None else each.value.pointer
         yield Problem(
-            level="error" if self.strict or verdict is Verdict.NEVER else "warning",
+            level="error" if self.strict or never else "warning",
             code=name,
             file="",
             line=0,
@@ -190,8 +192,10 @@ class Verdicts:
         )
 
 
-def _no_worse(verdict: Verdict, than: Verdict) -> bool:
-    return WORST_FIRST.index(verdict) >= WORST_FIRST.index(than)
+def _origin(each: _Asked) -> Origin:
+    """What a misfit can be mended in: the producer, and the step, if it has a condition."""
+    source = producer(each.value, each.check) if isinstance(each.value, Bound) else None
+    return Origin(source, behind_step=each.place.within == "/in")
 
 
 def _faulty(each: _Asked, faulty: list[str]) -> bool:
@@ -220,13 +224,7 @@ def _lifted(shape: Shape) -> Schema | None:
 def _demands(whole: Shape, leaf: Leaf, needed: frozenset[str]) -> bool:
     if not leaf.path or not isinstance(leaf.path[-1], str):
         return True
-    return leaf.path[-1] in (needed if len(leaf.path) == 1 else _needed(project(whole, leaf.path[:-1]).shape))
-
-
-def _needed(shape: Shape) -> frozenset[str]:
-    """The properties that every alternative requires."""
-    found = [frozenset(required_names(schema, root)) for schema, root in shape.alternatives]
-    return frozenset[str].intersection(*found) if found else frozenset()
+    return leaf.path[-1] in (needed if len(leaf.path) == 1 else needed_of(project(whole, leaf.path[:-1]).shape))
 
 
 def _by_part(value: Value, wanted: Shape, needed: frozenset[str]) -> bool:
@@ -241,7 +239,7 @@ def _by_part(value: Value, wanted: Shape, needed: frozenset[str]) -> bool:
         return False
     nested = [(name, each) for name, each in value.properties if isinstance(each, (Record, Sequence))]
     parts = [(each, project(wanted, (name,)).shape) for name, each in nested]
-    return all(_by_part(each, part, _needed(part)) for each, part in parts)
+    return all(_by_part(each, part, needed_of(part)) for each, part in parts)
 
 
 def _examples(bound: Bound, check: ValueCheck) -> tuple[Json, ...]:

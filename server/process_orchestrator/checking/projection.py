@@ -156,6 +156,12 @@ def required_names(schema: Schema, root: Schema | None = None) -> tuple[str, ...
     return tuple(name for name in _required(schema, top, 0) if project(shape, (name,)).presence is Presence.ALWAYS)
 
 
+def needed_of(shape: Shape) -> frozenset[str]:
+    """The properties that every alternative of a shape requires."""
+    found = [frozenset(required_names(schema, root)) for schema, root in shape.alternatives]
+    return frozenset[str].intersection(*found) if found else frozenset()
+
+
 def resolve(schema: Schema, root: Schema) -> Schema:
     """Follow `$ref`; keywords beside it are kept. Open where it cannot be followed."""
     for _ in range(_REFS_MAX):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from process_orchestrator.views.formats import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from process_orchestrator.views import models as m
+
+VERDICTS: Final = ("always", "sometimes", "never", "unknown")
+WITNESS_SHOWN_MAX: Final = 200
+"""Characters of a witness in prose; `check --json` has all of it."""
 
 
 def description_text(view: m.Description) -> str:
@@ -53,8 +61,11 @@ def validation_text(view: m.Validation) -> str:
     return "\n".join([*lines, *(f"Warning: {one_line(each)}" for each in view.warnings)]) + "\n"
 
 
-def check_text(view: m.CheckReportView) -> str:
-    """What is wrong in which file, at which line, and how to mend it."""
+def check_text(view: m.CheckReportView, *, bindings: bool = False) -> str:
+    """What is wrong in which file, at which line, and how to mend it; then how the bindings of each plan fit.
+
+    Those that always fit are counted; `bindings`: named too.
+    """
     problems = [(report.file, problem) for report in view.files for problem in report.problems]
     errors = sum(problem.level == "error" for _, problem in problems)
     lines = [_problem(problem, file=file) for file, problem in problems]
@@ -62,7 +73,36 @@ def check_text(view: m.CheckReportView) -> str:
         f"{number} {noun}{'' if number == 1 else 's'}"
         for number, noun in ((len(view.files), "file"), (errors, "error"), (len(problems) - errors, "warning"))
     )
+    lines += _plans(view.plans, {problem.message for _, problem in problems}, every=bindings)
     return "\n".join([*lines, f"{'ok' if view.ok else 'not ok'}: {counted}."]) + "\n"
+
+
+def _plans(rows: list[m.PlanRow], said: set[str], *, every: bool) -> Iterator[str]:
+    """For each plan how many bindings have which verdict, and each that may not fit; what a problem `said` but once."""
+    for (process, version), group in groupby(rows, key=lambda row: (row.process, row.version)):
+        plan = list(group)
+        verdicts = Counter(row.verdict for row in plan)
+        told = ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts[word])
+        yield f"{process} {version}: {len(plan)} binding{'' if len(plan) == 1 else 's'}, {told}."
+        for row in plan:
+            if every or row.verdict != "always":
+                why = row.message or ""
+                yield _binding(row, why="" if any(why.startswith(each) for each in said) else why)
+
+
+def _binding(row: m.PlanRow, *, why: str) -> str:
+    place = f"{row.step} {row.argument}"
+    ends = f"{row.producer} -> {row.consumer}" if row.producer else row.consumer or ""
+    line = f"  {row.verdict:9} {place}: {one_line(ends)}"
+    if row.verdict == "always":
+        return line
+    shown = "" if row.witness is None else f" Witness: {_short(row.witness)}"
+    return f"{line}{shown}\n            {one_line(why)}" if why else f"{line}{shown}"
+
+
+def _short(value: Any) -> str:
+    text = _json(value)
+    return text if len(text) <= WITNESS_SHOWN_MAX else f"{text[:WITNESS_SHOWN_MAX]}…"
 
 
 def _action(action: m.NextAction) -> str:

@@ -57,12 +57,15 @@ async def check_command(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILES]", help="Definition files or folders; without, the home.")
     ] = None,
+    bindings: Annotated[
+        bool, typer.Option("--bindings", help="Name every binding of every plan, those that always fit too.")
+    ] = False,
 ) -> Exit:
     """Check definitions: what is wrong, where, and how to mend it. Exit code 2 on any error."""
     if not files:
         session.need_definitions()
     view = _checked(session, files or [])
-    session.show(view, lambda report: text.check_text(_seen_from_here(report, session.home.path)))
+    session.show(view, lambda report: text.check_text(_seen_from_here(report, session.home.path), bindings=bindings))
     return Exit.OK if view.ok else Exit.REFUSED
 
 
