@@ -34,8 +34,8 @@ def below(command: Any, name: str) -> Iterator[tuple[str, set[str]]]:
 
 def documented() -> dict[str, str]:
     """The rows of the table of commands: the command's name, and the whole row."""
-    rows = re.findall(r"^\| `([a-z ]+?)(?: [A-Z\[][^`]*)?`.*$", text_of("docs/cli.md"), flags=re.MULTILINE)
-    whole = re.findall(r"^\| `[a-z ]+?(?: [A-Z\[][^`]*)?`.*$", text_of("docs/cli.md"), flags=re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z0-9 ]+?)(?: [A-Z\[][^`]*)?`.*$", text_of("docs/cli.md"), flags=re.MULTILINE)
+    whole = re.findall(r"^\| `[a-z0-9 ]+?(?: [A-Z\[][^`]*)?`.*$", text_of("docs/cli.md"), flags=re.MULTILINE)
     return dict(zip(rows, whole, strict=True))
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from process_orchestrator.checking.a2a_card import Card
     from process_orchestrator.checking.definitions import Agent
     from process_orchestrator.core.ports import (
         AgentHealth,
@@ -245,6 +246,13 @@ async def list_tools(home: Home, agent: Agent, *, timeout_s: float) -> list[dict
     alone = Registry.of(agents=(agent,))
     async with Fleet(lambda: alone, home=home.path).open(home.make_state(), SystemClock()) as pool:
         return await pool.tools(agent.name, timeout_ms=round(timeout_s * 1000))
+
+
+async def read_card(home: Home, agent: Agent, *, timeout_s: float) -> Card:
+    """The card of an A2A agent, whether or not a file of the home defines it. Raises AgentCallError."""
+    alone = Registry.of(agents=(agent,))
+    async with Fleet(lambda: alone, home=home.path).open(home.make_state(), SystemClock()) as pool:
+        return await pool.card(agent.name, timeout_s=timeout_s)
 
 
 def _performing(fleet: Fleet, *, state: Path, clock: Clock) -> BuildPerformer:

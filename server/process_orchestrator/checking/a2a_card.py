@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from process_orchestrator.core.errors import CardError
+from process_orchestrator.checking.addresses import web_address
+from process_orchestrator.core.errors import AddressError, CardError
 from process_orchestrator.core.facts.values import Fact
 
 WELL_KNOWN: Final = "/.well-known/agent-card.json"
@@ -27,7 +28,6 @@ MODES_MAX: Final = 50
 BINDING: Final = "JSONRPC"
 LEGACY: Final = "0.3"
 CURRENT: Final = "1.0"
-DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 
 class Interface(Fact, frozen=True, kw_only=True):
@@ -83,13 +83,12 @@ def card_url(written: str) -> str:
     return written if parts.path.strip("/") else urlunsplit(parts._replace(path=WELL_KNOWN))
 
 
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port. Raises CardError where the text is no address."""
+def same_origin(one: str, other: str) -> bool:
+    """Whether two addresses have one scheme, host and port. Raises CardError where one cannot be read."""
     try:
-        parts = urlsplit(url)
-        return parts.scheme.lower(), (parts.hostname or "").lower(), parts.port or DEFAULT_PORTS.get(parts.scheme)
-    except ValueError as error:
-        raise CardError(f"{url[:100]!r} is no address: {error}") from error
+        return web_address(one).origin == web_address(other).origin
+    except AddressError as error:
+        raise CardError(f"{one[:100]!r} is no address to send to: {error.message}") from error
 
 
 def read_card(value: Any) -> Card:

@@ -25,14 +25,14 @@ from process_orchestrator.checking.a2a_card import (
     Interface,
     Skill,
     card_url,
-    origin,
     read_card,
+    same_origin,
 )
 from process_orchestrator.checking.validate import encode_body, parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError, CardError
 from process_orchestrator.core.facts.values import Blame, Fact, FailureClass, Outcome
 from process_orchestrator.performing import a2a_wire as wire
-from process_orchestrator.performing.address import pinned_address
+from process_orchestrator.performing.address import destination, readable
 from process_orchestrator.performing.answer import Reply, declared_code, evidence, refusal
 from process_orchestrator.performing.credentials import Credentials
 from process_orchestrator.performing.links import AgentCall, told_to_stop
@@ -312,20 +312,15 @@ class A2aLink:
         cap: int,
     ) -> tuple[httpx.Response, bytes]:
         """One request and its bounded body. Raises AgentCallError, and BodyError where it is too large."""
-        try:
-            url = httpx.URL(address).copy_merge_params(list(target.credentials.query.items()))
-        except httpx.InvalidURL as error:
-            raise _no_address(address, str(error)) from error
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise _no_address(address, "it needs http or https and a host")
-        port = url.port or (443 if url.scheme == "https" else 80)
-        pinned = await pinned_address(url.host, port, allow_loopback=target.allow_loopback)
+        web = readable(address)
+        goal = await destination(web, allow_loopback=target.allow_loopback)
+        url = httpx.URL(web.origin + web.target).copy_merge_params(list(target.credentials.query.items()))
         request = self._client.build_request(
             method,
-            url.copy_with(host=pinned),
+            url.copy_with(host=goal.ip),
             content=body,
-            headers={"Host": url.netloc.decode("ascii"), **headers, **target.credentials.headers},
-            extensions={"sni_hostname": url.host},
+            headers={"Host": web.authority, **headers, **target.credentials.headers},
+            extensions={"sni_hostname": web.host},
         )
         try:
             response = await self._client.send(request, stream=True)
@@ -370,7 +365,7 @@ def _plain(response: httpx.Response, data: bytes) -> Reply:
 def _allowed(card: Card, target: A2aTarget) -> Interface:
     """The interface of the card that the agent's file allows. Raises CardError: credentials go to no other place."""
     interface = card.interface(target.endpoint)
-    if target.endpoint is None and origin(interface.url) != origin(target.card):
+    if target.endpoint is None and not same_origin(interface.url, target.card):
         raise CardError(
             f"the card names {interface.url[:120]}, another place than its own; "
             "write that address as transport.endpoint if it is meant"
@@ -438,12 +433,6 @@ def _while_it_ran(error: AgentCallError) -> AgentCallError:
 def _unusable(message: str) -> AgentCallError:
     """Nothing was sent, and asking again would change nothing: the card itself is at fault."""
     return AgentCallError("unreachable", message, class_=FailureClass.PERMANENT, blame=Blame.AGENT)
-
-
-def _no_address(address: str, why: str) -> AgentCallError:
-    return AgentCallError(
-        "unreachable", f"{address[:100]!r} is no address of an A2A agent: {why}", class_=FailureClass.PERMANENT
-    )
 
 
 def _lost(error: httpx.HTTPError) -> AgentCallError:

@@ -37,6 +37,7 @@ from process_orchestrator.performing.links import AgentCall
 from process_orchestrator.performing.secrets import Secrets
 
 if TYPE_CHECKING:
+    from process_orchestrator.checking.a2a_card import Card
     from process_orchestrator.performing.mcp_agent import McpLink
 
 RAW_CALL_MS: Final = 60_000
@@ -208,6 +209,18 @@ class AgentPool:
         """The tools that an MCP agent lists."""
         link = await self._mcp_link(agent_name)
         return self.secrets.mask_value(await link.tools(timeout_ms / 1000))
+
+    async def card(self, agent_name: str, *, timeout_s: float = RAW_CALL_MS / 1000) -> Card:
+        """The card of an A2A agent, as it is now."""
+        from process_orchestrator.performing.a2a_agent import A2aLink  # noqa: PLC0415 - see agent_links
+
+        agent = self._registry().agent(agent_name)
+        if agent is None:
+            raise AgentCallError("unreachable", f"no agent {agent_name} is registered")
+        link = (await self._way(self._lane(agent.name), agent)).link
+        if not isinstance(link, A2aLink):
+            raise AgentCallError("unreachable", f"{agent_name} is no A2A agent: it has no card")
+        return await link.card(timeout_s)
 
     def health(self) -> tuple[AgentHealth, ...]:
         """Every registered agent, by name; counts are of this engine's life."""

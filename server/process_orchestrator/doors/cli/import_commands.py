@@ -9,6 +9,7 @@ import typer
 
 from process_orchestrator.checking.importers.draft import Outcome
 from process_orchestrator.checking.importers.write import bring_in
+from process_orchestrator.doors.cli.a2a_skills import drafted
 from process_orchestrator.doors.cli.import_text import outcome_text
 from process_orchestrator.doors.cli.mcp_tools import listed
 from process_orchestrator.doors.cli.session import Session, command, print_json
@@ -72,5 +73,32 @@ async def import_mcp_command(
     given: dict[str, Any] = {"env": env or [], "bearer": bearer, "header": header or [], "query": query or []}
     draft = await listed(
         session, target or [], given, agent=agent, only=chosen(only), update=update, timeout_s=timeout_s
+    )
+    show_outcome(session, bring_in(draft, session.home.path, update=update))
+
+
+@import_app.command("a2a")
+@command
+async def import_a2a_command(
+    session: Session,
+    url: Annotated[
+        str | None, typer.Argument(metavar="[URL]", help="Of the agent, or of its card; none with --update.")
+    ] = None,
+    agent: AgentOption = None,
+    only: OnlyOption = None,
+    bearer: Annotated[
+        str | None, typer.Option("--bearer", metavar="SECRET", help="Where its token lies: env:NAME or file:PATH.")
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", metavar="NAME=SECRET", help="A header with a secret: X-Key=env:NAME."),
+    ] = None,
+    update: UpdateOption = False,
+    timeout_s: Annotated[float, typer.Option("--timeout", metavar="S", help="Give up after so many seconds.")] = 30,
+) -> None:
+    """Import the skills of an A2A agent from its card; the schemas are for a person to write."""
+    secrets = (bearer, header or [])
+    draft = await drafted(
+        session, url, secrets=secrets, agent=agent, only=chosen(only), update=update, timeout_s=timeout_s
     )
     show_outcome(session, bring_in(draft, session.home.path, update=update))
