@@ -1,8 +1,8 @@
 """A2A agents: the card read, one message sent, its task followed to its end or cancelled, within one deadline.
 
-JSON-RPC 2.0 is spoken here over our own bounded HTTP, not through the SDK's client: that one reads bodies without
-bound and without our address rules, turns numbers into doubles, drops an error's status, takes an answer with any id,
-and costs 0.8 s to import (decision 019). The SDK's server is what the tests talk to.
+JSON-RPC 2.0 is spoken here over our own bounded HTTP (`http_exchange`), not through the SDK's client: that one reads
+bodies without bound and without our address rules, turns numbers into doubles, drops an error's status, takes an answer
+with any id, and costs 0.8 s to import (decision 019). The SDK's server is what the tests talk to.
 
 An address comes from the registry alone: a card may name only its own origin, or the `endpoint` that the agent's file
 names. After the message went out nothing is `not_done` any more unless the agent says so. Retries are the core's.
@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import anyio
-import httpx
 import msgspec
 
 from process_orchestrator.checking.a2a_card import (
@@ -32,13 +31,14 @@ from process_orchestrator.checking.validate import encode_body, parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError, CardError
 from process_orchestrator.core.facts.values import Blame, Fact, FailureClass, Outcome
 from process_orchestrator.performing import a2a_wire as wire
-from process_orchestrator.performing.address import destination, readable
+from process_orchestrator.performing.address import readable
 from process_orchestrator.performing.answer import Reply, declared_code, evidence, refusal
-from process_orchestrator.performing.credentials import Credentials
+from process_orchestrator.performing.credentials import Authorizer
+from process_orchestrator.performing.http_agent import UNAUTHORIZED, with_credentials
+from process_orchestrator.performing.http_exchange import HttpClient, Network, Progress, Received, Sending
 from process_orchestrator.performing.links import AgentCall, told_to_stop
 from process_orchestrator.performing.retry_after import retry_after_ms
 
-CONNECT_S: Final = 10.0
 CARD_KEPT_S: Final = 300.0
 """How long a card is believed. One that turns out wrong is read anew at the next call."""
 CARD_S: Final = 20.0
@@ -49,11 +49,10 @@ POLL_FAILURES_MAX: Final = 5
 """Times in a row that a task may fail to be asked for before it counts as lost: the agent works on it meanwhile."""
 CANCEL_S: Final = 0.8
 """Longest that telling an agent to stop may take: a call may outlive its deadline by a second."""
-ERROR_BODY_BYTES: Final = 65_536
-CONNECTIONS_MAX: Final = 100
 
 NOTHING_DONE: Final = frozenset({-32700, -32600, -32601, -32602, -32004, -32005, -32007, -32008, -32009})
 """JSON-RPC errors that say that a message was not taken: malformed, no such method, operation or version."""
+BROKEN: Final = frozenset({"too_large", "not_json"})
 STALE_CARD: Final = frozenset({-32601, -32009})
 
 
@@ -63,7 +62,7 @@ class A2aTarget(Fact, frozen=True, kw_only=True):
     card: str
     endpoint: str | None
     allow_loopback: bool
-    credentials: Credentials
+    authorizer: Authorizer
 
 
 class _Refused(Exception):  # noqa: N818 - an answer of the protocol, no fault of this program
@@ -79,6 +78,7 @@ class _Running:
 
     def __init__(self, bind: dict[str, Any], call: AgentCall, target: A2aTarget, interface: Interface) -> None:
         self.bind, self.call, self.target, self.interface = bind, call, target, interface
+        self.progress = Progress()
         self.task: str | None = None
 
 
@@ -90,16 +90,10 @@ class A2aLink:
         target: Callable[[], Awaitable[A2aTarget]],
         *,
         output_bytes: int,
-        card_kept_s: float = CARD_KEPT_S,
+        network: Network | None = None,
     ) -> None:
-        self._target, self._output_bytes, self._card_kept_s = target, output_bytes, card_kept_s
-        self._client = httpx.AsyncClient(
-            trust_env=False,
-            follow_redirects=False,
-            timeout=httpx.Timeout(None, connect=CONNECT_S),
-            limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=20),
-            headers={"Accept-Encoding": "identity", "Accept": "application/json"},
-        )
+        self._target, self._output_bytes, self._network = target, output_bytes, network or Network()
+        self._clients: dict[str, HttpClient] = {}  # by origin: the card's, and the endpoint's where it is another
         self._card: Card | None = None
         self._card_until = 0.0
         self._reading = anyio.Lock()
@@ -119,7 +113,8 @@ class A2aLink:
 
     async def aclose(self) -> None:
         self._closed = True
-        await self._client.aclose()
+        for client in self._clients.values():
+            await client.aclose()
 
     async def call(self, bind: dict[str, Any], arguments: dict[str, Any], call: AgentCall) -> Reply:
         running: _Running | None = None
@@ -131,9 +126,10 @@ class A2aLink:
                 return await self._called(running, wire.send_params(interface, skill, bind, arguments, call))
         except TimeoutError:
             message = f"no whole answer within {call.timeout_ms} ms"
-            if running is None:
-                message = f"the agent's card was not there within {call.timeout_ms} ms; nothing was sent"
-            raise AgentCallError("timeout", message, outcome=None if running else Outcome.NOT_DONE) from None
+            if running is not None and running.progress.sent:
+                raise AgentCallError("timeout", message) from None
+            message = f"the agent could not be reached within {call.timeout_ms} ms; nothing was sent"
+            raise AgentCallError("timeout", message, outcome=Outcome.NOT_DONE) from None
         except anyio.get_cancelled_exc_class():
             if running is not None and not told_to_stop():
                 running.task = None  # the next start meets it again
@@ -221,27 +217,30 @@ class A2aLink:
         async with self._reading:
             if self._card is None or anyio.current_time() >= self._card_until:
                 self._card = await self._read_card(target)
-                self._card_until = anyio.current_time() + self._card_kept_s
+                self._card_until = anyio.current_time() + CARD_KEPT_S
             return self._card
 
     async def _read_card(self, target: A2aTarget) -> Card:
         """Raises AgentCallError (unreachable: nothing was sent that the agent would act on)."""
         try:
-            response, data = await self._exchange("GET", card_url(target.card), None, {}, target, cap=CARD_BYTES_MAX)
-            if response.status_code == 200:
-                return read_card(parse_body(data, max_bytes=CARD_BYTES_MAX, depth=CARD_DEPTH_MAX))
+            asked = Sending(method="GET", url=readable(card_url(target.card)), headers={})
+            received = await self._exchange(asked, target, bytes_max=CARD_BYTES_MAX)
+            if received.status == 200:
+                return read_card(parse_body(received.data, max_bytes=CARD_BYTES_MAX, depth=CARD_DEPTH_MAX))
         except (BodyError, CardError) as error:
             raise _unusable(f"the agent's card cannot be read: {error.message}") from error
         except AgentCallError as error:
+            if error.code in BROKEN:
+                raise _unusable(f"the agent's card cannot be read: {error.message}") from error
             if error.code == "unreachable":
                 raise
             raise AgentCallError("unreachable", f"the agent's card is not to be had: {error.message}") from error
-        lasting = response.status_code < 500 and response.status_code not in {408, 429}
+        lasting = received.status < 500 and received.status not in {408, 429}
         raise AgentCallError(
             "unreachable",
-            f"the agent's card is not to be had: status {response.status_code} at {card_url(target.card)[:200]}",
+            f"the agent's card is not to be had: status {received.status} at {asked.url.shown}",
             class_=FailureClass.PERMANENT if lasting else None,
-            retry_after_ms=retry_after_ms(response.headers.get("retry-after")),
+            retry_after_ms=retry_after_ms(received.headers.get("retry-after")),
         )
 
     # --- one request --------------------------------------------------------------------------------------------
@@ -257,108 +256,72 @@ class A2aLink:
             headers["Idempotency-Key"] = call.key
         cap = min(self._output_bytes, call.output_bytes)
         try:
-            response, data = await self._exchange("POST", interface.url, body, headers, running.target, cap=cap)
+            sending = Sending(method="POST", url=readable(interface.url), headers=headers, content=body)
+            received = await self._exchange(sending, running.target, bytes_max=cap, progress=running.progress)
         except AgentCallError:
             self._card = None  # it may have moved
             raise
-        failed = not 200 <= response.status_code < 300
         try:
-            answer = parse_body(data, max_bytes=cap, depth=call.depth + 10)  # the envelope's own levels
+            answer = parse_body(received.data, max_bytes=cap, depth=call.depth + 10)  # the envelope's own levels
         except BodyError:
-            if not failed:
-                self._claims_json(response)
+            if received.succeeded:
+                self._claims_json(received)
                 raise
             answer = None
         if isinstance(answer, dict) and isinstance(answer.get("error"), dict) and answer.get("jsonrpc") == "2.0":
-            raise self._refused(answer["error"], response)
-        if failed:
+            raise self._refused(answer["error"], received)
+        if not received.succeeded:
             self._card = None
-            raise refusal(_plain(response, data), running.bind if method == wire.SEND else {})
+            raise refusal(_plain(received), running.bind if method == wire.SEND else {})
         if not isinstance(answer, dict) or answer.get("jsonrpc") != "2.0" or "result" not in answer:
             raise BodyError("not_json", "the answer is no response of JSON-RPC 2.0")
         if answer.get("id") != number:
             raise BodyError("not_json", "the answer bears the id of another request")
         return answer["result"]
 
-    def _claims_json(self, response: httpx.Response) -> None:
+    def _claims_json(self, received: Received) -> None:
         """What does not even claim to be the protocol came from something on the way: a proxy's page, a wrong port."""
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind and kind != "application/json" and not kind.endswith("+json"):
+        kind = received.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind and not received.is_json:
             self._card = None
             raise AgentCallError("not_json", f"the answer is {kind[:60]}, no JSON-RPC", blame=Blame.TRANSPORT)
 
-    def _refused(self, error: dict[str, Any], response: httpx.Response) -> _Refused:
+    def _refused(self, error: dict[str, Any], received: Received) -> _Refused:
         code = error.get("code")
         number = code if isinstance(code, int) and not isinstance(code, bool) else 0
         if number in STALE_CARD:
             self._card = None
         reply = Reply(
             structured=error,
-            text=str(error.get("message", ""))[:ERROR_BODY_BYTES],
+            text=str(error.get("message", "")),
             failed=True,
-            status=response.status_code if response.status_code >= 300 else None,
-            retry_after_ms=retry_after_ms(response.headers.get("retry-after")),
+            status=None if received.succeeded else received.status,
+            retry_after_ms=retry_after_ms(received.headers.get("retry-after")),
         )
         return _Refused(number, reply)
 
     async def _exchange(
-        self,
-        method: str,
-        address: str,
-        body: bytes | None,
-        headers: dict[str, str],
-        target: A2aTarget,
-        *,
-        cap: int,
-    ) -> tuple[httpx.Response, bytes]:
-        """One request and its bounded body. Raises AgentCallError, and BodyError where it is too large."""
-        web = readable(address)
-        goal = await destination(web, allow_loopback=target.allow_loopback)
-        url = httpx.URL(web.origin + web.target).copy_merge_params(list(target.credentials.query.items()))
-        request = self._client.build_request(
-            method,
-            url.copy_with(host=goal.ip),
-            content=body,
-            headers={"Host": web.authority, **headers, **target.credentials.headers},
-            extensions={"sni_hostname": web.host},
-        )
-        try:
-            response = await self._client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise AgentCallError("unreachable", f"the agent cannot be reached: {type(error).__name__}") from error
-        except httpx.HTTPError as error:
-            raise _lost(error) from error
-        try:
-            return response, await _bounded(response, cap)
-        except httpx.HTTPError as error:
-            raise _lost(error) from error
-        finally:
-            with anyio.CancelScope(shield=True):  # closing a broken answer's connection takes no network round
-                await response.aclose()
+        self, sending: Sending, target: A2aTarget, *, bytes_max: int, progress: Progress | None = None
+    ) -> Received:
+        """One whole answer; a 401 to a token that may have ended is no answer yet. Raises AgentCallError."""
+        client = self._clients.get(sending.url.origin)
+        if client is None:
+            client = self._clients[sending.url.origin] = HttpClient(self._network)
+        credentials = await target.authorizer.credentials()
+        allowed: Any = {"allow_loopback": target.allow_loopback, "bytes_max": bytes_max, "progress": progress}
+        received = await client.ask(with_credentials(sending, credentials), **allowed)
+        if received.status != UNAUTHORIZED or not target.authorizer.refused(credentials):
+            return received
+        credentials = await target.authorizer.credentials()
+        return await client.ask(with_credentials(sending, credentials), **allowed)
 
 
-async def _bounded(response: httpx.Response, cap: int) -> bytes:
-    failed = not 200 <= response.status_code < 300
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        if failed:
-            return b""
-        raise BodyError("not_json", "the body is compressed although it was asked for plain")
-    data = bytearray()
-    async for chunk in response.aiter_raw():
-        data += chunk
-        if failed and len(data) > ERROR_BODY_BYTES:
-            break
-        if len(data) > cap and not failed:
-            raise BodyError("too_large", f"the body is over {cap} bytes")
-    return bytes(data)
-
-
-def _plain(response: httpx.Response, data: bytes) -> Reply:
+def _plain(received: Received) -> Reply:
     return Reply(
-        text=data[:ERROR_BODY_BYTES].decode(errors="replace"),
+        text=received.data.decode(errors="replace"),
         failed=True,
-        status=response.status_code,
-        retry_after_ms=retry_after_ms(response.headers.get("retry-after")),
+        status=received.status,
+        retry_after_ms=retry_after_ms(received.headers.get("retry-after")),
     )
 
 
@@ -433,7 +396,3 @@ def _while_it_ran(error: AgentCallError) -> AgentCallError:
 def _unusable(message: str) -> AgentCallError:
     """Nothing was sent, and asking again would change nothing: the card itself is at fault."""
     return AgentCallError("unreachable", message, class_=FailureClass.PERMANENT, blame=Blame.AGENT)
-
-
-def _lost(error: httpx.HTTPError) -> AgentCallError:
-    return AgentCallError("lost", f"the connection broke in the middle of the call: {type(error).__name__}")

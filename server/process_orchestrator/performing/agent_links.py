@@ -140,6 +140,7 @@ class LinkMaker:
 
     async def _a2a(self, agent: Agent) -> Link:
         from process_orchestrator.performing.a2a_agent import A2aLink, A2aTarget  # noqa: PLC0415 - see the docstring
+        from process_orchestrator.performing.http_exchange import Network  # noqa: PLC0415
 
         transport, authorizer = agent.transport, await self._authorizer(agent)
 
@@ -148,10 +149,10 @@ class LinkMaker:
                 card=self._filled(transport.card or ""),
                 endpoint=None if transport.endpoint is None else self._filled(transport.endpoint),
                 allow_loopback=transport.allow_loopback,
-                credentials=await authorizer.credentials(),
+                authorizer=authorizer,
             )
 
-        return A2aLink(target, output_bytes=agent.limits.output_bytes)
+        return A2aLink(target, output_bytes=agent.limits.output_bytes, network=Network(resolve=self._resolve))
 
     async def _launch(self, agent: Agent, command: tuple[str, ...], filled: dict[str, str]) -> Launch:
         folder = self._folder(agent)

@@ -120,11 +120,11 @@ class _Conversation:
         """The answer; a 401 to a token that may have ended is no answer yet."""
         authorizer, sent_before = self._target.authorizer, self._progress.sent
         credentials = await authorizer.credentials()
-        received = await self._exchange(_with(sending, credentials))
+        received = await self._exchange(with_credentials(sending, credentials))
         if received.status != UNAUTHORIZED or not authorizer.refused(credentials):
             return received
         self._progress.sent = sent_before  # a 401 says that nothing was done
-        return await self._exchange(_with(sending, await authorizer.credentials()))
+        return await self._exchange(with_credentials(sending, await authorizer.credentials()))
 
     async def _exchange(self, sending: Sending) -> Received:
         return await self._http.ask(
@@ -135,7 +135,7 @@ class _Conversation:
         )
 
 
-def _with(sending: Sending, credentials: Credentials) -> Sending:
+def with_credentials(sending: Sending, credentials: Credentials) -> Sending:
     """A request with what shows who asks. An argument never stands in the place of a credential."""
     ours = {name.lower() for name in credentials.headers}
     headers = {name: text for name, text in sending.headers.items() if name.lower() not in ours}
