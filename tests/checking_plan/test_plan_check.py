@@ -110,7 +110,13 @@ def test_a_sound_plan_has_no_problems(steps: str) -> None:
             "@^2",
             "nearest",
         ),
-        ("[{id: a, contract: draft.one, in: {}}]", "DRAFT", "/plan/steps/0/contract", "draft", "contracts activate draft.one"),
+        (
+            "[{id: a, contract: draft.one, in: {}}]",
+            "DRAFT",
+            "/plan/steps/0/contract",
+            "draft",
+            "contracts activate draft.one",
+        ),
         (
             "[{id: a, contract: nobody.serves, in: {}}]",
             "NOT_SERVED",
