@@ -30,6 +30,8 @@ PROMISES: Final[dict[str, Promise]] = {
     "orchestrators": Promise("docs/waiting-and-parts.md", "A process type of another orchestrator is an agent's work."),
     "undoing": Promise("docs/design.md", "What is done is undone, newest first, each once, also across a kill -9."),
     "drift": Promise("docs/operating.md", "What this version decides otherwise than the journal waits for a person."),
+    "pins": Promise("docs/versions-and-drift.md", "An agent that changed behind our back is not called to write."),
+    "bumps": Promise("docs/versions-and-drift.md", "`check` refuses a version bump that is too small."),
     "lines": Promise("docs/operating.md", "`submit --lines` may be started again: each line is one process."),
     "replay": Promise(
         "docs/operating.md", "`replay` decides recorded processes anew, calls nobody and writes nothing."

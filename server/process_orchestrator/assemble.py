@@ -19,7 +19,7 @@ import anyio
 from process_orchestrator.checking.compiled import Compiler
 from process_orchestrator.checking.registry import Registry
 from process_orchestrator.core.errors import EngineError
-from process_orchestrator.core.limits import CHILD_LIMITS, PROCESSES_RUNNING_MAX, ChildLimits
+from process_orchestrator.core.limits import CHILD_LIMITS, PIN_CHECK_S, PROCESSES_RUNNING_MAX, ChildLimits
 from process_orchestrator.home import LiveHome
 from process_orchestrator.hosting.bills import bills_since
 from process_orchestrator.hosting.clock import SystemClock
@@ -92,7 +92,13 @@ async def open_orchestrator(
     state = home.state if mode is Mode.READ else home.make_state()
     reviewers, fleet = (
         Reviewers(state),
-        Fleet(live.registry, home=home.path, in_process=in_process, child_limits=settings.agents.limits),
+        Fleet(
+            live.registry,
+            home=home.path,
+            in_process=in_process,
+            child_limits=settings.agents.limits,
+            pin_check_s=settings.agents.pin_check_s,
+        ),
     )
     engine = open_engine(
         state, fleet, mode=mode, listener=listener, processes_running_max=settings.engine.processes_running
@@ -120,9 +126,10 @@ class Fleet:
         home: Path,
         in_process: Mapping[str, InProcessAgent] | None = None,
         child_limits: ChildLimits = CHILD_LIMITS,
+        pin_check_s: float = PIN_CHECK_S,
     ) -> None:
         self._registry, self._home, self._in_process = registry, home, in_process
-        self._child_limits = child_limits
+        self._child_limits, self._pin_check_s = child_limits, pin_check_s
         self._pool: AgentPool | None = None
 
     @asynccontextmanager
@@ -138,6 +145,7 @@ class Fleet:
             in_process=self._in_process,
             child_limits=self._child_limits,
         )
+        pool.pin_check_s = self._pin_check_s
         async with pool:
             self._pool = pool
             try:

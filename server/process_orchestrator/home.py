@@ -128,7 +128,7 @@ class LiveHome:
     def _files(self) -> tuple[tuple[str, int, int], ...]:
         found: list[tuple[str, int, int]] = []
         for folder in self._home.folders:
-            for file in folder.rglob("*.yaml"):
+            for file in (*folder.rglob("*.yaml"), *folder.glob("*.lock")):
                 try:
                     stat = file.stat()
                 except OSError:  # removed between listing and looking: the next look will not list it

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts.values import Assurance
-from process_orchestrator.core.limits import CHILD_LIMITS, PROCESSES_RUNNING_MAX, ChildLimits
+from process_orchestrator.core.limits import CHILD_LIMITS, PIN_CHECK_S, PROCESSES_RUNNING_MAX, ChildLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,11 +44,12 @@ class EngineSettings(Section):
 
 
 class AgentsSettings(Section):
-    """What a program that the engine starts for an agent may take (Linux). 0: no limit."""
+    """What a program that the engine starts for an agent may take (Linux), 0: no limit; how often pins are compared."""
 
     memory_mb: int = Field(default=CHILD_LIMITS.memory_mb, ge=0, le=1_000_000)
     open_files: int = Field(default=CHILD_LIMITS.open_files, ge=0, le=1_000_000)
     processes: int = Field(default=CHILD_LIMITS.processes, ge=0, le=1_000_000)
+    pin_check_s: float = Field(default=PIN_CHECK_S, ge=1, le=86_400)
 
     @property
     def limits(self) -> ChildLimits:

@@ -130,7 +130,8 @@ AT_POST: dict[str, Any] = {"unit": "post", "step": "post", "call": "post.1", "co
         (
             EscalationKind.DRIFT,
             AT_POST,
-            "What step post was pinned to has changed since. Go on with the pinned definitions, or stop?",
+            "What the agent of step post offers has changed since it was pinned; nothing was called. "
+            "Have it put right or accept it, then go on, or stop?",
             "the live definition differs from the pinned one",
         ),
         (

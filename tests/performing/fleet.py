@@ -13,6 +13,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from process_orchestrator.checking.definitions import Agent, AgentLimits, Circuit, SourceFile, Transport
+from process_orchestrator.checking.pins import Pins
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.ports import InProcessAgent
 from process_orchestrator.performing.address import Resolver, resolved
@@ -38,7 +39,8 @@ class FixedClock:
 class Directory:
     """A registry of agents that a test may change while calls run."""
 
-    def __init__(self, *agents: Agent) -> None:
+    def __init__(self, *agents: Agent, pins: Pins | None = None) -> None:
+        self.pins = pins or Pins()
         self._agents = {agent.name: agent for agent in agents}
 
     @property

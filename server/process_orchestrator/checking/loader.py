@@ -21,6 +21,7 @@ from process_orchestrator.checking.definitions import Agent, Contract, Problem, 
 from process_orchestrator.checking.fitting import Fitting
 from process_orchestrator.checking.lines import Document
 from process_orchestrator.checking.meta import form_problems
+from process_orchestrator.checking.pins import LOCK_FILE, Pins, read_pins
 from process_orchestrator.checking.registry import LoadedFile, PlanKey, Registry
 from process_orchestrator.checking.report import CheckReport, check_report
 from process_orchestrator.checking.shape import KINDS, kind_of, shaped
@@ -42,9 +43,20 @@ def load_home(home: Path, *, previous: Registry | None = None) -> Registry:
     """
     known = {} if previous is None else previous.files
     files = tuple(_load(path, home=home, known=known) for path in _definition_files(home))
+    pins = read_pins(home)
     if previous is not None and len(files) == len(known) and all(known.get(each.file) is each for each in files):
-        return previous
-    return _assembled(files, previous=previous)
+        return previous if pins == previous.pins else _pinned(previous, pins, previous=previous)
+    return _pinned(_assembled(files, previous=previous), pins, previous=previous)
+
+
+def _pinned(registry: Registry, pins: Pins, *, previous: Registry | None) -> Registry:
+    """The registry beside its lock. One that cannot be read is a problem, and the last good one stays in force."""
+    if pins.broken is None:
+        return registry.with_pins(pins)
+    fix = "take back the change, or write it anew with `orchestrator agents pin`"
+    problem = Document(file=LOCK_FILE, value=None).error("LOCK_BROKEN", "", pins.broken, fix)
+    kept = pins if previous is None or previous.pins.broken is not None else previous.pins
+    return registry.with_pins(kept, problems=(problem,))
 
 
 def load_text(text: str, *, name: str = "<text>", registry: Registry) -> CheckReport:
@@ -141,11 +153,12 @@ def _definition_files(home: Path) -> Iterator[Path]:
         for place, folders, names in os.walk(home / folder, followlinks=False):
             folders[:] = sorted(each for each in folders if each not in SKIPPED_FOLDERS and not each.startswith("."))
             for name in sorted(names):
-                if _is_definition(name):
+                if is_definition(name):
                     yield Path(place) / name
 
 
-def _is_definition(name: str) -> bool:
+def is_definition(name: str) -> bool:
+    """Whether a file of this name is read as a definition."""
     path = Path(name)
     return path.suffix in SUFFIXES and not name.startswith(".") and path.stem.endswith(tuple(f".{k}" for k in KINDS))
 

@@ -7,6 +7,7 @@ with. Plans are compiled at first need and kept for the life of the snapshot.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import TypeVar
 
 from process_orchestrator.checking.compile import CompiledProcess, compile_process
@@ -14,6 +15,7 @@ from process_orchestrator.checking.definitions import Agent, Contract, Problem, 
 from process_orchestrator.checking.fitting import Fitting
 from process_orchestrator.checking.lines import Document
 from process_orchestrator.checking.nearest import nearest
+from process_orchestrator.checking.pins import LOCK_FILE, Pins
 from process_orchestrator.checking.versions import order, reference
 from process_orchestrator.core.facts.values import Assurance, Fact
 
@@ -60,6 +62,7 @@ class Registry:
         self._plans = dict(plans or {})
         self._files = {each.file: each for each in files}
         self.fitting = Fitting() if fitting is None else fitting
+        self._pins = Pins()
 
     @classmethod
     def of(
@@ -90,6 +93,25 @@ class Registry:
     def agents(self) -> tuple[Agent, ...]:
         """Every agent, by name."""
         return tuple(self._agents[name] for name in sorted(self._agents))
+
+    def with_problems(self, problems: Iterable[Problem]) -> Registry:
+        """The same definitions, and what else is wrong with their files."""
+        changed = copy(self)
+        every = (*self._problems, *problems)
+        changed._problems = tuple(sorted(every, key=lambda each: (each.file, each.line, each.pointer)))  # noqa: SLF001
+        return changed
+
+    def with_pins(self, pins: Pins, problems: Iterable[Problem] = ()) -> Registry:
+        """The same definitions beside other pins; `problems` are those of the lock, in place of any before."""
+        changed = copy(self)
+        changed._pins = pins  # noqa: SLF001 - of its own class
+        changed._problems = tuple(each for each in self._problems if each.file != LOCK_FILE)  # noqa: SLF001
+        return changed.with_problems(problems)
+
+    @property
+    def pins(self) -> Pins:
+        """The live definitions of agents that were accepted."""
+        return self._pins
 
     @property
     def files(self) -> Mapping[str, LoadedFile]:

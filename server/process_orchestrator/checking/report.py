@@ -41,7 +41,7 @@ class CheckReport(Fact, frozen=True, kw_only=True, omit_defaults=False):
 
 def check_report(registry: Registry, files: Iterable[str] | None = None) -> CheckReport:
     """The report of a registry, of all its files or of those named alone."""
-    wanted = list(registry.files) if files is None else list(files)
+    wanted = [*registry.files, *_unloaded(registry)] if files is None else list(files)
     by_file: dict[str, list[Problem]] = {file: [] for file in wanted}
     for problem in registry.problems:
         if problem.file in by_file:
@@ -53,6 +53,11 @@ def check_report(registry: Registry, files: Iterable[str] | None = None) -> Chec
         ),
         plans=tuple(row for process_type in _types(registry, wanted) for row in _plan_rows(registry, process_type)),
     )
+
+
+def _unloaded(registry: Registry) -> Iterable[str]:
+    """Files that hold no definition and are wrong all the same: the lock."""
+    return dict.fromkeys(each.file for each in registry.problems if each.file not in registry.files)
 
 
 def _types(registry: Registry, files: list[str]) -> Iterable[ProcessType]:

@@ -50,4 +50,7 @@ class ChildLimits(Fact, kw_only=True):
 
 
 CHILD_LIMITS: Final = ChildLimits()
+
+PIN_CHECK_S: Final = 600.0
+"""How long what an agent offers counts as compared with its pin, while it says nothing of a change."""
 """Of an installation whose settings say nothing."""

@@ -222,6 +222,7 @@ class AgentHealth(Fact, kw_only=True):
     failures: int = 0
     pid: int | None = None
     last_error: str | None = None
+    pin: str | None = None  # how what it offers stands to its pins: a verdict and what it is about; None: not compared
 
 
 class Bill(Fact, kw_only=True):

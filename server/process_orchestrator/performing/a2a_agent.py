@@ -213,6 +213,18 @@ class A2aLink:
             raise AgentCallError("drifted", message[:300])
         return interface, skill
 
+    # --- what it offers -----------------------------------------------------------------------------------------
+
+    notices: Final = 0
+    """A card does not tell when it changes."""
+
+    def subscribe(self, on_notice: Callable[[], None]) -> None:
+        """There is nothing to subscribe to."""
+
+    async def definitions(self, timeout_s: float) -> dict[str, dict[str, Any]]:
+        """Every skill by its id, whole as it stands in the card, which is read anew. Raises AgentCallError."""
+        return {skill.id: skill.definition for skill in (await self.card(timeout_s)).skills}
+
     async def _known_card(self, target: A2aTarget) -> Card:
         async with self._reading:
             if self._card is None or anyio.current_time() >= self._card_until:

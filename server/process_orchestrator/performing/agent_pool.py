@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 import anyio
 import anyio.abc
 import anyio.to_thread
+from msgspec.structs import replace
 
 from process_orchestrator.checking.definitions import Agent
+from process_orchestrator.checking.pins import Definition, Pins, bound_name
 from process_orchestrator.checking.plan_document import PinnedAgent
 from process_orchestrator.checking.versions import reference
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Blame, ContractPin, Fact, FailureClass
-from process_orchestrator.core.limits import CHILD_LIMITS, ChildLimits
+from process_orchestrator.core.limits import CHILD_LIMITS, PIN_CHECK_S, ChildLimits
 from process_orchestrator.core.ports import AgentHealth, Clock, InProcessAgent, InProcessCall
 from process_orchestrator.performing.address import Resolver, resolved
 from process_orchestrator.performing.agent_links import LinkMaker
@@ -33,7 +35,8 @@ from process_orchestrator.performing.child_process import Lifeline
 from process_orchestrator.performing.choice import WELL, Standing
 from process_orchestrator.performing.deadlines import Deadlines
 from process_orchestrator.performing.lane import Lane, Way
-from process_orchestrator.performing.links import AgentCall
+from process_orchestrator.performing.links import AgentCall, Link
+from process_orchestrator.performing.pin_watch import Describing, PinWatch
 from process_orchestrator.performing.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
 
 RAW_CALL_MS: Final = 60_000
 OPEN_AHEAD_S: Final = 30.0
+COMPARE_S_MIN: Final = 0.05
+"""Between two comparisons that nobody asked for: an agent that tells of changes without end costs no more."""
+
 OPENED_AHEAD: Final = frozenset({"mcp_stdio", "http"})
 """Kinds with a program of ours to start. A remote server is not connected to before it is called."""
 
@@ -56,6 +62,9 @@ class AgentDirectory(Protocol):
     def agents(self) -> tuple[Agent, ...]: ...
 
     def agent(self, name: str) -> Agent | None: ...
+
+    @property
+    def pins(self) -> Pins: ...
 
 
 class Answer(Fact, frozen=True, kw_only=True):
@@ -90,6 +99,7 @@ class AgentPool:
         self._state_dir, self._home = state_dir, home
         self._in_process = dict(in_process or {})
         self._child_limits, self._resolve = child_limits, resolve
+        self.pin_check_s = PIN_CHECK_S  # how long a comparison with pins holds; may be set until the pool is opened
         self._capped_by: AgentDirectory | None = None  # the snapshot that `_caps_usd` was read from
         self._caps_usd: Mapping[str, float] = {}
         self.secrets = Secrets()
@@ -98,6 +108,7 @@ class AgentPool:
         self._tasks: anyio.abc.TaskGroup | None = None
         self._deadlines: Deadlines | None = None
         self._maker: LinkMaker | None = None
+        self._stirred = anyio.Event()  # an agent has said that what it offers changed
 
     async def __aenter__(self) -> Self:
         self._deadlines = Deadlines(asyncio.get_running_loop())
@@ -112,6 +123,7 @@ class AgentPool:
             child_limits=self._child_limits,
             resolve=self._resolve,
         )
+        self._tasks.start_soon(self._keep_compared)
         return self
 
     async def __aexit__(
@@ -195,8 +207,10 @@ class AgentPool:
 
     async def _open(self, agent: Agent) -> None:
         with contextlib.suppress(AgentCallError):
-            way = await self._way(self._lane(agent.name), agent)
+            lane = self._lane(agent.name)
+            way = await self._way(lane, agent)
             await way.link.open(OPEN_AHEAD_S)
+            await self._compare(lane, agent.name, way.link)
 
     async def call_tool_raw(
         self, agent_name: str, tool: str, arguments: dict[str, Any], *, timeout_ms: int = RAW_CALL_MS
@@ -214,13 +228,18 @@ class AgentPool:
         """The card of an A2A agent, as it is now."""
         from process_orchestrator.performing.a2a_agent import A2aLink  # noqa: PLC0415 - see agent_links
 
-        agent = self._registry().agent(agent_name)
-        if agent is None:
-            raise AgentCallError("unreachable", f"no agent {agent_name} is registered")
-        link = (await self._way(self._lane(agent.name), agent)).link
+        link = await self._link(agent_name)
         if not isinstance(link, A2aLink):
             raise AgentCallError("unreachable", f"{agent_name} is no A2A agent: it has no card")
         return await link.card(timeout_s)
+
+    async def definitions(self, agent_name: str, *, timeout_s: float) -> Mapping[str, Definition]:
+        """What an agent offers now, by the names that a `bind` uses, secrets masked. Raises AgentCallError."""
+        link = await self._link(agent_name)
+        if not isinstance(link, Describing):
+            raise AgentCallError("unreachable", f"{agent_name} does not say what it offers: nothing can be compared")
+        found = await link.definitions(timeout_s)
+        return {name: self.secrets.mask_value(definition) for name, definition in found.items()}
 
     def health(self) -> tuple[AgentHealth, ...]:
         """Every registered agent, by name; counts are of this engine's life."""
@@ -245,12 +264,15 @@ class AgentPool:
             calls=lane.calls,
             failures=lane.failures,
             last_error=lane.last_error,
+            pin=lane.watch.standing(self._registry().pins),
         )
 
     def _lane(self, name: str) -> Lane:
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = Lane()
+            lane = self._lanes[name] = Lane(
+                PinWatch(name, every_s=self.pin_check_s, mask=self.secrets.mask_value, on_notice=self._stir)
+            )
         return lane
 
     async def _counted(
@@ -282,7 +304,7 @@ class AgentPool:
         way = await self._way(lane, agent)
         way.calls += 1
         try:
-            return await way.link.call(bind, arguments, call)
+            return await way.link.call(bind, arguments, await self._unchanged(lane, agent.name, way.link, bind, call))
         except AgentCallError:
             raise
         except asyncio.CancelledError as error:
@@ -309,13 +331,50 @@ class AgentPool:
                 lane.way = Way(await self._maker.make(agent), agent.transport)
             return lane.way
 
-    async def _mcp_link(self, agent_name: str) -> McpLink:
-        from process_orchestrator.performing.mcp_agent import McpLink  # noqa: PLC0415 - see agent_links
+    # --- pins ---------------------------------------------------------------------------------------------------
 
+    async def _unchanged(self, lane: Lane, name: str, link: Link, bind: dict[str, Any], call: AgentCall) -> AgentCall:
+        """The call as it may be made; less what was spent on comparing. Raises AgentCallError where it may not."""
+        pins, bound = self._registry().pins, bound_name(bind)
+        if call.effect is None or bound is None or not isinstance(link, Describing) or not pins.concern(name):
+            return call
+        began = anyio.current_time()
+        await lane.watch.allow(link, bound, pins, effect=call.effect, timeout_s=call.timeout_ms / 1000)
+        spent_ms = int((anyio.current_time() - began) * 1000)
+        return replace(call, timeout_ms=max(1, call.timeout_ms - spent_ms)) if spent_ms else call
+
+    async def _compare(self, lane: Lane, name: str, link: Link) -> None:
+        """Compare ahead of calls what an agent offers, where that is due. What fails here meets the next call."""
+        pins = self._registry().pins
+        if isinstance(link, Describing) and link.usable and pins.pinned(name):
+            with contextlib.suppress(AgentCallError):
+                await lane.watch.refresh(link, timeout_s=OPEN_AHEAD_S)
+                await lane.watch.judge(pins)
+
+    async def _keep_compared(self) -> None:
+        """Compare at each interval, and when an agent says that it changed: people see it before a call does."""
+        while True:
+            with anyio.move_on_after(max(self.pin_check_s, COMPARE_S_MIN)):
+                await self._stirred.wait()
+            await anyio.sleep(COMPARE_S_MIN)
+            self._stirred = anyio.Event()
+            for name, lane in tuple(self._lanes.items()):
+                if lane.way is not None:
+                    await self._compare(lane, name, lane.way.link)
+
+    def _stir(self) -> None:
+        self._stirred.set()
+
+    async def _link(self, agent_name: str) -> Link:
         agent = self._registry().agent(agent_name)
         if agent is None:
             raise AgentCallError("unreachable", f"no agent {agent_name} is registered")
-        link = (await self._way(self._lane(agent.name), agent)).link
+        return (await self._way(self._lane(agent.name), agent)).link
+
+    async def _mcp_link(self, agent_name: str) -> McpLink:
+        from process_orchestrator.performing.mcp_agent import McpLink  # noqa: PLC0415 - see agent_links
+
+        link = await self._link(agent_name)
         if not isinstance(link, McpLink):
             raise AgentCallError("unreachable", f"{agent_name} is no MCP agent: it has no tools to look at")
         return link

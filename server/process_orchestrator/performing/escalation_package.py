@@ -24,6 +24,7 @@ from process_orchestrator.core.facts.events import EscalationOpened
 from process_orchestrator.core.facts.values import Blame, Decision, EscalationKind, Money, Phase
 from process_orchestrator.core.money import usd
 from process_orchestrator.core.ports import Body, Performed
+from process_orchestrator.core.settle import DRIFTED
 from process_orchestrator.performing import escalation_words as words
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 
@@ -193,10 +194,20 @@ def _has_default(step: CompiledStep) -> bool:
 
 def _message(gathered: _Gathered) -> str | None:
     """The first error in words; validators mask values, so the text is ours."""
+    if gathered.command.code == DRIFTED:
+        return _drifted(gathered.detail.get("answer"))
     errors = gathered.detail.get("errors")
     first = errors[0] if isinstance(errors, list) and errors else None
     message = first.get("message") if isinstance(first, dict) else None
     return str(message)[: words.MESSAGE_CHARACTERS_MAX] if message else None
+
+
+def _drifted(difference: Json) -> str | None:
+    """What drifted and how, by names of ours alone: the words of the difference are the agent's."""
+    if not isinstance(difference, dict) or not {"agent", "name", "verdict"} <= difference.keys():
+        return None
+    said = f"{difference['name']} of {difference['agent']}: {difference['verdict']}"
+    return said[: words.MESSAGE_CHARACTERS_MAX]
 
 
 def _goal(facts: words.Facts) -> str:
@@ -339,7 +350,9 @@ def _failed(gathered: _Gathered, *, place: str) -> list[dict[str, Any]]:
     evidence: list[dict[str, Any]] = []
     if detail.get("answer") is not None:
         answer = mask(detail["answer"], _own(gathered, "output"))
-        evidence.append(_entry("answer as received", "agent", answer, uri=f"{place}/output"))
+        # What drifted was not called: this is how its live definition differs from the pinned one, in its own words.
+        label = "what changed since it was pinned" if command.code == DRIFTED else "answer as received"
+        evidence.append(_entry(label, "agent", answer, uri=f"{place}/output"))
     if detail.get("errors"):
         evidence.append(_entry("what is wrong with it", "engine", detail["errors"], uri=trace))
     if detail.get("stderr"):

@@ -101,7 +101,11 @@ def question(command: OpenEscalation, facts: Facts) -> str:
                 "names where. Go on as this version decides, or stop?"
             )
         case EscalationKind.DRIFT:
-            return f"What {step} was pinned to has changed since. Go on with the pinned definitions, or stop?"
+            told = f" ({facts.message})" if facts.message else ""
+            return (
+                f"What the agent of {step} offers has changed since it was pinned{told}; nothing was called. "
+                "Have it put right or accept it, then go on, or stop?"
+            )
         case EscalationKind.UNDO_FAILED:
             return f"The effect of {_undone(command)} was not undone: {what}. Undo it, or leave it?"
 
@@ -278,6 +282,11 @@ def _retry(command: OpenEscalation, facts: Facts) -> str:
     again = f"Calls {contract.name}{_where(facts)} again"
     if command.kind is EscalationKind.UNDO_FAILED:
         return f"{again} to undo the effect."
+    if command.kind is EscalationKind.DRIFT:
+        return (
+            "Compares anew, and calls once the pin matches; else asks again. "
+            "To accept the change: `orchestrator agents drift`, then `orchestrator agents pin`."
+        )
     if command.rule == rounds.TOO_MANY:
         return f"{again}, in as many rounds more as repeat.max says, until `until` holds."
     if command.kind is not EscalationKind.OUTCOME_UNKNOWN:

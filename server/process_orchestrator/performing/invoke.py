@@ -24,7 +24,7 @@ from process_orchestrator.performing.judging import judge, within_the_contract
 from process_orchestrator.performing.links import AgentCall
 from process_orchestrator.performing.pinned import BodyCache, Pinned
 
-UNSENT: Final = frozenset({"unreachable", "circuit_open", "rate_limited", "input_mismatch"})
+UNSENT: Final = frozenset({"unreachable", "circuit_open", "rate_limited", "input_mismatch", "drifted"})
 """Codes of calls that never reached the agent, which nobody bills."""
 
 
@@ -130,4 +130,5 @@ def call_of(command: InvokeAgent, contract: CompiledContract) -> AgentCall:
         depth=contract.contract.depth,
         keyed=contract.contract.key_field is not None,
         lineage=(*command.lineage, command.process),
+        effect=command.effect,
     )

@@ -1,4 +1,4 @@
-"""One agent's place in the pool: its link in use, its circuit, its turnstile, its counts. No call is made here."""
+"""One agent's place in the pool: its link, circuit, turnstile, counts, and its watch. No call is made here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from process_orchestrator.core.facts.values import FailureClass
 from process_orchestrator.performing.choice import WELL, Standing
 from process_orchestrator.performing.circuit import COUNTED, Breaker, Ending, began, ended, state_of, wait_ms
 from process_orchestrator.performing.links import Link
+from process_orchestrator.performing.pin_watch import PinWatch
 from process_orchestrator.performing.turnstile import Turnstile
 
 RETIRE_S: Final = 600.0
@@ -47,8 +48,8 @@ class Way:
 class Lane:
     """What the pool keeps of one agent."""
 
-    def __init__(self) -> None:
-        self.lock = anyio.Lock()
+    def __init__(self, watch: PinWatch) -> None:
+        self.lock, self.watch = anyio.Lock(), watch
         self.way: Way | None = None
         self.turnstile = Turnstile()
         self._breaker = Breaker()

@@ -32,6 +32,7 @@ from process_orchestrator.performing.child_process import KILL_GRACE_S, ChildPro
 from process_orchestrator.performing.framing import Broken, Flood, LineFramer, Message, Noise
 from process_orchestrator.performing.links import AgentCall, told_to_stop
 from process_orchestrator.performing.mcp_http_guard import TRANSPORT_FAILURE, Failures, LineCaps, Way, guarded_client
+from process_orchestrator.performing.mcp_listing import Listing, Notices, all_tools
 from process_orchestrator.performing.remote_process import RemoteProcess
 from process_orchestrator.performing.retry_after import told_retry_after_ms
 
@@ -57,9 +58,6 @@ NOISE_FLOOD_BYTES: Final = 4_000_000
 MUTE_GRACE_S: Final = 0.5
 """From asking an agent to end that has not answered a ping for the whole kill grace until it is killed."""
 
-TOOL_PAGES_MAX: Final = 20
-"""Of a list of tools; each has at most a thousand."""
-
 NOISE_KEPT: Final = 2000
 PIPES_AFTER_EXIT_S: Final = 1.0
 THREAD_BYTES: Final = 262_144
@@ -83,7 +81,13 @@ async def _accept_result(name: str, result: mcp_types.CallToolResult) -> None:
 class McpLink:
     """One live client. `open_transport` says over what; `on_down` is told when it is over."""
 
-    def __init__(self, name: str, open_transport: TransportOpener, *, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(
+        self,
+        name: str,
+        open_transport: TransportOpener,
+        *,
+        tasks: anyio.abc.TaskGroup,
+    ) -> None:
         self.name = name
         self._open_transport, self._tasks = open_transport, tasks
         self._client: Client | None = None
@@ -96,6 +100,7 @@ class McpLink:
         self.stop_grace_s = KILL_GRACE_S
         self.failures = Failures()
         self.noise = ""
+        self._told = Notices()
 
     @property
     def usable(self) -> bool:
@@ -168,21 +173,28 @@ class McpLink:
         if not self._started:
             self._connect_s = max(CONNECT_S, timeout_s)  # the first start of a package may have to fetch it
         client = await self._connected(timeout_s)
-        found: list[dict[str, Any]] = []
-        cursor: str | None = None
+
+        async def page(cursor: str | None) -> Listing:
+            request = mcp_types.ListToolsRequest(params=mcp_types.PaginatedRequestParams(cursor=cursor))
+            return await self._asked(client.session.send_request(request, Listing))
+
         try:
             with anyio.fail_after(deadline - anyio.current_time()):
-                for _ in range(TOOL_PAGES_MAX):
-                    listed = await self._asked(client.list_tools(cursor=cursor))
-                    found += [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed.tools]
-                    cursor = listed.next_cursor
-                    if cursor is None:
-                        return found
+                return await all_tools(page)
         except TimeoutError:
             message = f"no list of tools within {timeout_s:g} s"
             raise AgentCallError("timeout", message, stderr=self._evidence()) from None
-        message = f"the list of tools does not end after {TOOL_PAGES_MAX} pages"
-        raise AgentCallError("too_large", message, stderr=self._evidence())
+
+    async def definitions(self, timeout_s: float) -> dict[str, dict[str, Any]]:
+        """Every tool by its name; of two with one name the first, which is whom a client finds."""
+        return {str(tool.get("name")): tool for tool in reversed(await self.tools(timeout_s))}
+
+    @property
+    def notices(self) -> int:
+        return self._told.count
+
+    def subscribe(self, on_notice: Callable[[], None]) -> None:
+        self._told.subscribe(on_notice)
 
     # --- connection ---------------------------------------------------------------------------------------------
 
@@ -216,14 +228,18 @@ class McpLink:
     async def _serve(self) -> None:
         with self._connecting as connecting:
             connecting.deadline = anyio.current_time() + self._connect_s
-            client = Client(_Transport(self._open_transport(self)), mode="auto", cache=None)
+            transport = _Transport(self._open_transport(self))
+            client = Client(transport, mode="auto", cache=None, message_handler=self._told.heard)
             async with client:
                 connecting.deadline = float("inf")
                 # The instance's own attribute wins over the method of its class.
                 client.session.validate_tool_result = _accept_result
                 self._client = client
                 self._opened.set()
-                await self._over.wait()
+                async with anyio.create_task_group() as beside:
+                    beside.start_soon(self._told.listen, client)
+                    await self._over.wait()
+                    beside.cancel_scope.cancel()
         if connecting.cancelled_caught:
             message = f"no MCP handshake within {self._connect_s:g} s"
             self._failure = AgentCallError("unreachable", message, stderr=self._evidence())

@@ -56,7 +56,7 @@ class Definitions:
         found = registry.agent(read_name(name).lower())
         if found is None:
             raise unknown(registry, "agent", name)
-        return describe_view.one_agent(found, known)
+        return describe_view.one_agent(found, registry, known)
 
     def validate_payload(self, contract: str, version: str | None, direction: str | None, payload: Any) -> Validation:
         """Whether a payload keeps a contract, or a process type, which is a contract itself."""

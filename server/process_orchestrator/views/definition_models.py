@@ -95,6 +95,7 @@ class AgentRow(View):
     summary: str
     kind: str
     serves: list[str]
+    pin: str  # same, or how it differs; pinned: not compared yet; not pinned; not comparable
     health: str | None = None
     circuit: str | None = None
 
@@ -119,7 +120,6 @@ class ContractDetail(ContractRow):
 class AgentDetail(AgentRow):
     prefer: int
     concurrency: int
-    pin: str
     last_error: str | None = None
     definition: dict[str, Json]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from process_orchestrator.checking.pins import state_of
 from process_orchestrator.checking.show import show
 from process_orchestrator.core.facts.values import Assurance
 from process_orchestrator.core.money import usd
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 TODO_SHOWN_MAX = 20
 """Open decisions of one contract in a list of all; its definition holds them all."""
 
-NOT_PINNED = "not pinned"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
@@ -51,7 +50,7 @@ def index(registry: Registry, known: Known) -> Description:
     return Description(
         process_types=types,
         contracts=[_contract_row(each, registry) for each in registry.contracts],
-        agents=[_agent_row(each, known) for each in registry.agents],
+        agents=[_agent_row(each, registry, known) for each in registry.agents],
         models=known.models,
         problems=[problem_view(each) for each in registry.problems],
         next_actions=[
@@ -105,13 +104,12 @@ def one_contract(contract: Contract, registry: Registry, known: Known) -> Descri
     return Description(contract=detail, models=known.models)
 
 
-def one_agent(agent: Agent, known: Known) -> Description:
+def one_agent(agent: Agent, registry: Registry, known: Known) -> Description:
     health = known.health.get(agent.name)
     detail = AgentDetail(
-        **_agent_row(agent, known).model_dump(),
+        **_agent_row(agent, registry, known).model_dump(),
         prefer=agent.prefer,
         concurrency=agent.limits.concurrency,
-        pin=NOT_PINNED,
         last_error=health.last_error if health else None,
         definition=show(agent),
     )
@@ -189,7 +187,7 @@ def _contract_row(contract: Contract, registry: Registry) -> ContractRow:
     )
 
 
-def _agent_row(agent: Agent, known: Known) -> AgentRow:
+def _agent_row(agent: Agent, registry: Registry, known: Known) -> AgentRow:
     health = known.health.get(agent.name)
     return AgentRow(
         name=agent.name,
@@ -198,4 +196,5 @@ def _agent_row(agent: Agent, known: Known) -> AgentRow:
         serves=[serve.contract for serve in agent.serves],
         health=health.health if health else None,
         circuit=health.circuit if health else None,
+        pin=(health.pin if health else None) or state_of(agent, registry.pins).value,
     )

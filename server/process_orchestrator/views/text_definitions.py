@@ -136,7 +136,9 @@ def _open(row: m.ContractRow) -> str:
 def _agent_line(row: m.AgentRow) -> str:
     health = f", {row.health}" if row.health else ""
     circuit = f", circuit {row.circuit}" if row.circuit and row.circuit != "closed" else ""
-    return f"- {row.name} ({row.kind}{health}{circuit}): {one_line(row.summary)} Serves {', '.join(row.serves)}."
+    pin = f", {one_line(row.pin)}" if row.pin != "not comparable" else ""
+    marks = f"{row.kind}{health}{circuit}{pin}"
+    return f"- {row.name} ({marks}): {one_line(row.summary)} Serves {', '.join(row.serves)}."
 
 
 def _problem(problem: m.ProblemView, *, file: str | None = None) -> str:

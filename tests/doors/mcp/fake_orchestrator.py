@@ -321,7 +321,9 @@ class FakeOrchestrator(Orchestrator):
             status="active",
             agents=["ledger"],
         )
-        agent_row = AgentRow(name="ledger", summary="The ledger.", kind="mcp", serves=["ledger.post@1.2.0"])
+        agent_row = AgentRow(
+            name="ledger", summary="The ledger.", kind="mcp", serves=["ledger.post@1.2.0"], pin="not pinned"
+        )
         if contract is not None:
             if contract.partition("@")[0] != "ledger.post":
                 self._unknown("UNKNOWN_CONTRACT", f"there is no contract {contract}.", "call describe_agents.")

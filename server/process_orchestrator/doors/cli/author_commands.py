@@ -15,8 +15,10 @@ from process_orchestrator.checking.report import check_report
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.activate_commands import activate_command
 from process_orchestrator.doors.cli.call_commands import call_agent_command
+from process_orchestrator.doors.cli.diff_commands import diff_command
 from process_orchestrator.doors.cli.import_commands import import_app
 from process_orchestrator.doors.cli.import_openapi_commands import import_openapi_command
+from process_orchestrator.doors.cli.pin_commands import drift_command, pin_command
 from process_orchestrator.doors.cli.run_commands import list_processes
 from process_orchestrator.doors.cli.session import (
     Exit,
@@ -28,6 +30,7 @@ from process_orchestrator.doors.cli.session import (
     open_session,
     print_json,
 )
+from process_orchestrator.git_history import changed_since_commit
 from process_orchestrator.usecases.definitions import report_view
 from process_orchestrator.views import text
 from process_orchestrator.views.models import CheckReportView
@@ -45,7 +48,10 @@ agents_app = typer.Typer(help="Agents: who keeps the contracts.")
 import_app.command("openapi")(import_openapi_command)
 contracts_app.add_typer(import_app, name="import")
 contracts_app.command("activate")(activate_command)
+contracts_app.command("diff")(diff_command)
 agents_app.command("call")(call_agent_command)
+agents_app.command("pin")(pin_command)
+agents_app.command("drift")(drift_command)
 
 
 # --- check -------------------------------------------------------------------------------------------------------
@@ -71,7 +77,7 @@ async def check_command(
 
 def _checked(session: Session, files: Iterable[Path]) -> CheckReportView:
     """The report of the home, or of the files named; those that lie outside it are checked beside its definitions."""
-    registry = load_home(session.home.path)
+    registry = _against_last_commit(load_home(session.home.path), session.home.path)
     inside: list[str] = []
     outside: list[Path] = []
     named = list(files)
@@ -98,6 +104,16 @@ def _checked(session: Session, files: Iterable[Path]) -> CheckReportView:
         files=[each for report in reports for each in report.files],
         plans=[each for report in reports for each in report.plans],
     )
+
+
+def _against_last_commit(registry: Registry, home: Path) -> Registry:
+    """The registry, with a problem for each definition that changed and does not say so by its version."""
+    before = changed_since_commit(home)
+    if not before:
+        return registry
+    from process_orchestrator.checking.bumps import bump_problems  # noqa: PLC0415 - 10 ms that only a change pays
+
+    return registry.with_problems(bump_problems(registry, before))
 
 
 def _of_home(file: Path, registry: Registry) -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.metadata
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator import __version__
 from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.pins import LOCK_FILE, PinState, PinVerdict, state_of
 from process_orchestrator.doors.cli.database_commands import first_bad
 from process_orchestrator.doors.cli.session import (
     Exit,
@@ -17,6 +17,7 @@ from process_orchestrator.doors.cli.session import (
     command,
     print_json,
 )
+from process_orchestrator.git_history import found_git, has_commit
 from process_orchestrator.hosting.backup import last_backup
 from process_orchestrator.hosting.database import reading
 from process_orchestrator.hosting.database_file import DATABASE_FILE, SCHEMA_VERSION
@@ -24,8 +25,10 @@ from process_orchestrator.hosting.disk_room import SCARCE_BYTES, free_bytes
 from process_orchestrator.hosting.remote_host import engine_health
 from process_orchestrator.hosting.reviewers import Reviewers
 from process_orchestrator.hosting.verification import verify
+from process_orchestrator.views.formats import one_line
 
 if TYPE_CHECKING:
+    from process_orchestrator.checking.registry import Registry
     from process_orchestrator.core.ports import AgentHealth
     from process_orchestrator.home import Home
     from process_orchestrator.hosting.backup import BackupReport
@@ -73,8 +76,8 @@ async def _findings(session: Session) -> list[dict[str, Any]]:
         rows.extend(await _database(home))
     else:
         rows.append(_row("database", "none yet; the first process makes it"))
-    git = shutil.which("git")
-    rows.append(_row("git", git or "not found: release_report needs it", ok=True))
+    rows.append(_pins(registry))
+    rows.append(_row("git", _git(home)))
     return rows
 
 
@@ -91,7 +94,7 @@ async def _database(home: Home) -> list[dict[str, Any]]:
         _storage(home, health.storage if health else None),
         _row("backup", _backup(backed_up)),
         _row("engine", running or "none running; `run`, `demo` and `serve` start one"),
-        *([agents_row(health.agents)] if health else []),
+        *([agents_row(health.agents), drift_row(health.agents)] if health else []),
         _row(
             "set aside",
             f"{len(aside)} processes" + "".join(f"; {process}: {why}" for process, why in list(aside.items())[:3]),
@@ -107,6 +110,36 @@ def agents_row(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
     waiting = sum(each.waiting for each in agents)
     found = "; ".join(shut) or f"{len(agents)} agents, {waiting} calls wait for a place"
     return _row("agents", found, ok=not shut, do="read their logs in the folder `logs` of the state folder")
+
+
+def drift_row(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
+    """Those whose live definitions are not what was pinned, as far as the engine has compared them."""
+    pins = {each.agent: each.pin for each in agents if each.pin is not None}
+    changed = [f"{name}: {one_line(pin)}" for name, pin in pins.items() if pin != PinVerdict.SAME]
+    found = "; ".join(changed) or f"{len(pins)} agents compared with their pins, none differs"
+    return _row(
+        "drift", found, ok=not changed, do="run `orchestrator agents drift`, then accept it or have it put right"
+    )
+
+
+def _pins(registry: Registry) -> dict[str, Any]:
+    """Whose live definitions a person has accepted."""
+    if registry.pins.broken is not None:
+        return _row("pins", f"{LOCK_FILE}: {registry.pins.broken}", ok=False, do="run `orchestrator check`")
+    states = {agent.name: state_of(agent, registry.pins) for agent in registry.agents}
+    bare = [name for name, state in states.items() if state is PinState.NOT_PINNED]
+    pinned = sum(state is PinState.PINNED for state in states.values())
+    rest = f"; not pinned: {', '.join(bare)}. Do: `orchestrator agents pin`" if bare else ""
+    return _row("pins", f"{pinned} agents pinned{rest}")
+
+
+def _git(home: Home) -> str:
+    git = found_git()
+    if git is None:
+        return "not found: versions of changed definitions are not compared with the last commit"
+    if not has_commit(home.path):
+        return f"{git}; the home is in no repository with a commit, so versions are compared with none"
+    return f"{git}; `check` compares the versions of changed definitions with the last commit"
 
 
 async def _journal(home: Home, rows: int, backed_up: BackupReport | None) -> dict[str, Any]:

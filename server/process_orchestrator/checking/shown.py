@@ -1,0 +1,26 @@
+"""Foreign values and texts in our messages: on one line, cut, with what would be hidden written out."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+Json = Any
+
+SHOWN_MAX: Final = 80
+"""Characters of a value in a message."""
+
+
+def shown(value: Json) -> str:
+    """A value on one line, cut."""
+    text = visible(orjson.dumps(value).decode()) if value is not msgspec.UNSET else "nothing"
+    return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 1]}…"
+
+
+def visible(text: str) -> str:
+    """A text whose hidden characters are written out: a change may be made of nothing else."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
