@@ -105,6 +105,19 @@ def test_what_was_decided_stands_in_the_file_and_nothing_else_of_it_changes(home
     assert statuses(home)["desk.add"] == "draft"
 
 
+def test_a_pattern_names_several_drafts_and_each_is_told(home: Path, listed: Path) -> None:
+    assert imported(home, listed).code == 0
+    done = call("contracts", "activate", "desk.*d*", "--effects", "write", "--accept", "/output", "--home", home)
+    assert done.code == 0, done.err
+    assert statuses(home) == {"desk.count": "draft", "desk.add": "active", "desk.drop": "active"}
+    assert "desk.add is active" in done.out
+    assert "desk.drop is active" in done.out
+    refused = call("contracts", "activate", "desk.d*", "--effects", "write", "--home", home)
+    assert refused.code == 2
+    assert "no draft is called desk.d*" in refused.err
+    assert "desk.count" in refused.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -7,6 +7,7 @@ file. All drafts of one call are judged before the first is written. Knows nothi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -79,7 +80,7 @@ class _Open(Fact, frozen=True, kw_only=True):
 def activate(home: Path, names: Sequence[str], answers: Answers, signed: Signed) -> tuple[Activated, ...]:
     """Answer what is open in drafts and make them active. Raises RefusedError where something stays open."""
     registry = load_home(home)
-    found = [_draft(registry, name) for name in dict.fromkeys(names)]
+    found = [_draft(registry, name) for name in dict.fromkeys(_expanded(registry, names))]
     changed: list[tuple[LoadedFile, str]] = []
     done: list[Activated] = []
     for each in found:
@@ -141,15 +142,28 @@ def write_output(
 # --- one draft -----------------------------------------------------------------------------------------------------
 
 
+def _expanded(registry: Registry, names: Sequence[str]) -> list[str]:
+    """The names, each with a `*` as the drafts that it chooses."""
+    drafts = sorted(str(_value(each)["contract"]) for each in registry.files.values() if _is_draft(each))
+    found: list[str] = []
+    for name in names:
+        chosen = [each for each in drafts if fnmatchcase(each, name)] if "*" in name else [name]
+        if not chosen:
+            message = f"no draft is called {one_line(name, chars=80)}."
+            raise RefusedError("UNKNOWN_CONTRACT", message, do=f"drafts are: {', '.join(drafts[:10]) or 'none'}.")
+        found += chosen
+    return found
+
+
+def _is_draft(file: LoadedFile) -> bool:
+    return "contract" in _value(file) and _value(file).get("status") == "draft"
+
+
 def _draft(registry: Registry, name: str) -> LoadedFile:
     """The file of the draft of that name. Raises RefusedError: unknown, active already, or not readable."""
     wanted, _, version = name.partition("@")
     named = [each for each in registry.files.values() if _value(each).get("contract") == wanted]
-    drafts = [
-        each
-        for each in named
-        if _value(each).get("status") == "draft" and (not version or _value(each).get("version") == version)
-    ]
+    drafts = [each for each in named if _is_draft(each) and (not version or _value(each).get("version") == version)]
     if not named:
         known = [str(_value(each)["contract"]) for each in registry.files.values() if "contract" in _value(each)]
         close = ", ".join(nearest(wanted, known))

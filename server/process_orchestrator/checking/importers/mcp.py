@@ -121,7 +121,7 @@ def _answer(tool: dict[str, Json], *, agent: str, name: str) -> tuple[Json, dict
     why = "the tool declares no output" if declared is None else "the tool declares an output that is no object"
     tool_name = shlex.quote(one_line(name, chars=SHOWN_CHARS_MAX))
     command = f"orchestrator agents call {agent} {tool_name} --input JSON --infer-output --write"
-    text = f"{why}, so its answer is taken as text; `{command}` makes a schema of real answers"
+    text = f"{why}; its answer is taken as text, or as `{command}` finds it"
     return TEXT_ONLY, {"tool": name, "result": "text"}, [Todo(pointer="/output", text=text)]
 
 

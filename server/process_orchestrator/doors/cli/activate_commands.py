@@ -19,7 +19,9 @@ from process_orchestrator.views.text import clean
 @command
 async def activate_command(
     session: Session,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Drafts, as `contracts show` lists them.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Drafts, as `contracts show` lists them; * for any part.")
+    ],
     effects: Annotated[
         str | None,
         typer.Option("--effects", metavar="KIND", help="What it does to the world: none, read, write, irreversible."),

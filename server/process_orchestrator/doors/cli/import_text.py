@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.importers.draft import Outcome
 
 NAMES_SHOWN: Final = 3
+TOOL_CALLED: Final = re.compile(r"(`orchestrator agents call \S+) (?:'[^']*'|\S+) ")
+"""Where a question names its own tool: it is one question all the same."""
+
 ROWS_SHOWN: Final = 60
 
 
@@ -37,8 +41,7 @@ def _decisions(outcome: Outcome, options: str) -> list[str]:
     asked: dict[str, list[str]] = {}
     for each in outcome.files:
         for line in each.todo:
-            tool = each.name.partition(".")[2]
-            asked.setdefault(line.replace(f" {tool} ", " TOOL ") if tool else line, []).append(each.name)
+            asked.setdefault(TOOL_CALLED.sub(r"\1 TOOL ", line), []).append(each.name)
     if not asked:
         return []
     lines = ["To decide, before a plan may use them:"]
