@@ -11,6 +11,7 @@ import anyio
 import uvicorn
 from a2a.helpers.proto_helpers import get_data_parts, get_message_text, new_data_part, new_text_part
 from a2a.server.agent_execution import AgentExecutor, RequestContext
+from a2a.server.context import ServerCallContext
 from a2a.server.events import EventQueue
 from a2a.server.request_handlers import DefaultRequestHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes
@@ -20,6 +21,7 @@ from a2a.types import (
     AgentCard,
     AgentInterface,
     AgentSkill,
+    GetTaskRequest,
     Message,
     Part,
     Role,
@@ -64,6 +66,7 @@ class Clerk(AgentExecutor):
     def __init__(self) -> None:
         self.heard: list[Message] = []
         self.cancelled: list[str] = []
+        self.asked_for: list[str] = []
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         message, task_id, context_id = context.message, context.task_id, context.context_id
@@ -112,6 +115,15 @@ class Clerk(AgentExecutor):
         await TaskUpdater(event_queue, context.task_id, context.context_id).cancel()
 
 
+class Handler(DefaultRequestHandler):
+    """The SDK's own, which notes the tasks that it is asked for."""
+
+    async def on_get_task(self, params: GetTaskRequest, context: ServerCallContext) -> Task | None:
+        assert isinstance(self.agent_executor, Clerk)
+        self.agent_executor.asked_for.append(params.id)
+        return await super().on_get_task(params, context)
+
+
 class A2aServer:
     def __init__(self, port: int, clerk: Clerk) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -124,7 +136,7 @@ async def a2a_server(*versions: str) -> AsyncGenerator[A2aServer]:
     port = closed_port()
     clerk = Clerk()
     said = card(f"http://127.0.0.1:{port}/rpc", *(versions or ("1.0", "0.3")))
-    handler = DefaultRequestHandler(agent_executor=clerk, task_store=InMemoryTaskStore(), agent_card=said)
+    handler = Handler(agent_executor=clerk, task_store=InMemoryTaskStore(), agent_card=said)
     routes = [*create_agent_card_routes(said), *create_jsonrpc_routes(handler, "/rpc", enable_v0_3_compat=True)]
     logging.getLogger("a2a").setLevel(logging.CRITICAL)
     config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=port, log_level="critical", lifespan="off")

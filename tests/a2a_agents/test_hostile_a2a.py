@@ -115,7 +115,7 @@ def methods(server: ScriptedServer) -> list[str]:
 )
 async def test_each_misdeed_ends_as_its_code(tmp_path: Path, script: Script, code: str, blame: str | None) -> None:
     async with clerk(tmp_path, script) as (pool, _server):
-        error = await refused(pool, timeout_ms=400)
+        error = await refused(pool, timeout_ms=1000)
     assert (error.code, error.blame) == (code, blame)
 
 
@@ -184,8 +184,8 @@ async def test_an_agent_that_is_mute_when_it_is_cancelled_holds_nobody_up(tmp_pa
 
     async with clerk(tmp_path, script) as (pool, _server):
         started = anyio.current_time()
-        assert (await refused(pool, timeout_ms=200)).code == "timeout"
-        assert anyio.current_time() - started < 1.2
+        assert (await refused(pool, timeout_ms=500)).code == "timeout"
+        assert anyio.current_time() - started < 2.3
 
 
 @pytest.mark.parametrize(
