@@ -58,6 +58,7 @@ CASES: Final = (
     Seeded("declared", "agent", "gone", "step act, agent rogue", {"text": "it is gone"}),
     Seeded("http_500", "agent", "undeclared_error", "agent desk"),
     Seeded("task_failed", "agent", "undeclared_error", "agent clerk"),
+    Seeded("child_failed", "agent", "undeclared_error", "step below, process p_", {"text": "boom"}),
     Seeded("card_elsewhere", "agent", "unreachable", "agent liar"),
     # the agent is another than the one that was described
     Seeded("skill_gone", "contract", "drifted", "agent clerk"),
@@ -69,6 +70,7 @@ CASES: Final = (
     Seeded("program_died", "transport", "lost", "agent rogue"),
     Seeded("half_an_answer", "transport", "lost", "agent desk"),
     Seeded("noise", "transport", "not_json", "agent rogue"),
+    Seeded("circuit_opened", "transport", "circuit_open", "agent nobody_either", {}, "twice"),
     Seeded("a_login_page", "transport", "not_json", "agent portal"),
     # a rule, or a person
     Seeded("no_money", "policy", "over_budget", "step act, rule budget.usd"),
@@ -167,6 +169,8 @@ def write(home: Home, server: ScriptedServer) -> None:
     home.agent("absent", {"kind": "mcp_stdio", "command": ["/no/such/program"]})
     home.agent("desk", {"kind": "http", "base_url": server.url, "allow_loopback": True})
     home.agent("nobody", {"kind": "http", "base_url": f"http://127.0.0.1:{closed_port()}", "allow_loopback": True})
+    gone = {"kind": "http", "base_url": f"http://127.0.0.1:{closed_port()}", "allow_loopback": True}
+    home.agent("nobody_either", gone, circuit={"failures": 1, "open_s": 600})
     home.agent("inside", {"kind": "http", "base_url": "http://10.0.0.1"})
     for name in ("clerk", "liar", "portal"):
         home.agent(name, {"kind": "a2a", "card": f"{server.url}/{name}/card.json", "allow_loopback": True})
@@ -234,6 +238,7 @@ def _of_agents(home: Home) -> None:
             bind["errors"] = {"gone": {"text": "gone"}}
         home.contract(f"act.{name}", "rogue", bind, **more.get(name, {}))
     http = {"http_500": ("desk", "/500"), "half_an_answer": ("desk", "/half"), "nobody_there": ("nobody", "/x")}
+    http["circuit_opened"] = ("nobody_either", "/x")
     for name, (agent, path) in {**http, "forbidden_address": ("inside", "/x")}.items():
         home.contract(f"act.{name}", agent, {"method": "GET", "path": path})
     skills = {"task_failed": ("clerk", "book"), "skill_gone": ("clerk", "void"), "card_elsewhere": ("liar", "book")}
@@ -244,6 +249,9 @@ def _of_agents(home: Home) -> None:
     for name in names:
         more_of = {"on_failure": "escalate"} if name == "given_up" else {}
         home.process(name, [step("act", f"act.{name}", **{"in": {"text": "$.input.text"}})], **more_of)
+
+    below: Json = {"id": "below", "process": "own_error", "in": {"text": "$.input.text"}}
+    home.process("child_failed", [below])
 
 
 def _of_policy(home: Home) -> None:

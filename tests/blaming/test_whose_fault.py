@@ -42,6 +42,8 @@ async def begun(use: Use, case: Seeded) -> ProcessView:
 async def failed(use: Use, case: Seeded) -> WhyView:
     """The case brought about, and what `why` says of it."""
     view = await begun(use, case)
+    if case.do == "twice":
+        view = await begun(use, case)
     if case.do in {"reject", "abort"}:
         view = await use.decided(view, case.do)
     if case.do == "cancel":

@@ -7,6 +7,7 @@ call before it that went well. Reads only; the words are `views.fault`'s.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -56,6 +57,8 @@ class Explainer:
         if failure.rule is None and bodies.errors:  # the event of a stage has no place for it
             failure = replace(failure, rule=bodies.errors[0].get("rule"))
         context = await self._context(state, failure, entry, good)
+        if entry is not None and entry.event == "CallLost":
+            context = dataclasses.replace(context, engine_ended=_engine_ended(entries[:at], entry))
         return why_view(state, found, bodies, fault=fault_view(failure, context))
 
     async def _bodies_of(
@@ -98,6 +101,7 @@ class Explainer:
             contract=contract,
             contract_sha256=sha256,
             declared=_declared(state, failure),
+            child=unit.child if unit is not None and entry is not None and entry.event == "ChildFinished" else None,
             sources=tuple(await self._sources(state, failure)),
             last_good=good,
         )
@@ -150,6 +154,16 @@ def _index(entries: Sequence[TraceEntry], failure: Failure) -> int:
         return len(entries)
     ends = (at for at, each in enumerate(entries) if each.event in ENDS and each.call == failure.call)
     return next(ends, len(entries))
+
+
+def _engine_ended(before: Sequence[TraceEntry], lost: TraceEntry) -> bool:
+    """Whether another engine took over after the call had begun."""
+    for each in reversed(before):
+        if each.event == "EngineResumed":
+            return True
+        if each.event == "CallPrepared" and each.call == lost.call:
+            return False
+    return False
 
 
 def _last_good(state: Process, before: Sequence[TraceEntry]) -> LastGood | None:

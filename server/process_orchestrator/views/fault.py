@@ -30,6 +30,8 @@ class FaultContext:
     contract: str | None = None
     contract_sha256: str | None = None
     declared: bool = False  # the code is one of the contract's own
+    child: str | None = None  # the process that the step had started, and that failed
+    engine_ended: bool = False  # between the call's beginning and its end
     sources: tuple[FaultSource, ...] = ()
     last_good: LastGood | None = None
 
@@ -85,6 +87,10 @@ _POLICY: Final[Mapping[str, str]] = {
 
 def _because(failure: Failure, context: FaultContext) -> str:
     contract = context.contract or "its contract"
+    if context.child is not None:
+        return f"the process that the step started failed with {failure.code}, and was blamed so"
+    if context.engine_ended and failure.code == "lost":
+        return "the engine ended in the middle of the call, and what must not be repeated is not sent again"
     match failure.blame:
         case Blame.CALLER if context.declared:
             return (
@@ -127,8 +133,10 @@ def _where(failure: Failure, context: FaultContext) -> str:
     """Step, place and binding: `step post, /total, made of $.steps.extract.output.total`."""
     whole = "the output of the process" if failure.blame is Blame.PLANNER else "the process"
     place = [f"step {failure.unit or failure.step}" if failure.unit or failure.step else whole]
-    if context.agent and failure.blame in (Blame.AGENT, Blame.TRANSPORT, Blame.CONTRACT):
+    if context.agent and context.child is None and failure.blame in (Blame.AGENT, Blame.TRANSPORT, Blame.CONTRACT):
         place.append(f"agent {context.agent}")
+    if context.child is not None:
+        place.append(f"process {context.child}")
     if failure.pointer is not None:
         place.append(failure.pointer or "/")
     if failure.rule is not None:
@@ -191,6 +199,10 @@ def _do(failure: Failure, context: FaultContext) -> str:
 
 def _remedy(failure: Failure, context: FaultContext) -> str:
     code = failure.code
+    if context.child is not None:
+        return f"`orchestrator why {context.child}` tells what failed there, and what to do."
+    if context.engine_ended and code == "lost":
+        return "See whether the effect happened at {agent}, then answer the question."
     match failure.blame:
         case Blame.CALLER:
             paths = [_braced(each.binding) for each in context.sources if each.binding.startswith("$.input")]
