@@ -24,16 +24,22 @@ from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
+from pydantic import Strict
 from typing_extensions import TypedDict  # what the SDK wants below Python 3.12; it comes with the SDK
 
 BUSY_WAIT_S: Final = 2.0
 KEY_CHARS_MAX: Final = 200
 TEXT_CHARS_MAX: Final = 300
+INVOICE_NUMBER_CHARS_MAX: Final = 64
+VENDOR_ID: Final = r"V-[0-9]{4,8}"
+CURRENCY: Final = r"[A-Z]{3}"
+Amount = Annotated[float, Strict()]
+"""A number and nothing that could be read as one: `true` is no amount."""
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS posting (
@@ -93,9 +99,9 @@ def post_invoice(  # noqa: PLR0913 - one argument per field of the contract
     vendor_id: str,
     issue_date: str,
     currency: str,
-    net: float,
-    tax: float,
-    total: float,
+    net: Amount,
+    tax: Amount,
+    total: Amount,
     due_date: str | None = None,
 ) -> Posting:
     """Book one invoice under a request key; the same key never books twice."""
@@ -104,11 +110,11 @@ def post_invoice(  # noqa: PLR0913 - one argument per field of the contract
     if amounts["net"] + amounts["tax"] != amounts["total"]:
         raise ToolError("unbalanced: net and tax do not make the total")
     invoice = {
-        "invoice_number": _text(invoice_number, "invoice_number"),
-        "vendor_id": _text(vendor_id, "vendor_id"),
+        "invoice_number": _text(invoice_number, "invoice_number", INVOICE_NUMBER_CHARS_MAX),
+        "vendor_id": _code(vendor_id, "vendor_id", VENDOR_ID),
         "issue_date": _date(issue_date, "issue_date"),
         "due_date": None if due_date is None else _date(due_date, "due_date"),
-        "currency": _text(currency, "currency", 3),
+        "currency": _code(currency, "currency", CURRENCY),
         **{field: str(value) for field, value in amounts.items()},
     }
     sha256 = hashlib.sha256(json.dumps(invoice, sort_keys=True).encode()).hexdigest()
@@ -130,12 +136,14 @@ def post_invoice(  # noqa: PLR0913 - one argument per field of the contract
 @ledger.tool(annotations=ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True))
 def void_invoice(id: str, reason: str = "") -> Voided:  # noqa: A002 - the contract's field
     """Void one posting; voiding it again changes nothing."""
-    match = re.fullmatch(r"L-(\d{6,12})", id)
+    if len(reason) > TEXT_CHARS_MAX:
+        raise ToolError(f"invalid: reason must have at most {TEXT_CHARS_MAX} characters")
+    match = re.fullmatch(r"L-([0-9]{6,12})", id)
     if not match:
         raise ToolError("not_found: a posting's id looks like L-000001")
     number = int(match[1])
     with _transaction() as books:
-        books.execute(VOID, (_now(), reason[:TEXT_CHARS_MAX], number))
+        books.execute(VOID, (_now(), reason, number))
         row = books.execute("SELECT voided_at FROM posting WHERE id = ?", (number,)).fetchone()
     if row is None:
         raise ToolError(f"not_found: there is no posting {_id(number)}")
@@ -161,6 +169,12 @@ def _transaction() -> Generator[sqlite3.Connection]:
 def _text(value: str, field: str, limit: int = TEXT_CHARS_MAX) -> str:
     if not 0 < len(value) <= limit:
         raise ToolError(f"invalid: {field} must have 1 to {limit} characters")
+    return value
+
+
+def _code(value: str, field: str, pattern: str) -> str:
+    if not re.fullmatch(pattern, _text(value, field)):
+        raise ToolError(f"invalid: {field} must look like {pattern}")
     return value
 
 

@@ -10,14 +10,16 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
+from pydantic import Strict
 from typing_extensions import TypedDict  # what the SDK wants below Python 3.12; it comes with the SDK
 
 ROUNDING: Final = 0.05
+DESCRIPTION_CHARS_MAX: Final = 300
 LINE_LIMIT: Final = 25_000.0
 CASH_EQUIVALENTS: Final = re.compile(
     r"\b(gift ?cards?|vouchers?|prepaid cards?|gutscheine?|geschenkkarten?)\b", re.IGNORECASE
@@ -25,13 +27,17 @@ CASH_EQUIVALENTS: Final = re.compile(
 ALCOHOL: Final = re.compile(r"\b(champagne|wines?|spirits|whisk(e)?y|beers?|wein|bier|sekt)\b", re.IGNORECASE)
 
 
+Number = Annotated[float, Strict()]
+"""A number and nothing that could be read as one: `true` is no amount."""
+
+
 class Line(TypedDict):
     """One line of an invoice; `amount` is net of tax, after discounts."""
 
     description: str
-    quantity: float
-    unit_price: float
-    amount: float
+    quantity: Number
+    unit_price: Number
+    amount: Number
 
 
 class Verdict(TypedDict):
@@ -87,6 +93,8 @@ def check_line(line: Line, currency: str) -> Verdict:
     """Check one invoice line against the spending policy. Limits are in the invoice's own currency."""
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ToolError("currency must be a three-letter code")
+    if not 1 <= len(line["description"]) <= DESCRIPTION_CHARS_MAX:
+        raise ToolError(f"the description must have 1 to {DESCRIPTION_CHARS_MAX} characters")
     if not all(math.isfinite(line[field]) for field in ("quantity", "unit_price", "amount")):
         raise ToolError("the numbers of a line must be finite")
     for rule in POLICY:

@@ -31,6 +31,8 @@ TITLES: Final = {  # in the order of the report
     "other": "Other",
 }
 SYNONYMS: Final = {"feature": "feat", "bugfix": "fix", "hotfix": "fix", "doc": "docs", "tests": "test", "deps": "build"}
+SHORTEST: Final = {"repo_path": 1, "base": 1}
+LONGEST: Final = {"repo_path": 1000, "base": 200, "diff_status": 20, "title": 200}
 MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
 
 
@@ -70,6 +72,9 @@ def write_release_report(
     *, repo_path: str, base: str, log: str, status: str, diff: str, diff_status: str, title: str = ""
 ) -> Report:
     """Group the commits of a log and write a release report in Markdown."""
+    for name, text in (("repo_path", repo_path), ("base", base), ("diff_status", diff_status), ("title", title)):
+        if not SHORTEST.get(name, 0) <= len(text) <= LONGEST[name]:
+            raise ToolError(f"{name} must have {SHORTEST.get(name, 0)} to {LONGEST[name]} characters")
     try:
         commits = read_log(log)
     except UnreadableLogError as problem:

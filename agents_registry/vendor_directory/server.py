@@ -1,8 +1,9 @@
 """Vendor directory: an HTTP service over its own SQLite file, one of the agents of the payables example.
 
 Keeps the contract `vendor.lookup` with `GET /vendors/{tax_id}?iban=…`: 200 with the vendor, 404 for a stranger, 423
-for a vendor that is blocked, 400 for what is no tax id. It says whether the given bank account is the one on file and
-never gives that account away. `GET /health` answers once the database is there. Loopback only, read only, JSON only.
+for a vendor that is blocked, 400 for what is no tax id or account. It says whether the given bank account is the one on
+file and never gives that account away. `GET /health` answers once the database is there. Loopback only, read only,
+JSON only.
 
 The database is made and seeded on first start with invented vendors; the accounts are the sample numbers of the IBAN
 registry.
@@ -25,6 +26,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 Answer: TypeAlias = tuple[HTTPStatus, dict[str, Any]]
 
 TAX_ID: Final = re.compile(r"[A-Z0-9]{4,20}")
+IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 BUSY_WAIT_S: Final = 5.0
 
 SCHEMA: Final = """
@@ -61,10 +63,13 @@ class Directory:
                 database.executemany(f"INSERT INTO vendor {columns} VALUES (?, ?, ?, ?, ?, ?)", SEED)  # noqa: S608
             database.execute("COMMIT")
 
-    def look_up(self, tax_id: str, iban: str) -> Answer:
-        """Find one vendor and compare accounts. `iban` is empty where the invoice names none."""
+    def look_up(self, tax_id: str, iban: str | None) -> Answer:
+        """Find one vendor and compare accounts. `iban` is None where the invoice names none."""
         if not TAX_ID.fullmatch(tax_id):
             return HTTPStatus.BAD_REQUEST, {"error": "bad_tax_id", "message": "a tax id is 4 to 20 letters and digits"}
+        if iban is not None and not IBAN.fullmatch(iban):
+            message = "an iban is a country, two digits, and 11 to 30 letters and digits"
+            return HTTPStatus.BAD_REQUEST, {"error": "bad_iban", "message": message}
         with closing(self._open()) as database:
             row = database.execute(
                 "SELECT vendor_id, name, iban, payment_terms_days, blocked FROM vendor WHERE tax_id = ?", (tax_id,)
@@ -108,9 +113,10 @@ class Handler(BaseHTTPRequestHandler):
             case ["", "health"]:
                 return HTTPStatus.OK, {"status": "ok"}
             case ["", "vendors", tax_id]:
-                iban = parse_qs(url.query).get("iban", [""])[0]
+                given = parse_qs(url.query, keep_blank_values=True).get("iban")
+                iban = None if given is None else re.sub(r"\s", "", given[0]).upper()
                 try:
-                    return self.directory.look_up(unquote(tax_id), re.sub(r"\s", "", iban).upper())
+                    return self.directory.look_up(unquote(tax_id), iban)
                 except sqlite3.OperationalError as problem:
                     return HTTPStatus.SERVICE_UNAVAILABLE, {"error": "busy", "message": str(problem)}
             case _:
@@ -123,7 +129,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128  # the default of 5 makes a burst of callers wait a second for TCP to try again
 
 
-def _compared(*, given: str, on_file: str) -> str:
+def _compared(*, given: str | None, on_file: str) -> str:
     if not given:
         return "not_given"
     return "matches" if given == on_file else "differs"

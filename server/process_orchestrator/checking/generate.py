@@ -18,6 +18,7 @@ from random import Random
 from typing import Any, Final
 
 from process_orchestrator.checking.drawing import LIMITS, Drawing, Limits
+from process_orchestrator.checking.lines import value_at
 from process_orchestrator.checking.mutations import Bounds, Mutation, mutations
 from process_orchestrator.checking.schema_size import modest
 from process_orchestrator.checking.validate import Validator, ValueProblem, canonical_schema, encode_body
@@ -30,6 +31,11 @@ Json = Any
 Schema = dict[str, Any] | bool
 
 
+BOUNDS: Final = {
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), -1),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), 1),
+}
+DRAWN: Final = "drawn from the opposite schema"
 CLOSED: Final = ("additionalProperties", "unevaluatedProperties", "propertyNames")
 
 
@@ -82,7 +88,8 @@ def invalid_values(
 ) -> tuple[Broken, ...]:
     """At most `count` distinct values that the validator refuses, spread over places and keywords.
 
-    Made by breaking a valid value in one place, and by drawing from the negated schema. Raises SchemaError.
+    Made by breaking a valid value in one place, and by drawing from the negated schema. Four `examples` are enough to
+    be broken; of fewer, valid values are drawn. Raises SchemaError.
     """
     judge = Validator(schema)
     random = Random(f"invalid {seed}")  # noqa: S311  repeatable on purpose
@@ -106,7 +113,7 @@ def invalid_values(
         for value in sound:
             yield from mutations(value, Bounds.of(schema), random)
         while drawing.goes_on():
-            yield Mutation(value=drawing.value(), pointer=None, what="drawn from the opposite schema")
+            yield Mutation(value=drawing.value(), pointer=None, what=DRAWN)
 
     made = 0
     for mutation in tried():
@@ -117,16 +124,29 @@ def invalid_values(
 
 
 def _spread(found: dict[tuple[str, str], list[Broken]], count: int, random: Random) -> Iterator[Broken]:
-    """One of every place and keyword, then the second of each, and so on. Wrong types, of which all is full, last."""
+    """One of every place and keyword, then the second of each, and so on. Wrong types, of which all is full, last.
+
+    Of those beyond a bound the nearest to it comes first: to be wrong by one is the fault that programs make. What was
+    broken in one place comes before what was drawn as a whole.
+    """
     ordered = [found[key] for key in sorted(found)]
     for group in ordered:
         random.shuffle(group)
+        group.sort(key=lambda row: (row.what.startswith(DRAWN), _beyond(row)))
     random.shuffle(ordered)
     groups = sorted(ordered, key=lambda group: group[0].rule == "type")
     rounds = (group[turn] for turn in range(max(map(len, groups), default=0)) for group in groups if turn < len(group))
     unique = _distinct((row.value for row in rounds), count, lambda _: True)
     by_value = {encode_body(row.value): row for group in groups for row in group}
     return (by_value[encode_body(value)] for value in unique)
+
+
+def _beyond(row: Broken) -> float:
+    """How far a value lies beyond the bound that it breaks, on the scale of its place; 0 for other keywords."""
+    side = BOUNDS.get(row.rule)
+    value = value_at(row.value, row.pointer) if side else None
+    size = len(value) if isinstance(value, str | list | dict) else value
+    return side * size if side and isinstance(size, int | float) else 0.0
 
 
 def _place(problem: ValueProblem) -> str:

@@ -205,6 +205,12 @@ class AgentPool:
             if agent is not None and agent.transport.kind in OPENED_AHEAD and self._tasks is not None:
                 self._tasks.start_soon(self._open, agent)
 
+    async def ready(self, agent_name: str) -> None:
+        """Open the way to an agent and wait until it is open, or fails: then the first call will say how."""
+        agent = self._registry().agent(agent_name)
+        if agent is not None and agent_name not in self._in_process:
+            await self._open(agent)
+
     async def _open(self, agent: Agent) -> None:
         with contextlib.suppress(AgentCallError):
             lane = self._lane(agent.name)

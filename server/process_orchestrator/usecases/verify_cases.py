@@ -43,6 +43,7 @@ class Case(Fact, kw_only=True):
     what: str = ""  # which example, or what is broken
     error: str | None = None  # an example's declared error
     rule: str | None = None  # the keyword that a broken input breaks
+    pointer: str | None = None  # and where
 
 
 class CaseMaker:
@@ -57,8 +58,9 @@ class CaseMaker:
     def cases(self) -> Iterator[Case]:
         """Every case, examples first: what follows may need what they made."""
         yield from self._examples()
-        yield from self._valid()
-        yield from self._invalid()
+        values = self._generated()
+        yield from self._valid(values)
+        yield from self._invalid(values)
 
     def key(self, name: str) -> str:
         """A key of this run, in the form that the engine's keys have."""
@@ -90,30 +92,34 @@ class CaseMaker:
             name, error = str(example.get("name", number)), example.get("error")
             yield Case(id=f"example-{number}", check=Check.EXAMPLE, input=value, what=name, error=error)
 
-    def _valid(self) -> Iterator[Case]:
-        known = {encode_body(value) for value in self._answered}
-        values = valid_values(
+    def _generated(self) -> tuple[Json, ...]:
+        """Inputs that keep schema and `requires`, the answered examples first."""
+        return valid_values(
             self._contract.input,
-            count=self._count + len(known),
+            count=self._count + len(self._answered),
             seed=self._seed,
             examples=self._answered,
             accept=lambda value: isinstance(value, dict) and self._compiled.requires_failed(value) is None,
         )
+
+    def _valid(self, values: tuple[Json, ...]) -> Iterator[Case]:
+        known = {encode_body(value) for value in self._answered}
         fresh = [value for value in values if encode_body(value) not in known]
         for number, value in enumerate(fresh[: self._count], 1):
             name = f"valid-{number}"
             yield Case(id=name, check=Check.VALID, input=self.with_key(value, name))
 
-    def _invalid(self) -> Iterator[Case]:
+    def _invalid(self, sound: tuple[Json, ...]) -> Iterator[Case]:
+        """Broken in one place alone: what is broken keeps `requires` too, of which an agent may speak first."""
         rows = invalid_values(
             self._contract.input,
             count=2 * self._count,  # there are more ways to break an input than to make one
             seed=self._seed,
-            examples=self._answered,
+            examples=sound,
             accept=lambda value: isinstance(value, dict),
         )
         field = self._contract.key_field
         for number, row in enumerate(rows, 1):
             name = f"invalid-{number}"
             value = row.value if field is None or field not in row.value else self.with_key(row.value, name)
-            yield Case(id=name, check=Check.INVALID, input=value, what=row.what, rule=row.rule)
+            yield Case(id=name, check=Check.INVALID, input=value, what=row.what, rule=row.rule, pointer=row.pointer)

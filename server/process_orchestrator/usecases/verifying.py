@@ -22,6 +22,7 @@ from process_orchestrator.core.errors import AgentCallError, RefusedError
 from process_orchestrator.core.facts.values import Effect, Fact, FailureClass
 from process_orchestrator.performing.answer import renamed
 from process_orchestrator.performing.failure import Failed, clean
+from process_orchestrator.performing.http_request import laid_out
 from process_orchestrator.performing.judging import judge, within_the_contract
 from process_orchestrator.performing.links import AgentCall
 from process_orchestrator.usecases.refusals import unknown
@@ -46,16 +47,9 @@ NOT_CALLED: Final = frozenset({"human", "model"})
 
 CRASHED: Final = re.compile(
     r"Traceback|\b(?!Validation|Value|Tool|Mcp)[A-Z]\w*(?:Error|Exception)\b|has no attribute|object is not"
-    r"|out of range$|division by zero|status 5\d\d|(?i:internal (?:server )?error)|Error executing tool \S+$"
+    r"|out of range$|division by zero|\bpanic\b|status 5\d\d|(?i:internal (?:server )?error)|Error executing tool \S+$"
 )
 """Words of a program that broke; what such a text says of the input is chance."""
-
-REFUSED: Final = re.compile(
-    r"\binvalid|validation|\bmust\b|\bshould\b|\bexpected\b|\brequired?\b|\bmissing\b|\bunexpected\b|not allowed"
-    r"|schema|mismatch|status 4(?:00|04|09|13|15|22)\b|-32602|\bbad\b|too (?:long|short|large|small)",
-    re.IGNORECASE,
-)
-"""Words of a program that refuses an input."""
 
 
 class VerifyRequest(Fact, kw_only=True):
@@ -149,6 +143,7 @@ class Verifier:
 
     async def run(self) -> VerifyView:
         """Make every call, one after the other. Raises AgentCallError where the agent cannot be reached at all."""
+        await self._pool.ready(self._agent.name)  # the start of a program is no latency of its answers
         await self._all(self._cases.cases())
         if self._request.only is None or self._request.only.startswith(Check.REPEATED):
             await self._all(self._cases.repeated(self._answered))
@@ -268,10 +263,16 @@ class Verifier:
         failed = seen.failed
         assert failed is not None  # an answer that is not judged is a failure here
         declared = self._contract.errors.get(failed.code)
-        if failed.code == "accepted":
+        if failed.code == "input_mismatch":
+            message = f"such an input cannot even be sent: {failed.message}"
+            self._add(case, "skipped", seen, msgspec.structs.replace(failed, message=message))
+        elif failed.code == "accepted":
             message = "the broken input was accepted and answered"
-            more = case.rule in {"additionalProperties", "unevaluatedProperties"}  # ignored, most likely
-            self._add(case, "warned" if more else "failed", seen, msgspec.structs.replace(failed, message=message))
+            ignored = case.rule in {"additionalProperties", "unevaluatedProperties"}  # most likely
+            unseen = case.rule == "type" and not _sends_type(self._bind, case)
+            message += "; its type is lost on the way, in a path or query" if unseen else ""
+            verdict = "warned" if ignored or unseen else "failed"
+            self._add(case, verdict, seen, msgspec.structs.replace(failed, message=message))
         elif declared is not None and declared.class_ == FailureClass.INVALID_INPUT:
             self._add(case, "passed", seen)
         elif declared is not None and declared.class_ != FailureClass.TRANSIENT:
@@ -280,7 +281,7 @@ class Verifier:
         elif declared is not None:
             message = f"refused as transient: a process would send it again and again: {failed.message}"
             self._add(case, "failed", seen, msgspec.structs.replace(failed, message=message))
-        elif failed.code == "undeclared_error" and _refuses(failed.message):
+        elif failed.code == "undeclared_error" and CRASHED.search(failed.message) is None:
             message = f"refused in words alone; map them to a declared error in bind.errors: {failed.message}"
             self._add(case, "warned", seen, msgspec.structs.replace(failed, message=message))
         else:
@@ -407,8 +408,17 @@ class Verifier:
         return notes
 
 
-def _refuses(message: str) -> bool:
-    return REFUSED.search(message) is not None and CRASHED.search(message) is None
+def _sends_type(bind: dict[str, Json], case: Case) -> bool:
+    """Whether an agent can see of which type a property is: a path, a query and a header carry texts alone."""
+    if "method" not in bind or case.pointer is None:
+        return True
+    name = case.pointer.split("/")[1].replace("~1", "/").replace("~0", "~") if case.pointer else ""
+    without = {key: value for key, value in case.input.items() if key != name}
+    try:
+        content, rest = laid_out(bind, case.input).content, laid_out(bind, {**without, name: ""}).content
+    except AgentCallError:
+        return True
+    return content != rest
 
 
 def _measured(values: list[int], limit: int) -> Measured:

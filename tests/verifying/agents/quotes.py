@@ -127,6 +127,8 @@ def answered(order: Any) -> Order:
 
 
 def main() -> None:
+    if BUG == "starts_slowly":
+        time.sleep(1)
     for line in sys.stdin:
         asked = json.loads(line)
         method, number = asked.get("method"), asked.get("id")
