@@ -45,6 +45,7 @@ PROMISES: Final[dict[str, Promise]] = {
         "docs/importing.md", "A whole OpenAPI document, 3.0 or 3.1, imports without a schema written by hand."
     ),
     "import-update": Promise("docs/importing.md", "An update loses nothing that a person wrote, comments included."),
+    "new": Promise("docs/importing.md", "A process type made of the shipped contracts is bound without a hand."),
     "draft": Promise("docs/importing.md", "A draft cannot be planned, and says which decisions are open."),
     "import-mcp": Promise(
         "docs/importing.md", "A server that hangs or lies ends an import by name, and leaves nothing."

@@ -304,6 +304,12 @@ def test_each_way_in_is_one_that_an_agent_file_knows(scheme: dict[str, Any], aut
     assert ("key" in found.contracts[0].document["input"]["properties"]) is not secret
 
 
+def test_a_person_may_choose_the_way_in() -> None:
+    assert "header" in drafted(read(RIDES), reach=Reach(auth="session")).document["transport"]["auth"]
+    with pytest.raises(RefusedError, match="the document knows: oauth, session"):
+        drafted(read(RIDES), reach=Reach(auth="other"))
+
+
 @pytest.mark.parametrize(
     ("servers", "reach", "base"),
     [

@@ -15,7 +15,7 @@ from process_orchestrator.checking.addresses import web_address
 from process_orchestrator.checking.importers.draft import Todo
 from process_orchestrator.checking.importers.naming import one_line
 from process_orchestrator.checking.importers.openapi_document import OpenApi, Operation, listed, mapping, text
-from process_orchestrator.core.errors import AddressError
+from process_orchestrator.core.errors import AddressError, RefusedError
 
 Json = Any
 
@@ -26,10 +26,11 @@ LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 
 
 class Reach(NamedTuple):
-    """Where a document came from, None for a file; and whether the API may be on this machine."""
+    """Where a document came from, None for a file; whether the API may be on this machine; which way in to take."""
 
     address: str | None = None
     allow_loopback: bool = False
+    auth: str | None = None  # the name of a security scheme; None: the one that opens most operations
 
 
 class Server(NamedTuple):
@@ -56,7 +57,7 @@ def server(document: OpenApi, operations: Iterable[Operation], *, agent: str, re
         todo.append("the API is on this machine: write allow_loopback: true, or its real address")
     if any("servers" in each.body or "servers" in each.shared for each in chosen):
         todo.append("some operations name servers of their own: an agent has one, make another agent of those")
-    way = _way(document, chosen, agent)
+    way = _way(document, chosen, agent, wanted=reach.auth)
     transport: dict[str, Json] = {"kind": "http", "base_url": base}
     if host in LOOPBACK and reach.allow_loopback:
         transport["allow_loopback"] = True
@@ -104,14 +105,17 @@ def urlsplit_or_none(url: str) -> Any:
     return parts if parts.scheme in ("http", "https") and parts.netloc else None
 
 
-def _way(document: OpenApi, operations: tuple[Operation, ...], agent: str) -> _Way:
-    """The way in that opens most operations."""
+def _way(document: OpenApi, operations: tuple[Operation, ...], agent: str, *, wanted: str | None) -> _Way:
+    """The way in that is wanted, else the one that opens most operations."""
     counted: Counter[tuple[str, ...]] = Counter()
     free = 0
     for each in operations:
         ways = [list(mapping(way)) for way in listed(each.body.get("security", document.value.get("security")))]
         free += not ways or not all(ways)
         counted.update({tuple(way) for way in ways if way})
+    if wanted is not None:
+        counted = Counter({way: number for way, number in counted.items() if wanted in way})
+        _refuse_unknown(document, wanted, known=bool(counted))
     if not counted:
         return _Way(None, frozenset(), ())
     schemes = {name: document.followed(each) for name, each in document.components("securitySchemes").items()}
@@ -125,10 +129,18 @@ def _way(document: OpenApi, operations: tuple[Operation, ...], agent: str) -> _W
         todo.append(f"callers must show {', '.join(names)} together, and an agent shows one: only {first} is set")
     others = sorted({name for each in counted for name in each} - set(names))
     if others:
-        todo.append(f"{first} is set, which opens most operations; the document also knows {', '.join(others)[:120]}")
+        known = one_line(", ".join(others), chars=120)
+        todo.append(f"{first} is set, which opens most operations; there are also {known} (import with --auth NAME)")
     if free and free < len(operations):
         todo.append(f"{free} of {len(operations)} operations need no credentials, but get them too")
     return _Way(way.auth, way.secret, tuple(todo))
+
+
+def _refuse_unknown(document: OpenApi, wanted: str, *, known: bool) -> None:
+    if not known:
+        names = ", ".join(one_line(each, chars=60) for each in document.components("securitySchemes")) or "none"
+        reason = f"no operation that is imported lets callers in by {one_line(wanted, chars=60)}."
+        raise RefusedError("BAD_ARGUMENT", reason, do=f"the document knows: {names}.")
 
 
 def _rank(schemes: dict[str, dict[str, Json]], names: tuple[str, ...]) -> int:

@@ -18,6 +18,7 @@ from process_orchestrator.doors.cli.call_commands import call_agent_command
 from process_orchestrator.doors.cli.diff_commands import diff_command
 from process_orchestrator.doors.cli.import_commands import import_app
 from process_orchestrator.doors.cli.import_openapi_commands import import_openapi_command
+from process_orchestrator.doors.cli.new_commands import new_contract_command, new_process_command
 from process_orchestrator.doors.cli.pin_commands import drift_command, pin_command
 from process_orchestrator.doors.cli.run_commands import list_processes
 from process_orchestrator.doors.cli.session import (
@@ -46,6 +47,8 @@ contracts_app = typer.Typer(help="Contracts: what each capability takes, gives, 
 processes_app = typer.Typer(help="Processes, newest first; `processes show TYPE` prints a process type.")
 agents_app = typer.Typer(help="Agents: who keeps the contracts.")
 import_app.command("openapi")(import_openapi_command)
+contracts_app.command("new")(new_contract_command)
+processes_app.command("new")(new_process_command)
 contracts_app.add_typer(import_app, name="import")
 contracts_app.command("activate")(activate_command)
 contracts_app.command("diff")(diff_command)

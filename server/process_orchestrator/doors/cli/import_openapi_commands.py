@@ -31,6 +31,9 @@ async def import_openapi_command(
         typer.Option("--only", metavar="GET,/orders*", help="Methods, paths or operationIds; * stands for any part."),
     ] = None,
     update: UpdateOption = False,
+    auth: Annotated[
+        str | None, typer.Option("--auth", metavar="SCHEME", help="Which of its security schemes the agent uses.")
+    ] = None,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Import what can be read of a document that is not valid.")
     ] = False,
@@ -49,7 +52,7 @@ async def import_openapi_command(
     selection = chosen(only)
     if update and not selection:
         selection = previous_selection(session.home.path, name)
-    reach = Reach(address=read.address, allow_loopback=allow_loopback)
+    reach = Reach(address=read.address, allow_loopback=allow_loopback, auth=auth)
     make = partial(draft_of, value, source=read.shown, agent=name, only=selection, reach=reach)
     draft = await anyio.to_thread.run_sync(make)
     part = chosen_part(value, source=read.shown, only=selection)
