@@ -68,6 +68,7 @@ def test_every_file_in_the_document_loads_without_a_word(tmp_path: Path) -> None
         ("accounting", "params: {audience", "params: {grant_type", "BAD_VALUE"),
         ("renderer", 'path: "/jobs/{id}", result', 'path: "/jobs/{id}", url: /at, result', "BIND_POLL"),
         ("renderer", "status: /state, ", "", "MISSING_KEY"),
+        ("renderer", "every_s: 5", "every_s: 30", "BIND_POLL"),
         ("tracker", "method: GET, path: /tickets", "method: POST, path: /tickets", "BIND_PAGES"),
         ("tracker", "next: link", "next: links", "BAD_FORMAT"),
         ("tracker", "next: link", "next: link, cursor: a", "BIND_PAGES"),

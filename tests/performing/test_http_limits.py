@@ -88,6 +88,7 @@ async def test_every_unlawful_framing_is_a_lost_call(tmp_path: Path, answer: byt
         (GET | {"method": "HEAD"}, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", {}),
         (GET, b"HTTP/1.1 204 No Content\r\n\r\n", {}),
         (GET, b"HTTP/1.1 204 No Content\r\n" + JSON + b'Content-Length: 8\r\n\r\n{"a": 1}', {}),
+        (GET | {"result": "json"}, b"HTTP/1.1 204 No Content\r\n\r\n", {}),
         (GET, b"HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n", {}),
         (GET, b"HTTP/1.1 304 Not Modified\r\n\r\n", "undeclared_error"),
         (GET, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "lost"),

@@ -83,6 +83,8 @@ def test_a_header_that_could_split_or_redirect_a_request_is_refused(name: str, v
 def test_one_argument_may_be_the_whole_body() -> None:
     wanted = laid_out({"method": "POST", "path": "/x", "body": "$.items", "query": ["dry"]}, {"items": [1], "dry": 1})
     assert (wanted.content, wanted.content_type, wanted.query) == (b"[1]", "application/json", (("dry", "1"),))
+    without = laid_out({"method": "POST", "path": "/x", "body": "$.items"}, {"other": 1})
+    assert (without.content, without.content_type) == (None, None)
 
 
 def test_a_multipart_body_holds_files_fields_lists_and_objects() -> None:

@@ -25,6 +25,7 @@ from performing.fleet import (
     stdio,
     tool,
 )
+from performing.token_server import TokenDesk, client
 from process_orchestrator.checking.definitions import AgentLimits, Transport
 from process_orchestrator.core.errors import AgentCallError
 
@@ -230,6 +231,36 @@ def mcp_script(answer: Any) -> Any:
             await says({"jsonrpc": "2.0", "id": number, "error": {"code": -32601, "message": "no"}})(heard, stream)
 
     return script
+
+
+async def test_a_token_that_ended_is_renewed_in_the_middle_of_a_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESK_SECRET", "secret-0815")
+
+    async def result(heard: Any, stream: Any) -> None:
+        told = {"content": [], "structuredContent": {"seen": heard.headers["authorization"]}}
+        await says({"jsonrpc": "2.0", "id": heard.json["id"], "result": told})(heard, stream)
+
+    async with scripted_server() as server:
+        desk = TokenDesk(server)
+
+        async def guarded(heard: Any, stream: Any) -> None:
+            token = heard.headers.get("authorization", "").removeprefix("Bearer ")
+            known = token in desk.granted and token not in desk.revoked
+            await (mcp_script(result) if known else says({}, status=401))(heard, stream)
+
+        server.scripts["/mcp"] = guarded
+        transport = mcp_http(server.url + "/mcp", auth=client(server.url))
+        async with open_pool(Directory(agent("tools", transport)), tmp_path) as pool:
+            assert (await tool(pool, "tools", "add")).value == {"seen": "Bearer [secret]"}
+            desk.revoked.add("token-1-0815")
+            assert (await tool(pool, "tools", "add")).value == {"seen": "Bearer [secret]"}
+            assert len(desk.asked) == 2
+            desk.revoked.add("token-2-0815")
+            server.scripts["/token"] = says({"error": "invalid_client"}, status=401)
+            error = await failing(pool, "tools", "add", 5000)
+    assert (error.code, error.class_, "invalid_client" in error.message) == ("unreachable", "denied", True)
 
 
 async def half_an_event(_heard: Any, stream: Any) -> None:

@@ -142,7 +142,7 @@ async def test_no_writing_of_a_loopback_address_reaches_it(tmp_path: Path, kind:
 
 
 @pytest.mark.behaviour("ssrf")
-@pytest.mark.parametrize("kind", [*QUICK, pytest.param("mcp_http", marks=SLOW)])
+@pytest.mark.parametrize("kind", [*QUICK, pytest.param("mcp_http", marks=SLOW), pytest.param("a2a", marks=SLOW)])
 async def test_no_answer_of_a_name_server_leads_inside(tmp_path: Path, kind: str) -> None:
     async with canary() as bird:
         for answer in ANSWERS:
@@ -217,6 +217,12 @@ async def test_no_link_in_an_answer_is_followed_to_another_place(tmp_path: Path,
                     await pool.call("desk", bind, {}, one_call(4000))
             assert raised.value.code == "undeclared_error", target
         assert bird.connections == 0
+
+
+async def test_loopback_of_the_sixth_version_is_reached_where_it_is_allowed(tmp_path: Path) -> None:
+    async with canary() as bird:
+        error = await refusal_of(Directory(http("desk", f"http://[::1]:{bird.port}")), tmp_path)
+        assert error.code == ("lost" if bird.connections else "unreachable")
 
 
 async def asked_over_tls(name: str, port: int, network: Network) -> Received:

@@ -101,6 +101,11 @@ def argument_problems(document: Document, place: str, bind: dict[str, Json], con
     if "pages" in bind and contract.effect not in (Effect.NONE, Effect.READ):
         message = f"{contract.name} has an effect ({contract.effect}): only what reads is asked for page by page"
         yield document.error("BIND_PAGES", f"{place}/pages", message, "remove pages")
+    every_s = bind.get("poll", {}).get("every_s", 0)
+    if every_s * 1000 >= contract.attempt_ms:
+        message = f"the first question comes after {every_s:g} s, but a call of {contract.name} may take no longer"
+        fix = f"raise timeout.attempt_s of {contract.name} (and total_s), or lower every_s"
+        yield document.warning("BIND_POLL", f"{place}/poll/every_s", message, fix)
     shape, renamed = Shape.of(contract.input), bind.get("input") or {}
     moved = {source[2:].partition(".")[0].partition("[")[0] for source in renamed.values() if _is_path(source)}
     known = {*names_of(shape), *renamed} - (moved - set(renamed))

@@ -32,7 +32,7 @@ def reply_of(received: Received, *, bytes_max: int, depth: int) -> Reply:
             raise AgentCallError(error.code, error.message) from error
     return Reply(
         structured=structured,
-        text=received.data.decode(errors="replace"),
+        text=None if structured == {} and received.bodiless else received.data.decode(errors="replace"),
         failed=not received.succeeded,
         status=received.status,
         retry_after_ms=retry_after_ms(received.headers.get("retry-after")),

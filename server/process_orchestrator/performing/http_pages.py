@@ -71,7 +71,7 @@ def _next(reply: Reply, headers: dict[str, str], pages: dict[str, Any], *, url: 
         text = next_link(headers.get("link", ""))
     else:
         named = pointed(reply.structured, pages["next"])
-        if named in (ABSENT, None, "", False):
+        if named is ABSENT or named is None or named is False or named == "":
             return None
         if not isinstance(named, str | int) or isinstance(named, bool):
             raise broken(f"a page of the answer has no address or cursor at {pages['next']}", reply)

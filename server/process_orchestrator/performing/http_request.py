@@ -95,13 +95,14 @@ def _header(name: str, value: Any) -> Iterator[str]:
     yield text
 
 
-def _body(body: Any, rest: dict[str, Any], files: Any) -> tuple[bytes, str]:
+def _body(body: Any, rest: dict[str, Any], files: Any) -> tuple[bytes | None, str | None]:
     if body == "form":
         return urlencode([(name, text) for name, value in rest.items() for text in _texts(value)]).encode(), FORM
     if body == "multipart":
         return _multipart(rest, frozenset(files))
     if isinstance(body, str) and body.startswith("$."):
-        return encode_body(rest.get(body[2:])), "application/json"
+        name = body[2:]
+        return (encode_body(rest[name]), "application/json") if name in rest else (None, None)
     if isinstance(body, list):
         rest = {name: value for name, value in rest.items() if name in body}
     return encode_body(rest), "application/json"
