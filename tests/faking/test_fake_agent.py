@@ -53,6 +53,19 @@ def test_a_broken_input_is_refused_with_its_pointer(name: str) -> None:
         assert answer.message
 
 
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", [float("nan"), "\ud800", deep(100)], ids=["NaN", "half a character", "too deep"])
+def test_what_is_no_json_is_refused_as_well(value: Any) -> None:
+    given = {"document": "x", "odd": value}
+    assert FakeAgent([CONTRACTS["invoice.extract"]]).answer("invoice.extract", given).error == "input_mismatch"
+
+
 def test_examples_are_answered_as_they_say() -> None:
     contract = CONTRACTS["ledger.post"]
     agent = FakeAgent([contract])

@@ -92,6 +92,8 @@ def test_the_registry_of_fakes_never_replaces_what_others_wrote(tmp_path: Path) 
     home = make_home(tmp_path / "home").path
     same = call("contracts", "fake", "--write-registry", home / "agents_registry", "--home", home)
     assert (same.code, "registry of this home" in same.err) == (2, True)
+    below = call("contracts", "fake", "--write-registry", home / "agents_registry" / "fakes", "--home", home)
+    assert (below.code, "registry of this home" in below.err) == (2, True)
     other = tmp_path / "other" / "agents_registry"
     other.mkdir(parents=True)
     (other / "fake.agent.yaml").write_text("agent: fake\n")

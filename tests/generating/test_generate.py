@@ -175,7 +175,7 @@ def grown(below: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much))
+@settings(max_examples=40, deadline=None, suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much))
 @given(st.recursive(LEAVES, grown, max_leaves=8))
 def test_what_is_drawn_from_any_schema_is_judged_the_same_by_a_second_validator(schema: dict[str, Any]) -> None:
     few = Limits(draws=40, all_nodes=10_000)

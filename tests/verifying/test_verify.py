@@ -152,6 +152,7 @@ def test_a_report_is_prose_json_and_junit_and_a_failure_can_be_repeated(tmp_path
     assert all(message.startswith("output_mismatch: ") for message in messages)
 
 
+@pytest.mark.slow
 async def test_one_case_alone_is_the_same_case(tmp_path: Path) -> None:
     whole = await verified(tmp_path / "a", "leaks_null", seed=7)
     row = next(row for row in whole.failures if row.check == "valid")
@@ -180,6 +181,7 @@ async def test_an_agent_that_never_answers_is_not_waited_for_in_every_case(tmp_p
         (("order.quot",), "order.quote"),
         (("order.quote", "--agent", "nobody"), "nobody"),
         (("order.quote", "--cases", "0"), "1 to 1000"),
+        (("order.quote", "--allow-writes", "--junit", "/no/such/folder/report.xml"), "its folder does not exist"),
         (("order.quote", "--cases", "100000"), "1 to 1000"),
     ],
 )

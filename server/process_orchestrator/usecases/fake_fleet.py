@@ -81,7 +81,7 @@ def write_registry(folder: Path, agent: dict[str, Any], *, registry: Registry, h
     Overwrites nothing but a file that this wrote before. Returns what was written. Raises RefusedError.
     """
     folder = folder.expanduser().absolute()
-    if folder == (home / "agents_registry").absolute():
+    if folder.resolve().is_relative_to((home / "agents_registry").resolve()):
         do = "name a folder of another home, such as fakes/agents_registry: here it would stand beside the real agents."
         raise RefusedError("BAD_ARGUMENT", f"{folder} is the registry of this home.", do=do)
     file = folder / f"{AGENT}.agent.yaml"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from process_orchestrator.checking.compiled import CompiledContract, condition_variables
 from process_orchestrator.checking.expressions import Expression
 from process_orchestrator.checking.generate import Limits, valid_values
-from process_orchestrator.checking.validate import encode_body
-from process_orchestrator.core.errors import ExpressionError, RefusedError, SchemaError
+from process_orchestrator.checking.validate import check_value, encode_body
+from process_orchestrator.core.errors import BodyError, ExpressionError, RefusedError, SchemaError
 from process_orchestrator.core.facts.values import Fact, FailureClass
 
 if TYPE_CHECKING:
@@ -82,6 +82,10 @@ class FakeAgent:
     def answer(self, name: str, arguments: Mapping[str, Json]) -> FakeAnswer:
         """The answer of one call. Raises KeyError for a contract that is not faked here."""
         desk, contract = self._desks[name], self.contracts[name]
+        try:
+            check_value(dict(arguments))  # native code reads it next: no depth, no size, no NaN that it cannot bear
+        except BodyError as error:
+            return FakeAnswer(error="input_mismatch", message=error.message)
         refused = desk.refusal(dict(arguments))
         if refused is not None:
             return refused

@@ -10,7 +10,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.checking.generate import invalid_values, valid_values
+from process_orchestrator.checking.generate import Limits, invalid_values, valid_values
 from process_orchestrator.checking.validate import Validator, encode_body
 from process_orchestrator.core.facts.values import Fact, Idempotency
 
@@ -92,10 +92,16 @@ class CaseMaker:
             name, error = str(example.get("name", number)), example.get("error")
             yield Case(id=f"example-{number}", check=Check.EXAMPLE, input=value, what=name, error=error)
 
+    def _limits(self) -> Limits:
+        """What making the inputs may cost: more for more of them."""
+        many = max(1, self._count // 20)
+        return Limits(draws=400 * many, all_nodes=150_000 * many, seconds=min(60.0, 5.0 * many))
+
     def _generated(self) -> tuple[Json, ...]:
         """Inputs that keep schema and `requires`, the answered examples first."""
         return valid_values(
             self._contract.input,
+            limits=self._limits(),
             count=self._count + len(self._answered),
             seed=self._seed,
             examples=self._answered,
@@ -113,6 +119,7 @@ class CaseMaker:
         """Broken in one place alone: what is broken keeps `requires` too, of which an agent may speak first."""
         rows = invalid_values(
             self._contract.input,
+            limits=self._limits(),
             count=2 * self._count,  # there are more ways to break an input than to make one
             seed=self._seed,
             examples=sound,

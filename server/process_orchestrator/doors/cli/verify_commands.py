@@ -51,6 +51,8 @@ async def verify_contract_command(
         only=case,
         options=session.options,
     )
+    if junit is not None and not junit.expanduser().absolute().parent.is_dir():
+        raise _unwritable(junit, "its folder does not exist")  # said before the agent is called, not after
     limits = load_settings(session.home.path, environment=os.environ).agents.limits
     view = await verify_agent(session.home, request, child_limits=limits)
     if junit is not None:
@@ -63,5 +65,9 @@ def _write(file: Path, view: VerifyView) -> None:
     try:
         file.expanduser().write_text(junit_xml(view), encoding="utf-8")
     except OSError as error:
-        message = f"{file} cannot be written: {error.strerror}."
-        raise RefusedError("BAD_ARGUMENT", message, do="name a file in a folder that exists.") from error
+        raise _unwritable(file, error.strerror or type(error).__name__) from error
+
+
+def _unwritable(file: Path, reason: str) -> RefusedError:
+    message = f"{file} cannot be written: {reason}."
+    return RefusedError("BAD_ARGUMENT", message, do="name a file in a folder that exists.")
