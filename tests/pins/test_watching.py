@@ -52,6 +52,15 @@ class Desk:
 
 
 @asynccontextmanager
+async def open_compared(directory: Directory, folder: Path, *, every_s: float) -> AsyncGenerator[AgentPool]:
+    """A pool whose comparisons with pins hold for so long."""
+    pool = AgentPool(lambda: directory, state_dir=folder, home=FOLDER, clock=FixedClock())
+    pool.pin_check_s = every_s
+    async with pool:
+        yield pool
+
+
+@asynccontextmanager
 async def open_desk(
     folder: Path, program: str, *arguments: str, every_s: float = MINUTES, pins: Pins = PINNED
 ) -> AsyncGenerator[Desk]:
@@ -61,9 +70,7 @@ async def open_desk(
     put(path.with_suffix(".next"), POISONED, LOOK)
     command = (sys.executable, str(AGENTS / program), str(path), *arguments)
     directory = Directory(agent("desk", Transport(kind="mcp_stdio", command=command)), pins=pins)
-    pool = AgentPool(lambda: directory, state_dir=folder, home=FOLDER, clock=FixedClock())
-    pool.pin_check_s = every_s
-    async with pool:
+    async with open_compared(directory, folder, every_s=every_s) as pool:
         yield Desk(pool, directory, path)
 
 

@@ -82,7 +82,8 @@ _PROMISES: Final[Mapping[str, tuple[Json, Json]]] = {
 """Of an annotation: the value that promises something, and what counts where it says nothing."""
 
 _MODES: Final[Mapping[str, str]] = {"inputModes": "is no longer taken", "outputModes": "may no longer be given"}
-_OPERATION: Final = frozenset({"method", "path", "security", "servers"})
+_OPERATION: Final = frozenset({"method", "path", "security", "securitySchemes", "consumes"})
+"""Of an operation: how it is called. `operation` itself, as the document has it, is words; its schemas stand apart."""
 
 
 def _changes(old: Definition, new: Definition) -> Iterator[Change]:
@@ -101,6 +102,8 @@ def _changes(old: Definition, new: Definition) -> Iterator[Change]:
             yield from _annotations(old.get(key), new.get(key))
         elif key == "execution":
             yield from _execution(old.get(key), new.get(key))
+        elif key == "errors":
+            yield from _errors(old.get(key), new.get(key))
         elif key in _MODES:
             yield from _modes(key, old.get(key), new.get(key))
         else:
@@ -130,6 +133,14 @@ def _execution(old: Json, new: Json) -> Iterator[Change]:
     must = isinstance(new, dict) and new.get("taskSupport") == "required"
     judgement = Judgement.BREAKING if must else Judgement.WIDENING
     yield Change(judgement=judgement, pointer="/execution", message=f"`execution` was {shown(old)} and is {shown(new)}")
+
+
+def _errors(old: Json, new: Json) -> Iterator[Change]:
+    was, now = (each if isinstance(each, dict) else {} for each in (old, new))
+    for code in sorted({*was, *now}):
+        if not same(was.get(code), now.get(code)):
+            judgement = Judgement.BREAKING if code in was else Judgement.WIDENING
+            yield Change(judgement=judgement, pointer=f"/errors/{code}", message=f"`{code}` {_told(was, now, code)}")
 
 
 def _modes(key: str, old: Json, new: Json) -> Iterator[Change]:

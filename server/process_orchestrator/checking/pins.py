@@ -92,11 +92,21 @@ def heaviest(verdicts: Iterator[PinVerdict] | tuple[PinVerdict, ...]) -> PinVerd
     return max(verdicts, key=order.index, default=PinVerdict.SAME)
 
 
+def document_of(agent: Agent) -> str | None:
+    """The address of the OpenAPI document that an HTTP agent was imported from; None where there is none."""
+    if agent.transport.kind != "http":
+        return None
+    origin = json.loads(agent.source.canonical or b"{}").get("x-imported")
+    source = origin.get("source") if isinstance(origin, dict) and origin.get("from") == "openapi" else None
+    return source if isinstance(source, str) and "://" in source else None
+
+
 def state_of(agent: Agent, pins: Pins) -> PinState:
     """Whether an agent is pinned, without asking it."""
     if pins.pinned(agent.name):
         return PinState.PINNED
-    return PinState.NOT_PINNED if agent.transport.kind in DESCRIBED else PinState.NOT_COMPARABLE
+    described = agent.transport.kind in DESCRIBED or document_of(agent) is not None
+    return PinState.NOT_PINNED if described else PinState.NOT_COMPARABLE
 
 
 def bound_name(bind: Mapping[str, Json]) -> str | None:
@@ -106,6 +116,12 @@ def bound_name(bind: Mapping[str, Json]) -> str | None:
             return bind[key]
     path = bind.get("path")
     return f"{str(bind.get('method', 'GET')).upper()} {path}" if isinstance(path, str) else None
+
+
+def bound_names(agent: Agent) -> tuple[str, ...]:
+    """What an agent is bound to, by name, each once."""
+    named = (bound_name(serve.bind) for serve in agent.serves)
+    return tuple(sorted({name for name in named if name is not None}))
 
 
 def pin(definition: Definition) -> Pin:

@@ -10,7 +10,18 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from process_orchestrator.checking.live_change import LiveChange, PinVerdict, compare
-from process_orchestrator.checking.pins import DESCRIBED, Definition, Pin, Pins, PinState, bound_name, pin, state_of
+from process_orchestrator.checking.pins import (
+    DESCRIBED,
+    Definition,
+    Pin,
+    Pins,
+    PinState,
+    bound_name,
+    bound_names,
+    document_of,
+    pin,
+    state_of,
+)
 from process_orchestrator.core.errors import AgentCallError, RefusedError
 from process_orchestrator.core.facts.values import Fact
 
@@ -18,7 +29,7 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.definitions import Agent, ProcessType
     from process_orchestrator.checking.registry import Registry
 
-    Ask = Callable[[str, float], Awaitable[Mapping[str, Definition]]]
+    Ask = Callable[[Agent, float], Awaitable[Mapping[str, Definition]]]
     """What an agent offers now, within so many seconds. Raises AgentCallError."""
 
 
@@ -71,7 +82,7 @@ async def _drift(registry: Registry, agent: Agent, ask: Ask, *, timeout_s: float
     if state is not PinState.PINNED:
         return AgentDrift(agent=agent.name, kind=agent.transport.kind, state=state)
     try:
-        live = await ask(agent.name, timeout_s)
+        live = await ask(agent, timeout_s)
     except AgentCallError as error:
         why = f"{error.code}: {error.message}"
         return AgentDrift(agent=agent.name, kind=agent.transport.kind, state=PinState.UNREACHABLE, why=why)
@@ -108,11 +119,12 @@ async def pin_agents(registry: Registry, agents: Iterable[Agent], ask: Ask, *, t
     refused: list[str] = []
     for agent in agents:
         names = bound_names(agent)
-        if agent.transport.kind not in DESCRIBED or not names:
+        described = agent.transport.kind in DESCRIBED or document_of(agent) is not None
+        if not described or not names:
             rows.append(AgentDrift(agent=agent.name, kind=agent.transport.kind, state=PinState.NOT_COMPARABLE))
             continue
         try:
-            live = await ask(agent.name, timeout_s)
+            live = await ask(agent, timeout_s)
         except AgentCallError as error:
             why = f"{error.code}: {error.message}"
             rows.append(AgentDrift(agent=agent.name, kind=agent.transport.kind, state=PinState.UNREACHABLE, why=why))
@@ -135,12 +147,6 @@ async def pin_agents(registry: Registry, agents: Iterable[Agent], ask: Ask, *, t
         state = PinState.PINNED if fresh else PinState.NOT_PINNED
         rows.append(AgentDrift(agent=agent.name, kind=agent.transport.kind, state=state, bound=bound))
     return Pinned(agents=tuple(rows), pins=Pins(agents=known), refused=tuple(refused))
-
-
-def bound_names(agent: Agent) -> tuple[str, ...]:
-    """What an agent is bound to, by name, each once."""
-    named = (bound_name(serve.bind) for serve in agent.serves)
-    return tuple(sorted({name for name in named if name is not None}))
 
 
 def serving_through(registry: Registry, agent: Agent, name: str) -> tuple[str, ...]:

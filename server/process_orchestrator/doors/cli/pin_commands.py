@@ -9,7 +9,7 @@ import typer
 
 from process_orchestrator.assemble import open_agents
 from process_orchestrator.checking.loader import load_home
-from process_orchestrator.checking.pins import LOCK_FILE, PinState, PinVerdict, write_pins
+from process_orchestrator.checking.pins import LOCK_FILE, PinState, PinVerdict, bound_names, document_of, write_pins
 from process_orchestrator.checking.shown import shown
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.session import Exit, Session, command, print_json
@@ -17,9 +17,12 @@ from process_orchestrator.views.formats import one_line
 from process_orchestrator.views.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from process_orchestrator.usecases.pinning import AgentDrift, BoundDrift
+    from process_orchestrator.checking.definitions import Agent
+    from process_orchestrator.checking.pins import Definition
+    from process_orchestrator.performing.agent_pool import AgentPool
+    from process_orchestrator.usecases.pinning import AgentDrift, Ask, BoundDrift
 
 TIMEOUT_S: Final = 60.0
 
@@ -46,11 +49,7 @@ async def pin_command(session: Session, agents: AgentNames = None, timeout_s: Ti
             do="mend or remove it, or pin all agents: `orchestrator agents pin`.",
         )
     async with open_agents(session.home) as pool:
-
-        async def ask(name: str, within_s: float) -> dict[str, dict[str, object]]:
-            return dict(await pool.definitions(name, timeout_s=within_s))
-
-        done = await pin_agents(registry, chosen, ask, timeout_s=timeout_s, whole=not agents)
+        done = await pin_agents(registry, chosen, _asking(pool), timeout_s=timeout_s, whole=not agents)
     changed = write_pins(session.home.path, done.pins)
     if session.json:
         body = {"ok": not done.refused, "file": LOCK_FILE, "changed": changed, "refused": list(done.refused)}
@@ -79,11 +78,7 @@ async def drift_command(session: Session, agents: AgentNames = None, timeout_s: 
         )
     chosen = named_agents(registry, agents or ())
     async with open_agents(session.home) as pool:
-
-        async def ask(name: str, within_s: float) -> dict[str, dict[str, object]]:
-            return dict(await pool.definitions(name, timeout_s=within_s))
-
-        rows = await drift(registry, chosen, ask, timeout_s=timeout_s)
+        rows = await drift(registry, chosen, _asking(pool), timeout_s=timeout_s)
     well = all(each.well for each in rows)
     if session.json:
         print_json({"ok": well, "agents": [_row(each) for each in rows]})
@@ -91,6 +86,19 @@ async def drift_command(session: Session, agents: AgentNames = None, timeout_s: 
         lines = [line for each in rows for line in _lines(each)]
         session.out.print(clean("\n".join(lines)) if lines else f"no agents in {session.home.path}", markup=False)
     return Exit.OK if well else Exit.FAILED
+
+
+def _asking(pool: AgentPool) -> Ask:
+    """How an agent is asked what it offers: itself, or by the document that it was imported from."""
+
+    async def ask(agent: Agent, timeout_s: float) -> Mapping[str, Definition]:
+        if document_of(agent) is None:
+            return await pool.definitions(agent.name, timeout_s=timeout_s)
+        from process_orchestrator.checking.importers.openapi_offer import offered  # noqa: PLC0415 - as above
+
+        return await offered(agent, names=bound_names(agent), timeout_s=timeout_s)
+
+    return ask
 
 
 def _row(each: AgentDrift, *, pinning: bool = False) -> dict[str, object]:
