@@ -37,7 +37,13 @@ async def answer(pool: AgentPool, arguments: dict[str, Any], bind: dict[str, Any
     return (await pool.call("clerk", bind or BOOK, arguments, one_call(5000))).value
 
 
-@pytest.mark.parametrize("versions", [("1.0",), ("0.3",), ("0.3", "1.0")])
+OLDER = pytest.param("0.3", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [pytest.param(("1.0",), marks=pytest.mark.slow), ("0.3",), pytest.param(("0.3", "1.0"), marks=pytest.mark.slow)],
+)
 async def test_a_message_and_a_task_are_answered_in_every_dialect(tmp_path: Path, versions: tuple[str, ...]) -> None:
     async with a2a_server(*versions) as server, open_pool(Directory(a2a(server.url)), tmp_path) as pool:
         assert await answer(pool, {"do": "echo", "n": 3, "deep": [{"a": None}]}) == {
@@ -91,7 +97,7 @@ ENDS: list[tuple[str, str, str, str | None, str | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize("version", ["1.0", "0.3"])
+@pytest.mark.parametrize("version", ["1.0", OLDER])
 async def test_each_end_of_a_task_has_its_code(tmp_path: Path, version: str) -> None:
     bind = BOOK | {"errors": {"unknown_vendor": {"text": "vendor is unknown", "state": "failed"}}}
     async with a2a_server(version) as server, open_pool(Directory(a2a(server.url)), tmp_path) as pool:
@@ -107,7 +113,7 @@ async def test_each_end_of_a_task_has_its_code(tmp_path: Path, version: str) -> 
 
 
 @pytest.mark.behaviour("P5-deadline")
-@pytest.mark.parametrize("version", ["1.0", "0.3"])
+@pytest.mark.parametrize("version", ["1.0", OLDER])
 async def test_a_task_past_its_deadline_is_cancelled_at_the_agent(tmp_path: Path, version: str) -> None:
     async with a2a_server(version) as server, open_pool(Directory(a2a(server.url)), tmp_path) as pool:
         with anyio.fail_after(5):

@@ -12,9 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from performing.fleet import ScriptedServer, closed_port, says
 from performing.http_misdeeds import half, resets
+from pins.tools import BOOK, LOOK, changed, put
+from process_orchestrator.checking.pins import Pins, pin, write_pins
 
 HOSTILE: Final = str(Path(__file__).parents[1] / "performing" / "agents" / "hostile.py")
-CARD: Final = "/.well-known/agent-card.json"
+OLD_TIMES: Final = str(Path(__file__).parents[1] / "pins" / "agents" / "old_times.py")
 
 Json = dict[str, Any]
 
@@ -62,6 +64,10 @@ CASES: Final = (
     Seeded("card_elsewhere", "agent", "unreachable", "agent liar"),
     # the agent is another than the one that was described
     Seeded("skill_gone", "contract", "drifted", "agent clerk"),
+    Seeded("skill_described_anew", "contract", "drifted", "agent portal"),
+    Seeded("described_anew", "contract", "drifted", "agent changed"),
+    Seeded("wants_more", "contract", "drifted", "agent changed"),
+    Seeded("tool_gone", "contract", "drifted", "agent changed"),
     # the way to it
     Seeded("nobody_there", "transport", "unreachable", "agent nobody"),
     Seeded("no_such_program", "transport", "unreachable", "agent absent"),
@@ -166,6 +172,7 @@ def write(home: Home, server: ScriptedServer) -> None:
     rogue = {"kind": "mcp_stdio", "command": ["{python}", HOSTILE]}
     home.agent("rogue", rogue)
     home.agent("capped", rogue, limits={"usd_per_day": 0.1})
+    home.agent("changed", {"kind": "mcp_stdio", "command": ["{python}", OLD_TIMES, str(_changed(home))]})
     home.agent("absent", {"kind": "mcp_stdio", "command": ["/no/such/program"]})
     home.agent("desk", {"kind": "http", "base_url": server.url, "allow_loopback": True})
     home.agent("nobody", {"kind": "http", "base_url": f"http://127.0.0.1:{closed_port()}", "allow_loopback": True})
@@ -175,6 +182,16 @@ def write(home: Home, server: ScriptedServer) -> None:
     for name in ("clerk", "liar", "portal"):
         home.agent(name, {"kind": "a2a", "card": f"{server.url}/{name}/card.json", "allow_loopback": True})
     _serve(server)
+
+
+def _changed(home: Home) -> Path:
+    """The tools of agent `changed` as they are now, and all that was pinned of agents before."""
+    wants_more = changed(lambda tool: tool["inputSchema"]["required"].append("total"), LOOK)
+    tools = put(home.path / "tools.json", changed(lambda tool: tool.update(description="Pay it.")), wants_more)
+    pinned = {"changed": {"book": pin(BOOK), "look": pin(LOOK), "void": pin({**BOOK, "name": "void"})}}
+    skill = {"portal": {"book": pin({"id": "book", "description": "Books one invoice."})}}
+    write_pins(home.path, Pins(agents=pinned | skill))
+    return tools
 
 
 def _serve(server: ScriptedServer) -> None:
@@ -245,7 +262,12 @@ def _of_agents(home: Home) -> None:
     for name, (agent, skill) in {**skills, "a_login_page": ("portal", "book")}.items():
         home.contract(f"act.{name}", agent, {"skill": skill})
     home.contract("act.no_such_program", "absent", {"tool": "echo"})
-    names = (*tools, *http, "forbidden_address", *skills, "a_login_page", "no_such_program")
+    pinned = {"described_anew": ("changed", {"tool": "book"}), "wants_more": ("changed", {"tool": "look"})}
+    pinned |= {"tool_gone": ("changed", {"tool": "void"}), "skill_described_anew": ("portal", {"skill": "book"})}
+    for name, (agent, bind) in pinned.items():
+        kind = "read" if name == "wants_more" else "write"
+        home.contract(f"act.{name}", agent, bind, effects={"kind": kind})
+    names = (*tools, *http, *pinned, "forbidden_address", *skills, "a_login_page", "no_such_program")
     for name in names:
         more_of = {"on_failure": "escalate"} if name == "given_up" else {}
         home.process(name, [step("act", f"act.{name}", **{"in": {"text": "$.input.text"}})], **more_of)

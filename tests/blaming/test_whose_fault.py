@@ -99,6 +99,7 @@ def wrong(case: Seeded, why: WhyView) -> str | None:
     return next((f"{case.name} does not say {part!r}: {text}" for part in parts if part not in text), None)
 
 
+@pytest.mark.behaviour("blame")
 async def test_each_of_the_seeded_failures_is_blamed_on_its_party(told: dict[str, WhyView]) -> None:
     assert {case.party for case in CASES} == set(PARTIES)
     assert len(CASES) >= 40
