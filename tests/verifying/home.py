@@ -98,11 +98,32 @@ def agent(bug: str, log: Path) -> dict[str, Any]:
     }
 
 
-def make_home(folder: Path, *, bug: str = "", **changed: Any) -> Home:
+def http_agent(bug: str, log: Path) -> dict[str, Any]:
+    """The same agent behind HTTP."""
+    errors = {code: {"http_status": 422, "text": f'"{code}"'} for code in CONTRACT["errors"]}
+    bind = {"method": "POST", "path": "/quotes", "body": "json", "errors": errors}
+    return {
+        **agent(bug, log),
+        "transport": {
+            "kind": "http",
+            "base_url": "http://127.0.0.1:{port}",
+            "env": {"QUOTES_BUG": bug, "QUOTES_LOG": str(log)},
+            "start": {
+                "command": ["{python}", str(PROGRAM.with_name("quotes_http.py")), "--port", "{port}"],
+                "ready": "/",
+            },
+        },
+        "serves": [{"contract": "order.quote@^1", "bind": bind}],
+    }
+
+
+def make_home(folder: Path, *, bug: str = "", http: bool = False, **changed: Any) -> Home:
     """A home whose agent has `bug`; `changed` replaces parts of the contract."""
     (folder / "contracts").mkdir(parents=True)
     (folder / "agents_registry").mkdir()
     contract = {**CONTRACT, **changed}
     (folder / "contracts" / "order.quote.contract.yaml").write_text(yaml.safe_dump(contract, allow_unicode=True))
-    (folder / "agents_registry" / "quotes.agent.yaml").write_text(yaml.safe_dump(agent(bug, folder / "booked.log")))
+    (folder / "agents_registry" / "quotes.agent.yaml").write_text(
+        yaml.safe_dump((http_agent if http else agent)(bug, folder / "booked.log"))
+    )
     return Home(path=folder, state=folder / "state")

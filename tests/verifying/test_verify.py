@@ -82,6 +82,19 @@ async def test_a_sound_agent_passes_whatever_the_seed(seed: int, tmp_path: Path)
     assert view.calls == 1 + 20 + 40 + 6
 
 
+OVER_HTTP = ("", "nan", "exception_on_long_text", "crash_on_empty_list", "ignores_the_key", "accepts_below")
+
+
+@pytest.mark.slow
+@pytest.mark.behaviour("verify")
+@pytest.mark.parametrize("bug", OVER_HTTP)
+async def test_the_same_bugs_are_found_over_http(bug: str, tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", bug=bug, http=True, timeout={"attempt_s": 1, "total_s": 5})
+    view = await verify_agent(home, VerifyRequest(contract="order.quote", seed=7, allow_writes=True))
+    codes = {row.code for row in view.failures}
+    assert (BUGS[bug][0] in codes) if bug else not codes, [(row.code, row.message) for row in view.failures]
+
+
 @pytest.mark.slow
 async def test_the_start_of_a_program_is_no_latency_of_its_answers(tmp_path: Path) -> None:
     view = await verified(tmp_path, "starts_slowly", count=2)

@@ -153,4 +153,5 @@ def main() -> None:
         print(json.dumps({"jsonrpc": "2.0", "id": number, "result": result}), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
