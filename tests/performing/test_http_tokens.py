@@ -10,9 +10,12 @@ from anyio.abc import SocketStream
 from performing.fleet import Directory, Heard, http, one_call, open_pool, says, scripted_server, until
 from performing.http_misdeeds import silent
 from performing.token_server import SECRET, TokenDesk, basic, client, token_desk
+from process_orchestrator.checking.addresses import web_address
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import FailureClass, Outcome
 from process_orchestrator.performing.agent_pool import AgentPool
+from process_orchestrator.performing.credentials import Client, Credentials
+from process_orchestrator.performing.http_exchange import Sending
 
 POST: dict[str, Any] = {"method": "POST", "path": "/x"}
 
@@ -186,7 +189,8 @@ async def test_a_token_endpoint_is_under_the_agents_own_rules(tmp_path: Path) ->
 async def test_a_missing_secret_is_named_and_nobody_is_asked(tmp_path: Path) -> None:
     async with token_desk(tmp_path, client_secret="env:NOBODY_SET_THIS") as (pool, desk):
         error = await refused(pool)
-    assert (error.code, "NOBODY_SET_THIS" in error.message, desk.server.heard) == ("unreachable", True, [])
+    assert (error.code, error.class_, desk.server.heard) == ("unreachable", FailureClass.PERMANENT, [])
+    assert "NOBODY_SET_THIS" in error.message
 
 
 async def test_old_tokens_are_forgotten_and_the_secret_stays_masked(tmp_path: Path) -> None:
@@ -196,3 +200,10 @@ async def test_old_tokens_are_forgotten_and_the_secret_stays_masked(tmp_path: Pa
             await pool.call("desk", POST, {}, one_call())
         text = " ".join([*desk.granted, SECRET])
         assert pool.secrets.mask_text(text).count("[secret]") == 5
+
+
+def test_no_text_of_what_is_held_or_sent_shows_a_secret() -> None:
+    shown = Client(token_url="https://x.example", client_id="x", client_secret=SECRET)
+    url = web_address(f"https://x.example/a?key={SECRET.replace('/', '%2F')}")
+    sending = Sending(method="GET", url=url, headers={"Authorization": SECRET})
+    assert "s3cret" not in f"{shown} {shown!r} {sending} {sending!r} {Credentials(token=SECRET)!r}"

@@ -6,6 +6,8 @@ answers otherwise a moment later changes nothing: nobody asks it again. No reque
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
@@ -28,7 +30,9 @@ class Destination(Fact, frozen=True, kw_only=True):
 
 
 async def resolved(host: str, port: int) -> Sequence[str]:
-    """The addresses that this machine's resolver gives."""
+    """The addresses that this machine's resolver gives; an address is its own."""
+    with contextlib.suppress(ValueError):
+        return (str(ipaddress.ip_address(host)),)  # without the thread that a resolver needs
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]).partition("%")[0] for entry in found]
 

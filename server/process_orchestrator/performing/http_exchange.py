@@ -54,6 +54,9 @@ class Sending(Fact, frozen=True, kw_only=True):
     headers: dict[str, str]
     content: bytes | None = None
 
+    def __repr__(self) -> str:  # its headers and query hold credentials
+        return f"Sending({self.method} {self.url.shown})"
+
 
 class Received(Fact, frozen=True, kw_only=True):
     """One whole answer. Header names are lower case; of repeated ones the values are joined with a comma."""

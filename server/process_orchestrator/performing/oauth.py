@@ -49,6 +49,9 @@ class _Held(Fact, frozen=True, kw_only=True):
     token: str
     until: float
 
+    def __repr__(self) -> str:
+        return "_Held(***)"
+
 
 class _Failed(Fact, frozen=True, kw_only=True):
     client: Client

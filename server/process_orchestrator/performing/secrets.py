@@ -15,6 +15,7 @@ import anyio.to_thread
 import orjson
 
 from process_orchestrator.core.errors import AgentCallError
+from process_orchestrator.core.facts.values import FailureClass
 
 MASK: Final = "[secret]"
 SECRET_LENGTH_MIN: Final = 4
@@ -62,7 +63,8 @@ class Secrets:
         if kind == "env" and is_reference(text):
             value = os.environ.get(name)
             if value is None:
-                raise AgentCallError("unreachable", f"the environment has no {name}, which this agent's file names")
+                message = f"the environment has no {name}, which this agent's file names"
+                raise AgentCallError("unreachable", message, class_=FailureClass.PERMANENT)  # nor will it, in this life
         elif kind == "file" and is_reference(text):
             value = await anyio.to_thread.run_sync(_read_secret_file, folder, name)
         else:
