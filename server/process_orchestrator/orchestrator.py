@@ -186,7 +186,7 @@ class Orchestrator:
     ) -> Validation:
         """Check a payload against a contract, or the text of a definition. Stores nothing."""
         if definition is not None:
-            return self._definitions.validate_text(definition)
+            return await self._definitions.validate_text(definition)
         if contract is None:
             raise RefusedError(
                 "BAD_ARGUMENT", "neither contract nor definition is given.", do="give contract, direction and payload."

@@ -28,10 +28,10 @@ HOME = """
     summary: Act twice.
     PROCESS
     input:  {type: object}
-    output: {type: object}
+    output: {type: object, properties: {twice: {type: string}}}
     plan:
       steps: [{id: a, contract: thing.act, in: {}STEP}, {id: b, contract: thing.act, in: {}, after: [a]}]
-      output: {}
+      output: {twice: $.steps.b.status}
 """
 SOUND = {
     "TRANSPORT": 'kind: http, base_url: "https://desk.example"',

@@ -23,7 +23,7 @@ def compiled(
     process_type: ProcessType, *, known: Registry | None = None, floor: Assurance = Assurance.A0
 ) -> CompiledProcess:
     made = compile_process(process_type, registry=known or registry(), server_floor=floor)
-    assert made.problems == ()
+    assert [each for each in made.problems if each.level == "error"] == []
     return made
 
 

@@ -54,7 +54,7 @@ def starts(name: str, other: str) -> str:
 def test_a_process_may_stand_in_a_step(steps: str) -> None:
     properties = "{go: {type: boolean}, list: {type: array, items: {type: number}}}"
     given = f"{{type: object, required: [go, list], properties: {properties}}}"
-    assert found(steps, rest=f"input: {given}") == []
+    assert found(steps, rest=f"input: {given}\nbudget: {{usd: 2.5}}") == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import msgspec
 from process_orchestrator.checking.checked_plan import CheckedPlan, CheckedStep
 from process_orchestrator.checking.definitions import Agent, Contract, Plan, Problem, ProcessType, Serve, Step
 from process_orchestrator.checking.fit import fit_of
+from process_orchestrator.checking.plan_bounds import WorstCase, worst_case
 from process_orchestrator.checking.plan_check import check_plan
 from process_orchestrator.checking.plan_document import (
     ApprovalRule,
@@ -60,6 +61,7 @@ class CompiledProcess(Fact, frozen=True, kw_only=True):
     definitions: tuple[DefinitionBody, ...] = ()
     problems: tuple[Problem, ...] = ()
     rows: tuple[PlanRow, ...] = ()
+    worst: WorstCase | None = None
 
 
 def compile_process(process_type: ProcessType, *, registry: Definitions, server_floor: Assurance) -> CompiledProcess:
@@ -72,10 +74,10 @@ def compile_process(process_type: ProcessType, *, registry: Definitions, server_
 
 
 def compile_plan(
-    plan: Plan, *, process_type: ProcessType, registry: Definitions, server_floor: Assurance
+    plan: Plan, *, process_type: ProcessType, registry: Definitions, server_floor: Assurance, strict: bool = False
 ) -> CompiledProcess:
-    """Check and compile a plan for a type: its own, or one that was made."""
-    checked = check_plan(plan, process_type=process_type, registry=registry)
+    """Check and compile a plan for a type: its own, or (`strict`) one that a model made."""
+    checked = check_plan(plan, process_type=process_type, registry=registry, strict=strict)
     if not checked.ok:
         return CompiledProcess(problems=checked.problems, rows=checked.rows)
     return _Compilation(plan, checked, process_type, registry, server_floor).run()
@@ -161,6 +163,7 @@ class _Compilation:
             definitions=tuple(self._bodies.values()),
             problems=self._checked.problems,
             rows=self._checked.rows,
+            worst=worst_case(self._checked.steps),
         )
 
     def _keep(self, body: DefinitionBody) -> str:

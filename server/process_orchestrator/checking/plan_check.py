@@ -25,7 +25,9 @@ from process_orchestrator.checking.checked_plan import CheckedPlan, CheckedStep,
 from process_orchestrator.checking.definitions import Agent, Contract, Plan, Problem, ProcessType, Serve, Step
 from process_orchestrator.checking.explain import escape
 from process_orchestrator.checking.nearest import likely, nearest
+from process_orchestrator.checking.plan_bounds import budget_faults
 from process_orchestrator.checking.plan_cover import Cover
+from process_orchestrator.checking.plan_data import exposed, unused
 from process_orchestrator.checking.plan_document import Types
 from process_orchestrator.checking.plan_flow import UNTIL, UNTIL_ROOTS, StepFault, flow_faults
 from process_orchestrator.checking.plan_map import ContractMap, Definitions
@@ -82,6 +84,7 @@ class _PlanCheck:
     def __init__(self, plan: Plan, process_type: ProcessType, registry: Definitions, *, strict: bool) -> None:
         self._plan, self._type, self._registry = plan, process_type, registry
         self._problems: list[Problem] = []
+        self._strict = strict
         self._verdicts = Verdicts(process_type.name, process_type.version, registry.fitting, strict=strict)
         self._steps = [CheckedStep(index=index, step=step) for index, step in enumerate(plan.steps)]
         self._known = {each.step.id: each for each in reversed(self._steps)}
@@ -100,8 +103,13 @@ class _PlanCheck:
             outputs[name] = self._values(self._known[name], outputs)
         types = self._result(result, outputs)
         rows, misfits = self._verdicts.answer(self._problems)
+        steps = tuple(self._steps)
+        self._weigh((*budget_faults(steps, self._type), *exposed(steps, self._plan), *unused(steps, result)))
         return CheckedPlan(
-            steps=tuple(self._steps), types=types, problems=(*self._problems, *misfits), rows=tuple(rows)
+            steps=steps,
+            types=types,
+            problems=(*self._problems, *misfits),
+            rows=tuple(rows),
         )
 
     def _error(self, code: str, pointer: str, message: str, fix: str) -> None:
@@ -112,6 +120,24 @@ class _PlanCheck:
     def _tell(self, faults: Iterable[StepFault], place: str) -> None:
         for fault in faults:
             self._error(fault.code, place + fault.pointer, fault.message, fault.fix)
+
+    def _weigh(self, faults: Iterable[tuple[str, StepFault]]) -> None:
+        """Report what is weighed over the whole plan, unless something is wrong with it that comes first."""
+        if any(problem.level == "error" for problem in self._problems):
+            return
+        for level, fault in faults:
+            told = "error" if self._strict and fault.code != "UNUSED_STEP" else level
+            self._problems.append(
+                Problem(
+                    level=told,
+                    code=fault.code,
+                    file="",
+                    line=0,
+                    pointer=fault.pointer,
+                    message=fault.message,
+                    fix=fault.fix,
+                )
+            )
 
     # Form, map and agents
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from anyio import to_thread
 
 from process_orchestrator.checking.compiled import CompiledContract
 from process_orchestrator.checking.definitions import Contract
@@ -78,13 +79,17 @@ class Definitions:
             errors = [condition_view(failure)] if failure is not None else []
         return Validation(valid=not errors, errors=errors, warnings=_unsaid(found) if word == "output" else [])
 
-    def validate_text(self, definition: str) -> Validation:
-        """The `check` report of a definition's text, beside those in force."""
+    async def validate_text(self, definition: str) -> Validation:
+        """The `check` report of a definition's text, beside those in force.
+
+        Made in a thread: to compare costly schemas a helper process may have to be waited for.
+        """
         if len(definition.encode("utf-8", "surrogatepass")) > DEFINITION_BYTES_MAX:
             raise RefusedError(
                 "TOO_LARGE", "the definition is over 1 MB.", do="send one contract, agent or process type."
             )
-        report = report_view(load_text(definition, registry=self._registry()))
+        registry = self._registry()
+        report = report_view(await to_thread.run_sync(lambda: load_text(definition, registry=registry)))
         return Validation(valid=report.ok, report=report)
 
     def check(self) -> CheckReportView:

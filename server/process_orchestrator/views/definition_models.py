@@ -105,8 +105,10 @@ class ProcessTypeDetail(ProcessTypeRow):
     output: dict[str, Json]
     verdict: VerdictView | None = None
     budget_usd: str
+    worst_case: str | None = None
     definition: dict[str, Json]
     checks: list[ProblemView] = []
+    bindings: dict[str, int] = {}
 
 
 class ContractDetail(ContractRow):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from process_orchestrator.checking.pins import state_of
+from process_orchestrator.checking.plan_bounds import told
 from process_orchestrator.checking.show import show
 from process_orchestrator.core.facts.values import Assurance
 from process_orchestrator.core.money import usd
@@ -78,7 +80,9 @@ def one_type(process_type: ProcessType, registry: Registry, known: Known) -> Des
         verdict=verdict_view(fit) if fit else None,
         budget_usd=usd(round(process_type.budget.usd * 1_000_000)),
         definition=show(process_type),
+        worst_case=told(compiled.worst) if compiled.worst is not None else None,
         checks=[problem_view(each) for each in compiled.problems],
+        bindings=dict(Counter(row.verdict for row in compiled.rows)),
     )
     submit = NextAction(
         tool="submit_process",

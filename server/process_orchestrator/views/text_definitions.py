@@ -11,7 +11,7 @@ import orjson
 from process_orchestrator.views.formats import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from process_orchestrator.views import models as m
 
@@ -34,7 +34,9 @@ def description_text(view: m.Description) -> str:
         lines += [_agent_line(row) for row in view.agents]
     if view.process_type is not None:
         detail = view.process_type
-        lines += [_type_line(detail), f"Budget: {detail.budget_usd} USD", f"Input schema: {_json(detail.input)}"]
+        lines += [_type_line(detail), f"Budget: {detail.budget_usd} USD. {detail.worst_case or ''}".rstrip()]
+        lines += [f"Bindings: {_counted(detail.bindings)}"] if detail.bindings else []
+        lines += [f"Input schema: {_json(detail.input)}"]
         lines += [f"Output schema: {_json(detail.output)}", *(_problem(each) for each in detail.checks)]
         lines.append(f"Definition: {_json(detail.definition)}")
     if view.contract is not None:
@@ -82,12 +84,15 @@ def _plans(rows: list[m.PlanRow], said: set[str], *, every: bool) -> Iterator[st
     for (process, version), group in groupby(rows, key=lambda row: (row.process, row.version)):
         plan = list(group)
         verdicts = Counter(row.verdict for row in plan)
-        told = ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts[word])
-        yield f"{process} {version}: {len(plan)} binding{'' if len(plan) == 1 else 's'}, {told}."
+        yield f"{process} {version}: {len(plan)} binding{'' if len(plan) == 1 else 's'}, {_counted(verdicts)}."
         for row in plan:
             if every or row.verdict != "always":
                 why = row.message or ""
                 yield _binding(row, why="" if any(why.startswith(each) for each in said) else why)
+
+
+def _counted(verdicts: Mapping[str, int]) -> str:
+    return ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts.get(word))
 
 
 def _binding(row: m.PlanRow, *, why: str) -> str:
