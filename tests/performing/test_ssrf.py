@@ -13,7 +13,8 @@ from performing.canary import canary, certificate, tls_canary
 from performing.fleet import Directory, agent, http, one_call, open_pool, says, scripted_server
 from process_orchestrator.checking.addresses import allowed, followed, web_address
 from process_orchestrator.checking.definitions import Agent, Transport
-from process_orchestrator.core.errors import AddressError, AgentCallError
+from process_orchestrator.checking.importers.fetch import read_source
+from process_orchestrator.core.errors import AddressError, AgentCallError, RefusedError
 from process_orchestrator.performing.address import Resolver
 from process_orchestrator.performing.http_exchange import HttpClient, Network, Received, Sending
 
@@ -216,6 +217,16 @@ async def test_no_link_in_an_answer_is_followed_to_another_place(tmp_path: Path,
                 with pytest.raises(AgentCallError) as raised:
                     await pool.call("desk", bind, {}, one_call(4000))
             assert raised.value.code == "undeclared_error", target
+        assert bird.connections == 0
+
+
+@pytest.mark.behaviour("ssrf")
+async def test_an_importer_asks_nobody_inside_either() -> None:
+    async with canary() as bird:
+        for host in HOSTS:
+            with pytest.raises(RefusedError) as raised:
+                await read_source(f"https://{host}:{bird.port}/openapi.json")
+            assert raised.value.code == "BAD_ARGUMENT", host
         assert bird.connections == 0
 
 
