@@ -1,5 +1,6 @@
 """Values drawn from schemas: all that come out are judged by a second validator, which shares no code with the first."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from generating.schemas import HOSTILE, NOTHING, SCHEMAS
 from process_orchestrator.checking.generate import Broken, Limits, invalid_values, valid_values
 from process_orchestrator.checking.validate import Validator, encode_body
+from process_orchestrator.core.errors import SchemaError
 
 FEW = {
     "boolean": 2,
@@ -199,3 +201,34 @@ def test_a_deep_value_in_nested_alternatives_is_refused_in_words_without_the_mem
     assert problem.rule == "schema"
     assert "too many" in problem.message
     assert Validator(schema).problems(expression(2))[0].rule != "schema"
+
+
+SERVERS = sorted((Path(__file__).resolve().parents[1] / "importing" / "servers").glob("*.json"))
+
+
+def tool_schemas(file: Path) -> list[dict[str, Any]]:
+    """The schemas of a real MCP server's tools, those that are JSON Schema 2020-12 as they stand."""
+    found: list[dict[str, Any]] = []
+    stack: list[Any] = [json.loads(file.read_text(encoding="utf-8"))]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, dict):
+            found += [top[key] for key in ("inputSchema", "outputSchema") if isinstance(top.get(key), dict)]
+            stack.extend(top.values())
+        elif isinstance(top, list):
+            stack.extend(top)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", SERVERS, ids=lambda file: file.stem)
+def test_the_tools_of_real_servers_have_values_of_both_kinds(file: Path) -> None:
+    schemas = tool_schemas(file)
+    assert schemas
+    for schema in schemas:
+        try:
+            Validator(schema)
+        except SchemaError:
+            continue
+        assert valid_values(schema, count=3)
+        assert len(invalid_values(schema, count=5)) == 5
