@@ -218,7 +218,7 @@ def test_words_of_openapi_3_0_become_those_of_2020_12() -> None:
         "type": "object",
         "properties": {
             "a": {"type": "string", "nullable": True, "example": "x", "enum": ["x"]},
-            "b": {"type": "number", "minimum": 0, "exclusiveMinimum": True, "format": "float"},
+            "b": {"type": "number", "minimum": 0, "exclusiveMinimum": True, "format": "unix-time"},
             "c": {"type": "string", "pattern": "(?=x)", "xml": {"name": "c"}},
             "d": {"$ref": "#/components/schemas/D", "description": "ignored beside a reference"},
             "e": {"allOf": [{"$ref": "#/components/schemas/D"}], "nullable": True},
@@ -405,7 +405,7 @@ def test_a_schema_with_all_that_it_refers_to_is_bounded() -> None:
         for n in range(400)
     }
     found = answered({"$ref": "#/components/schemas/S0"}, components={"schemas": schemas})
-    assert len(json.dumps(found.document["output"])) < 500_000
+    assert len(json.dumps(found.document["output"])) < 100_000
     assert "too large" in todos(found)
 
 
@@ -418,12 +418,10 @@ def test_ten_thousand_operations_are_refused_with_what_to_do_and_chosen_from_qui
         bring_in(drafted(document(dict(list(paths.items())[:501]))), tmp_path)
 
 
-def test_a_valid_document_is_valid_and_an_invalid_one_is_refused_with_its_place() -> None:
-    assert checked(chosen_part(read(RIDES), source="", only=()), source="r", lenient=False) == ()
-    broken = document({"/x": {"get": {"parameters": [{"name": "a", "in": "nowhere"}], "responses": {}}}})
-    with pytest.raises(RefusedError, match="/paths/"):
-        checked(broken, source="doc.yaml", lenient=False)
-    assert "not valid" in checked(broken, source="doc.yaml", lenient=True)[0]
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [WORKSHOP, RIDES], ids=["3.0", "3.1"])
+def test_the_documents_of_these_tests_are_valid(path: Path) -> None:
+    assert checked(chosen_part(read(path), source="", only=()), source="r", lenient=False) == ()
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
 from process_orchestrator.checking.importers.openapi_document import HOPS_MAX, OpenApi, listed, mapping
@@ -19,8 +20,10 @@ from process_orchestrator.core.facts.values import Fact
 Json = Any
 
 DEPTH_MAX: Final = 60
-BYTES_MAX: Final = 300_000
-"""Of one schema with all that it refers to; what is further away is let through."""
+BYTES_MAX: Final = 60_000
+"""Of one schema with all that it refers to, nearest first. What is further away is let through: nobody reads more."""
+
+NAMES_SHOWN_MAX: Final = 5
 
 HIDDEN: Final[Mapping[str, str]] = {"input": "readOnly", "output": "writeOnly"}
 """What is left out of each side."""
@@ -89,15 +92,20 @@ class _Bundle:
         schema = self._schema(root, 0)
         definitions: dict[str, Json] = {}
         size = len(json.dumps(schema))
+        cut: list[str] = []
         while len(definitions) < len(self._names):
-            reference, name = list(self._names.items())[len(definitions)]
+            reference, name = next(islice(self._names.items(), len(definitions), None))
             definition: Json = True
             if size <= BYTES_MAX:
                 definition = self._schema(self._document.target(reference), 0)
                 size += len(json.dumps(definition))
-            if definition is True:
-                self._notes[f"{name} is let through whatever it is: the schema would become too large"] = None
+            else:
+                cut.append(name)
             definitions[name] = definition
+        if cut:
+            more = len(cut) - NAMES_SHOWN_MAX
+            shown = ", ".join(cut[:NAMES_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")
+            self._notes[f"let through whatever they are, since the schema would become too large: {shown}"] = None
         if definitions and isinstance(schema, dict):
             schema = {**schema, "$defs": definitions}
         return Bundled(schema=schema, notes=tuple(self._notes))
@@ -112,6 +120,8 @@ class _Bundle:
             word = "anyOf" if key == "oneOf" and "discriminator" in written else key
             if key in ALWAYS_DROPPED or key in ("$defs", "definitions"):
                 continue
+            if key == "format" and written.get("type") in ("integer", "number"):
+                continue  # says how wide it is kept, which JSON does not know
             place = PLACES.get(key)
             if place == ONE:
                 built[word] = self._schema(value, depth + 1)

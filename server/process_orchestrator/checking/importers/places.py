@@ -69,9 +69,15 @@ def read_record(home: Path, agent: str) -> Record | None:
 
 
 def write_record(home: Path, agent: str, record: Record) -> None:
-    """Replace the record."""
-    whole = {"about": ABOUT, "only": list(record.only), "agent": record.agent, "contracts": record.contracts}
-    put(record_file(home, agent), json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+    """Replace the record: a line for each contract, so that a difference between two of them can be read."""
+    head = {"about": ABOUT, "only": list(record.only), "agent": record.agent}
+    lines = [f"{_line(key)}: {_line(each)}," for key, each in head.items()]
+    contracts = ",\n".join(f" {_line(key)}: {_line(each)}" for key, each in record.contracts.items())
+    put(record_file(home, agent), "\n".join(["{", *lines, '"contracts": {', contracts, "}}", ""]))
+
+
+def _line(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def put(path: Path, text: str) -> None:
