@@ -164,6 +164,31 @@ async def test_an_agent_that_does_not_say_what_it_offers_is_not_called(tmp_path:
         assert calls(desk.path) == []
 
 
+async def test_an_agent_that_is_mute_about_what_it_offers_costs_a_call_no_more_than_its_time(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, OLD, "-1", "mute") as desk:
+        began = anyio.current_time()
+        with pytest.raises(AgentCallError) as raised:
+            await desk.pool.call("desk", {"tool": "book"}, {}, one_call(timeout_ms=400, effect=Effect.WRITE))
+        assert raised.value.code == "unreachable"
+        assert anyio.current_time() - began < 1.4
+        assert calls(desk.path) == []
+
+
+async def test_an_agent_that_tells_of_changes_without_end_is_not_followed(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, OLD, "-1", "restless") as desk:
+        began = anyio.current_time()
+        await desk.call()
+        await until(lambda: len((tmp_path / "tools.lists").read_text().split()) >= 4)
+        assert anyio.current_time() - began > 0.35
+
+
+async def test_a_definition_that_is_too_long_is_not_compared_and_not_called(tmp_path: Path) -> None:
+    put(tmp_path / "tools.json", changed(lambda tool: tool.update(description="x" * 600_000)), LOOK)
+    async with open_desk(tmp_path, OLD) as desk:
+        error = await desk.stopped("book", Effect.READ)
+        assert "more than is compared" in error.message
+
+
 async def test_calls_at_once_ask_once_and_a_broken_off_call_spoils_nothing(tmp_path: Path) -> None:
     async with open_desk(tmp_path, OLD) as desk:
         async with anyio.create_task_group() as tasks:

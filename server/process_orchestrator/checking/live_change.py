@@ -15,7 +15,16 @@ from typing import Any, Final
 import msgspec
 
 from process_orchestrator.checking.evolution import Change, worst
-from process_orchestrator.checking.pins import READ_GOES_ON, READS, Definition, Pin, PinVerdict, hash_of
+from process_orchestrator.checking.pins import (
+    DEFINITION_BYTES_MAX,
+    READ_GOES_ON,
+    READS,
+    Definition,
+    Pin,
+    PinVerdict,
+    canonical,
+    hash_of,
+)
 from process_orchestrator.checking.schema_change import Judgement, judge_schema, same, told
 from process_orchestrator.checking.shown import shown, visible
 from process_orchestrator.core.facts.values import Effect, Fact
@@ -54,6 +63,11 @@ def compare(name: str, pinned: Pin, live: Definition | None) -> LiveChange:
         return LiveChange(name=name, verdict=PinVerdict.MISSING, diff=line_diff(pinned.definition, {}))
     if hash_of(live) == pinned.sha256:
         return LiveChange(name=name, verdict=PinVerdict.SAME)
+    size = len(canonical(live))
+    if size > DEFINITION_BYTES_MAX:
+        message = f"the definition has {size} bytes, more than is compared"
+        change = Change(judgement=Judgement.BREAKING, pointer="", message=message)
+        return LiveChange(name=name, verdict=PinVerdict.BREAKING, changes=(change,))
     changes = tuple(_changes(pinned.definition, live))
     verdict = _VERDICTS[worst(change.judgement for change in changes)]
     return LiveChange(name=name, verdict=verdict, changes=changes, diff=line_diff(pinned.definition, live))

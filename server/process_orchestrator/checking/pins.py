@@ -8,6 +8,7 @@ and what follows from a difference is not known here.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from hashlib import sha256
@@ -137,8 +138,9 @@ def pin(definition: Definition) -> Pin:
 
 
 def hash_of(definition: Definition) -> str:
-    """Sha256 of the RFC 8785 form of a whole definition."""
-    return sha256(canonical(definition)).hexdigest()
+    """Sha256 of the RFC 8785 form of a whole definition; of one that is too long to be pinned that of its length."""
+    data = canonical(definition)
+    return sha256(data if len(data) <= DEFINITION_BYTES_MAX else b"%d bytes" % len(data)).hexdigest()
 
 
 def canonical(definition: Definition) -> bytes:
@@ -158,7 +160,10 @@ def read_pins(home: Path) -> Pins:
     """The pins of a home; none where it has no lock. Never raises: what cannot be read is `broken`."""
     path = home / LOCK_FILE
     try:
-        data = path.read_bytes()
+        if path.exists() and not path.is_file():  # a pipe would never end
+            return Pins(broken="it is no regular file")
+        with path.open("rb") as opened:
+            data = opened.read(LOCK_BYTES_MAX + 1)
     except FileNotFoundError:
         return Pins()
     except OSError as error:
@@ -179,14 +184,28 @@ def read_pins(home: Path) -> Pins:
 
 
 def write_pins(home: Path, pins: Pins) -> bool:
-    """Put the lock in place, whole or not at all. False where it stands there already, byte for byte."""
-    path, data = home / LOCK_FILE, lock_text(pins).encode()
-    if path.is_file() and path.read_bytes() == data:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".lock.new")
-    beside.write_bytes(data)
-    beside.replace(path)
+    """Put the lock in place, whole or not at all. False where it stands there already, byte for byte.
+
+    Raises RefusedError where the system does not let us, or the lock would be too large to be read.
+    """
+    path, text = home / LOCK_FILE, lock_text(pins)
+    data = text.encode()
+    if len(data) > LOCK_BYTES_MAX:
+        message = f"the lock would have {len(data)} bytes; at most {LOCK_BYTES_MAX} are read."
+        raise RefusedError("TOO_LARGE", message, do="pin fewer agents, or ask for shorter definitions.")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        if path.is_file() and path.read_bytes() == data:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.write_bytes(data)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}."
+        raise RefusedError("BAD_ARGUMENT", message, do="make the folder writable, then try again.") from error
     return True
 
 

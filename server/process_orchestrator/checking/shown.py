@@ -15,7 +15,12 @@ SHOWN_MAX: Final = 80
 
 def shown(value: Json) -> str:
     """A value on one line, cut."""
-    text = visible(orjson.dumps(value).decode()) if value is not msgspec.UNSET else "nothing"
+    if value is msgspec.UNSET:
+        return "nothing"
+    try:
+        text = visible(orjson.dumps(value).decode())
+    except TypeError:  # an integer beyond 64 bits
+        text = visible(repr(value))
     return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 1]}…"
 
 

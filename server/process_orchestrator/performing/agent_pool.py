@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 RAW_CALL_MS: Final = 60_000
 OPEN_AHEAD_S: Final = 30.0
-COMPARE_S_MIN: Final = 0.05
+COMPARE_S_MIN: Final = 0.2
 """Between two comparisons that nobody asked for: an agent that tells of changes without end costs no more."""
 
 OPENED_AHEAD: Final = frozenset({"mcp_stdio", "http"})
@@ -354,19 +354,18 @@ class AgentPool:
         pins = self._registry().pins
         if isinstance(link, Describing) and link.usable and pins.pinned(name):
             with contextlib.suppress(AgentCallError):
-                await lane.watch.refresh(link, timeout_s=OPEN_AHEAD_S)
-                await lane.watch.judge(pins)
+                await lane.watch.look(link, pins)
 
     async def _keep_compared(self) -> None:
         """Compare at each interval, and when an agent says that it changed: people see it before a call does."""
         while True:
             with anyio.move_on_after(max(self.pin_check_s, COMPARE_S_MIN)):
                 await self._stirred.wait()
-            await anyio.sleep(COMPARE_S_MIN)
             self._stirred = anyio.Event()
             for name, lane in tuple(self._lanes.items()):
                 if lane.way is not None:
                     await self._compare(lane, name, lane.way.link)
+            await anyio.sleep(COMPARE_S_MIN)
 
     def _stir(self) -> None:
         self._stirred.set()

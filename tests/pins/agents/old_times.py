@@ -1,6 +1,7 @@
-"""An MCP server of an earlier protocol, written by hand: `old_times.py FILE [CALLS] [silent]`.
+"""An MCP server of an earlier protocol, written by hand: `old_times.py FILE [CALLS] [silent] [mute] [restless]`.
 
-Like `shifty.py`, and quick to start. It tells of its changes unasked, as servers did then.
+Like `shifty.py`, and quick to start. It tells of its changes unasked, as servers did then; a restless one of changes
+that are none; a mute one does not say what it offers.
 """
 
 import json
@@ -25,7 +26,13 @@ for line in sys.stdin:
         can = {"tools": {"listChanged": True}}
         say({"id": number, "result": {"protocolVersion": "2025-06-18", "capabilities": can, "serverInfo": about}})
     elif method == "tools/list":
+        with FILE.with_suffix(".lists").open("a") as lists:
+            lists.write("asked\n")
+        if "mute" in sys.argv:
+            continue
         say({"id": number, "result": {"tools": json.loads(FILE.read_text())}})
+        if "restless" in sys.argv:
+            say({"method": "notifications/tools/list_changed"})
     elif method == "tools/call":
         made += 1
         with FILE.with_suffix(".calls").open("a") as calls:
