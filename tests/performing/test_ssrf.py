@@ -236,6 +236,19 @@ async def test_loopback_of_the_sixth_version_is_reached_where_it_is_allowed(tmp_
         assert error.code == ("lost" if bird.connections else "unreachable")
 
 
+async def test_where_nothing_answers_the_next_judged_address_is_tried_without_asking_the_name_again(
+    tmp_path: Path,
+) -> None:
+    async with scripted_server() as server:
+        server.scripts["/x"] = says({"ok": True})
+        resolve, asked = answering(["::1", "127.0.0.1"], ["127.0.0.1"])
+        async with open_pool(
+            Directory(http("desk", f"http://api.example:{server.port}")), tmp_path, resolve=resolve
+        ) as pool:
+            assert (await pool.call("desk", BIND["http"], {}, one_call())).value == {"ok": True}
+        assert (asked, len(server.heard)) == (["api.example"], 1)
+
+
 async def asked_over_tls(name: str, port: int, network: Network) -> Received:
     client = HttpClient(network)
     sending = Sending(method="GET", url=web_address(f"https://{name}:{port}/"), headers={})

@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import anyio
 
@@ -22,11 +22,21 @@ Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """All IP addresses of a host, for a port. Raises OSError where there are none."""
 
 
+ADDRESSES_TRIED: Final = 4
+
+
 class Destination(Fact, frozen=True, kw_only=True):
-    """Where to connect, and the name that stays in the Host header and in the check of the certificate."""
+    """Where to connect, and the name that stays in the Host header and in the check of the certificate.
+
+    `ips` are all judged; the next one is for where nothing answers at the one before.
+    """
 
     web: WebAddress
-    ip: str
+    ips: tuple[str, ...]
+
+    @property
+    def ip(self) -> str:
+        return self.ips[0]
 
 
 async def resolved(host: str, port: int) -> Sequence[str]:
@@ -47,18 +57,12 @@ def readable(url: str) -> WebAddress:
 
 async def destination(web: WebAddress, *, allow_loopback: bool, resolve: Resolver = resolved) -> Destination:
     """Resolve and judge. Raises AgentCallError (unreachable: nothing was sent)."""
-    ip = await pinned_address(web.host, web.port, allow_loopback=allow_loopback, resolve=resolve)
-    return Destination(web=web, ip=ip)
-
-
-async def pinned_address(host: str, port: int, *, allow_loopback: bool, resolve: Resolver = resolved) -> str:
-    """The IP address to connect to. Raises AgentCallError (unreachable: nothing was sent)."""
-    name = host.strip("[]")
     try:
-        found = await resolve(name, port)
+        found = await resolve(web.host, web.port)
     except (OSError, UnicodeError) as error:
-        raise AgentCallError("unreachable", f"the name {name} does not resolve") from error
+        raise AgentCallError("unreachable", f"the name {web.host} does not resolve") from error
     try:
-        return judged(name, found, allow_loopback=allow_loopback)
+        judged(web.host, found, allow_loopback=allow_loopback)
     except AddressError as error:
         raise AgentCallError("unreachable", error.message) from error
+    return Destination(web=web, ips=tuple(dict.fromkeys(found))[:ADDRESSES_TRIED])

@@ -103,14 +103,18 @@ class HttpClient:
         meter = _Meter(progress or Progress())
         token = _METER.set(meter)
         try:
-            return await self._exchange(sending, goal.ip, meter, bytes_max=bytes_max)
-        except BodyError as error:
-            raise AgentCallError(error.code, error.message) from error
-        except _FAILURES as error:
-            if meter.sent:
-                message = f"the connection broke in the middle of the call: {type(error).__name__}"
-                raise AgentCallError("lost", message) from error
-            raise AgentCallError("unreachable", _why_unreachable(error, sending.url.host)) from error
+            for ip in goal.ips:
+                try:
+                    return await self._exchange(sending, ip, meter, bytes_max=bytes_max)
+                except BodyError as error:
+                    raise AgentCallError(error.code, error.message) from error
+                except _FAILURES as error:
+                    if meter.sent:
+                        message = f"the connection broke in the middle of the call: {type(error).__name__}"
+                        raise AgentCallError("lost", message) from error
+                    if ip == goal.ips[-1]:
+                        raise AgentCallError("unreachable", _why_unreachable(error, sending.url.host)) from error
+            raise AssertionError("a destination has addresses")
         finally:
             _METER.reset(token)
 
