@@ -229,7 +229,7 @@ async def verify_agent(home: Home, request: VerifyRequest, *, child_limits: Chil
 async def call_agent(
     home: Home, agent: str, tool: str, arguments: Sequence[dict[str, Any]], *, timeout_s: float
 ) -> list[Any]:
-    """Call a tool of an MCP agent, or METHOD:/path of an HTTP agent, outside any process and contract.
+    """Call a tool of an MCP agent, METHOD:/path of an HTTP agent, or a skill of an A2A agent, outside any process.
 
     One call after the other, each within the time; their answers in that order. Raises AgentCallError for a failed
     call.
@@ -238,12 +238,22 @@ async def call_agent(
 
     timeout_ms = round(timeout_s * 1000)
     request = HTTP_CALL.fullmatch(tool)
-    async with open_agents(home) as pool:
-        if request is None:
-            return [await pool.call_tool_raw(agent, tool, each, timeout_ms=timeout_ms) for each in arguments]
+    bind: dict[str, Any] | None = _bind_of_skill(LiveHome(home).registry().agent(agent), tool)
+    if request is not None:
         bind = {"method": request["method"].upper(), "path": request["path"]}
+    async with open_agents(home) as pool:
+        if bind is None:
+            return [await pool.call_tool_raw(agent, tool, each, timeout_ms=timeout_ms) for each in arguments]
         by_hand = AgentCall(process="none", call="by_hand", contract="none", key="by_hand", timeout_ms=timeout_ms)
         return [(await pool.call(agent, bind, each, by_hand)).value for each in arguments]
+
+
+def _bind_of_skill(agent: Agent | None, skill: str) -> dict[str, Any] | None:
+    """How an A2A agent is asked for a skill; its text goes as the file binds it. None for agents of another kind."""
+    if agent is None or agent.transport.kind != "a2a":
+        return None
+    written = next((each.bind for each in agent.serves if each.bind.get("skill") == skill), {})
+    return {"skill": skill, **{key: written[key] for key in ("text",) if key in written}}
 
 
 async def list_tools(home: Home, agent: Agent, *, timeout_s: float) -> list[dict[str, Any]]:

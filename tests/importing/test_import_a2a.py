@@ -116,13 +116,20 @@ def test_from_an_address_to_a_contract_that_plans_may_use(tmp_path: Path, server
     assert agent["serves"][0]["bind"] == {"skill": "book"}
     refused = call("contracts", "activate", "ledger.book", "--effects", "read", *home)
     assert refused.code == 2
-    accepting = ("--accept", "/input", "--accept", "/output", "--effects", "read")
+    asking = ("agents", "call", "ledger", "book", "--input", '{"do": "work"}', *home, "--json")
+    assert call(*asking).json == {"total": 1, "id": 5}
+    inferred = call(*asking, "--infer-output", "--write")
+    assert inferred.code == 0, inferred.err
+    talked = call("agents", "call", "ledger", "talk", "--input", '{"message": "how?"}', *home, "--json")
+    assert talked.json == {"text": "You said: how?"}
+    accepting = ("--accept", "/input", "--effects", "read")
     assert call("contracts", "activate", "ledger.book", *accepting, *home).code == 0
     again = call("contracts", "import", "a2a", "--agent", "ledger", "--update", *home, "--json")
     assert again.code == 0, again.err
     assert {each["action"] for each in again.json["files"]} == {"unchanged"}
     book = written(tmp_path / "contracts" / "ledger" / "ledger.book.contract.yaml")
     assert (book["status"], book["effects"]["kind"]) == ("active", "read")
+    assert sorted(book["output"]["properties"]) == ["id", "total"]
 
 
 Refusal = Callable[[Path], tuple[str, ...]]

@@ -42,6 +42,9 @@ from process_orchestrator.performing.retry_after import retry_after_ms
 CARD_KEPT_S: Final = 300.0
 """How long a card is believed. One that turns out wrong is read anew at the next call."""
 CARD_S: Final = 20.0
+ENVELOPE_BYTES: Final = 65_536
+ENVELOPE_DEPTH: Final = 10
+"""What JSON-RPC, task, artifact and part take around a value."""
 POLL_FIRST_S: Final = 0.1
 POLL_FACTOR: Final = 1.6
 POLL_MAX_S: Final = 5.0
@@ -266,7 +269,7 @@ class A2aLink:
         headers = {"Content-Type": "application/json", wire.VERSION_HEADER: interface.version}
         if call.keyed and method == wire.SEND:
             headers["Idempotency-Key"] = call.key
-        cap = min(self._output_bytes, call.output_bytes)
+        cap = min(self._output_bytes, call.output_bytes) + ENVELOPE_BYTES  # the value itself is measured later
         try:
             sending = Sending(method="POST", url=readable(interface.url), headers=headers, content=body)
             received = await self._exchange(sending, running.target, bytes_max=cap, progress=running.progress)
@@ -274,7 +277,7 @@ class A2aLink:
             self._card = None  # it may have moved
             raise
         try:
-            answer = parse_body(received.data, max_bytes=cap, depth=call.depth + 10)  # the envelope's own levels
+            answer = parse_body(received.data, max_bytes=cap, depth=call.depth + ENVELOPE_DEPTH)
         except BodyError:
             if received.succeeded:
                 self._claims_json(received)

@@ -38,6 +38,8 @@ ASKING: Final = frozenset({"input-required", "auth-required"})
 ENDED_BADLY: Final = frozenset({"failed", "canceled", "rejected"})
 
 PARTS_MAX: Final = 10_000
+ID_CHARS_MAX: Final = 1000
+"""Of a task's id, which goes out again with every question about it."""
 LINEAGE: Final = "process-orchestrator/lineage"
 KEY: Final = "process-orchestrator/key"
 SKILL: Final = "skillId"
@@ -110,7 +112,7 @@ def read_said(result: Any, *, task: str | None = None) -> Said:
     if is_message and task is None:
         return Said(state=COMPLETED, reply=_reply(_parts(found), found.get("metadata")))
     given = found.get("id")
-    if is_message or not isinstance(given, str) or not given:
+    if is_message or not isinstance(given, str) or not 0 < len(given) <= ID_CHARS_MAX:
         raise BodyError("not_json", "the answer is neither a message nor a task of A2A")
     if task is not None and given != task:
         raise BodyError("not_json", f"asked for task {task[:80]}, the agent answered of {given[:80]}")

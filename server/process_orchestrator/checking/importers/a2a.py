@@ -7,6 +7,7 @@ its schemas or accepted them as they are. Descriptions and examples are data: sh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -24,6 +25,8 @@ FIRST_VERSION: Final = "1.0.0"
 MESSAGE: Final = "message"
 EXAMPLES_SHOWN: Final = 3
 SHOWN_CHARS_MAX: Final = 120
+
+PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]{1,80}")
 
 TEXT: Final[dict[str, Json]] = {"type": "string"}
 FILES: Final[dict[str, Json]] = {
@@ -56,7 +59,7 @@ def draft_of(card: Card, transport: dict[str, Json], *, agent: str, only: Sequen
         source=source,
         agent=agent,
         document={"summary": described, "transport": placed},
-        contracts=tuple(_contract(each) for each in chosen),
+        contracts=tuple(_contract(each, agent=agent) for each in chosen),
         todo=about,
         known=tuple(ids),
         only=tuple(only),
@@ -80,16 +83,21 @@ def _placed(card: Card, transport: dict[str, Json], source: str) -> tuple[dict[s
     return {**transport, "endpoint": interface.url}, (Todo(pointer="/transport/endpoint", text=text),)
 
 
-def _contract(skill: Skill) -> DraftContract:
+def _contract(skill: Skill, *, agent: str) -> DraftContract:
     given, bind = _input(skill)
     output, result = _output(skill)
     examples = "; ".join(one_line(each, chars=SHOWN_CHARS_MAX) for each in skill.examples[:EXAMPLES_SHOWN])
     such_as = f" Its examples: {examples}" if examples else ""
+    shown = skill.id if PLAIN.fullmatch(skill.id) else f"'{one_line(skill.id, chars=SHOWN_CHARS_MAX)}'"
     takes = ", ".join(skill.input_modes) or "nothing that the card names"
     gives = ", ".join(skill.output_modes) or "nothing that the card names"
     todo = (
         Todo(pointer="/input", text=f"a card holds no schema (this skill takes {takes}): write what goes in.{such_as}"),
-        Todo(pointer="/output", text=f"a card holds no schema (this skill gives {gives}): write what must come out"),
+        Todo(
+            pointer="/output",
+            text=f"a card holds no schema (this skill gives {gives}): write what must come out; "
+            f"`orchestrator agents call {agent} {shown} --input JSON --infer-output --write` makes one of real answers",
+        ),
         Todo(
             pointer="/effects/kind",
             text="the card does not say what it does to the world: answer --effects none, read, write or irreversible",

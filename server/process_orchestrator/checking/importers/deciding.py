@@ -272,7 +272,8 @@ def _serving(registry: Registry, agent: str, tool: str) -> tuple[LoadedFile, int
         bound = [
             index
             for index, serve in enumerate(_value(each).get("serves", ()))
-            if isinstance(serve, dict) and serve.get("bind", {}).get("tool") == tool
+            if isinstance(serve, dict)
+            and tool in (serve.get("bind", {}).get("tool"), serve.get("bind", {}).get("skill"))
         ]
         if len(bound) == 1:
             return each, bound[0]

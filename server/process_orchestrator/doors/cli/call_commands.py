@@ -21,7 +21,7 @@ INPUTS_MAX: Final = 100
 async def call_agent_command(
     session: Session,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="As `agents list` names it.")],
-    tool: Annotated[str, typer.Argument(metavar="TOOL", help="An MCP tool, or METHOD:/path of an HTTP agent.")],
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="An MCP tool, an A2A skill, or METHOD:/path.")],
     arguments: Annotated[
         list[str] | None,
         typer.Option("--input", metavar="FILE|JSON", help="Arguments: a file, - for stdin, or JSON in place."),
@@ -39,7 +39,9 @@ async def call_agent_command(
     if write and not infer_output:
         raise RefusedError("BAD_ARGUMENT", "--write belongs to --infer-output.", do="give both, or neither.")
     if write and HTTP_CALL.fullmatch(tool):
-        raise RefusedError("BAD_ARGUMENT", "--write knows MCP tools only.", do="copy the schema into the contract.")
+        raise RefusedError(
+            "BAD_ARGUMENT", "--write knows tools and skills only.", do="copy the schema into the contract."
+        )
     async with session.orchestrator(Mode.READ) as orchestrator:
         detail = (await orchestrator.describe(agent=agent)).agent  # UNKNOWN_AGENT with the nearest
     name = detail.name if detail else agent
@@ -48,7 +50,8 @@ async def call_agent_command(
         _show(session, answers[0])
         failed = isinstance(answers[0], dict) and answers[0].get("isError") is True
         return Exit.FAILED if failed else Exit.OK
-    inferred = inferred_from_values(answers) if HTTP_CALL.fullmatch(tool) else inferred_from_results(answers)
+    values = HTTP_CALL.fullmatch(tool) is not None or (detail is not None and detail.kind == "a2a")
+    inferred = inferred_from_values(answers) if values else inferred_from_results(answers)
     written = _written(session, (name, tool), inferred) if write else None
     _show_inferred(session, inferred, written)
     return Exit.OK
