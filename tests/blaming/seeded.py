@@ -80,7 +80,7 @@ CASES: Final = (
     Seeded("a_login_page", "transport", "not_json", "agent portal"),
     # a rule, or a person
     Seeded("no_money", "policy", "over_budget", "step act, rule budget.usd"),
-    Seeded("no_calls", "policy", "over_budget", "step take, rule budget.calls", {"n": 1}),
+    Seeded("no_calls", "policy", "over_budget", "step take[2], rule budget.calls", {"xs": [1, 2, 3]}),
     Seeded("cap_of_a_day", "policy", "over_budget", "rule usd_per_day"),
     Seeded("same_again", "policy", "loop", "step again, rule same_call", {"n": 1}),
     Seeded("said_no", "policy", "rejected", "step act", {}, "reject"),
@@ -287,8 +287,8 @@ def _of_policy(home: Home) -> None:
     taken = {"in": {"n": "$.input.n"}}
     home.process(
         "no_calls",
-        [step("give", "value.give"), step("take", "value.take", after=["give"], **taken)],
-        budget={"calls": 1},
+        [step("take", "value.take", for_each="$.input.xs", item_failure="stop", **{"in": {"n": "$.item"}})],
+        budget={"calls": 2},
     )
     home.process(
         "same_again",
