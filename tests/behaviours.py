@@ -50,6 +50,10 @@ PROMISES: Final[dict[str, Promise]] = {
     "import-update": Promise("docs/importing.md", "An update loses nothing that a person wrote, comments included."),
     "new": Promise("docs/importing.md", "A process type made of the shipped contracts is bound without a hand."),
     "draft": Promise("docs/importing.md", "A draft cannot be planned, and says which decisions are open."),
+    "first-process": Promise(
+        "docs/your-first-process.md",
+        "From three sources to finished runs in twelve commands, without writing a schema.",
+    ),
     "import-mcp": Promise(
         "docs/importing.md", "A server that hangs or lies ends an import by name, and leaves nothing."
     ),

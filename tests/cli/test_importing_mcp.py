@@ -56,7 +56,7 @@ def running(pid: int) -> bool:
 
 
 @pytest.mark.behaviour("import-mcp")
-def test_a_real_server_is_imported_called_and_decided(home: Path) -> None:
+def test_a_real_server_is_imported_and_decided(home: Path) -> None:
     done = call("contracts", "import", "mcp", "--home", home, "--json", "--", TIME, "--local-timezone", "UTC")
     assert done.code == 0, done.err
     assert done.json["agent"] == "time"
@@ -70,18 +70,10 @@ def test_a_real_server_is_imported_called_and_decided(home: Path) -> None:
     assert "--effects read|write|irreversible" in refused.err
     assert set(statuses(home).values()) == {"draft"}
 
-    inferring = ("--input", '{"timezone": "UTC"}', "--infer-output", "--write", "--home", home)
-    written = call("agents", "call", "time", "get_current_time", *inferring)
-    assert written.code == 0, written.err
-    assert {"timezone", "datetime", "is_dst"} <= set(json.loads(written.out)["required"])
-
     decided = call("contracts", "activate", *both, "--effects", "read", "--home", home, "--json", "--accept", "/output")
     assert decided.code == 0, decided.err
     assert [each["effects"] for each in decided.json["activated"]] == ["read", "read"]
     assert set(statuses(home).values()) == {"active"}
-    now = load_home(home).contract("time.get_current_time")
-    assert now is not None
-    assert now.output["properties"]["is_dst"] == {"type": "boolean"}
 
     assert call("check", "--home", home).code == 0
 
@@ -159,7 +151,7 @@ def test_tools_come_in_pages_and_only_those_chosen_become_drafts(home: Path, lis
         ("--huge", "too_large", "over"),
         ("--garbage", "output_mismatch", "no MCP result"),
         ("--dies", "lost", "cannot go on: no such table"),
-        ("--chatter", "lost", "ended in the middle"),
+        pytest.param("--chatter", "lost", "ended in the middle", marks=pytest.mark.slow),
     ],
 )
 def test_a_server_that_lies_about_its_tools_is_named_and_leaves_nothing(

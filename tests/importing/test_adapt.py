@@ -124,7 +124,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(ANYTHING)
 def test_whatever_stands_where_a_schema_should_a_sound_object_schema_comes_out(written: Any) -> None:
     made = adapted(written)
@@ -155,7 +155,7 @@ VALUES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(VALUES)
 def test_no_value_that_the_old_draft_lets_in_is_refused_by_ours(value: dict[str, Any]) -> None:
     if jsonschema.Draft7Validator(OLD).is_valid(value):

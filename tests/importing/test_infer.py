@@ -20,7 +20,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(JSON, min_size=1, max_size=4))
 def test_every_example_keeps_the_schema_that_was_made_of_it(examples: list[Any]) -> None:
     schema = Validator(infer_schema(examples))

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from process_orchestrator.checking.authoring.given import given_bindings
 from process_orchestrator.checking.authoring.new_contract import new_contract
 from process_orchestrator.checking.authoring.new_process import Skeleton, new_process
 from process_orchestrator.checking.definitions import Contract
 from process_orchestrator.checking.importers.yaml_text import yaml_text
 from process_orchestrator.checking.loader import definition_from_dict, load_home, load_text
 from process_orchestrator.checking.registry import Registry
+from process_orchestrator.core.errors import RefusedError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -154,3 +156,49 @@ def test_a_contract_is_made_of_examples_and_loads_as_a_draft() -> None:
     assert written["input"]["required"] == ["q"]
     assert [each["name"] for each in written["examples"]] == ["example_1", "example_2"]
     assert definition_from_dict("contract", new_contract("desk.ask", inputs=[], outputs=[])).input == {"type": "object"}
+
+
+def sketched(**bound: str) -> Skeleton:
+    clock = contract("clock.now", {"zone": TEXT}, {"at": TEXT, "zone": TEXT})
+    shelf = contract("shelf.put", {"label": TEXT}, {"place": TEXT}, kind="write")
+    texts = [f"{name.replace('__', '.')}={binding}" for name, binding in bound.items()]
+    return new_process("made", [clock, shelf], given=given_bindings(texts))
+
+
+@pytest.mark.behaviour("new")
+def test_a_binding_that_a_person_names_comes_before_what_would_be_asked_for() -> None:
+    made = sketched(put__label="$.steps.now.output.at")
+    put = made.document["plan"]["steps"][1]
+    assert put["in"] == {"label": "$.steps.now.output.at"}
+    assert "after" not in put
+    assert made.document["input"]["required"] == ["zone"]
+    assert made.document["plan"]["output"] == "$.steps.put.output"
+
+
+def test_a_named_binding_may_make_an_input_or_be_a_constant() -> None:
+    made = sketched(put__label="$.input.sticker", now__zone="UTC")
+    assert made.document["input"]["properties"] == {"sticker": TEXT}
+    assert made.document["input"]["required"] == ["sticker"]
+    assert made.document["plan"]["steps"][0]["in"] == {"zone": "UTC"}
+    assert given_bindings(["a.b=7", 'c.d={"x": 1}', "e.f="]) == {
+        ("a", "b"): ("7", 7, ()),
+        ("c", "d"): ('{"x": 1}', {"const": {"x": 1}}, ()),
+        ("e", "f"): ("", "", ()),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("put.lable=$.input.x", "argument of shelf.put lable"),
+        ("putt.label=$.input.x", "the step putt"),
+        ("put.label", "is no binding"),
+        ("label=$.input.x", "is no binding"),
+        ("put.label=$..x", "is no path"),
+        ("put.label=$[*]", "is no path"),
+    ],
+)
+def test_a_named_binding_to_nowhere_is_refused_with_what_there_is(text: str, said: str) -> None:
+    clock, shelf = contract("clock.now", {}, {"at": TEXT}), contract("shelf.put", {"label": TEXT}, {})
+    with pytest.raises(RefusedError, match=said):
+        new_process("made", [clock, shelf], given=given_bindings([text]))

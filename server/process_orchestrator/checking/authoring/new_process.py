@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from process_orchestrator.checking.authoring.given import Given, GivenBindings, refuse_unknown
 from process_orchestrator.checking.authoring.proposals import Output, Place, Proposal, places_of, proposals
 from process_orchestrator.checking.authoring.transplant import Transplant
 from process_orchestrator.checking.definitions import Contract
@@ -24,6 +25,9 @@ STEPS_MAX: Final = 30
 OUTPUT_ROOT: Final = "$.steps"
 ASKED: Final = "asked for"
 """Stands beside a verdict: the argument is an input of the process."""
+
+SAID: Final = "as you say"
+"""Stands in the place of a verdict: a person has named the binding, and the check of the whole says whether it fits."""
 
 
 class Proposed(NamedTuple):
@@ -40,14 +44,18 @@ class Skeleton(NamedTuple):
     bindings: tuple[Proposed, ...]
 
 
-def new_process(name: str, contracts: Sequence[Contract]) -> Skeleton:
-    """The skeleton of a type that calls these contracts one after another. At most 30 of them."""
-    return _Composer(name).composed(contracts[:STEPS_MAX])
+def new_process(name: str, contracts: Sequence[Contract], *, given: GivenBindings | None = None) -> Skeleton:
+    """The skeleton of a type that calls these contracts one after another. At most 30 of them.
+
+    `given` are bindings that a person names; they come before what would be proposed. Raises RefusedError where one
+    names a step or an argument that there is not.
+    """
+    return _Composer(name, given or {}).composed(contracts[:STEPS_MAX])
 
 
 class _Composer:
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, given: GivenBindings) -> None:
+        self._name, self._given = name, given
         self._fitting = Fitting()
         self._input: dict[str, Json] = {}
         self._required: list[str] = []
@@ -63,6 +71,9 @@ class _Composer:
             step = self._step(contract, outputs, len(steps), previous=steps[-1]["id"] if steps else None)
             steps.append(step)
             outputs.append(Output(step["id"], contract, mapped="for_each" in step))
+        for step, _ in self._given:
+            if step not in {each.step for each in outputs}:
+                raise refuse_unknown("the step", step, [each.step for each in outputs])
         result, schema = self._output(outputs)
         summary = one_line(f"Calls {', then '.join(each.name for each in contracts)}.")
         self._todo.insert(0, "/summary: say in one sentence which task this closes")
@@ -88,9 +99,10 @@ class _Composer:
         own = free_name(_step_name(contract), {each.step for each in outputs})
         places = [places_of(each) for each in outputs]
         required = required_names(contract.input)
+        mine = self._mine(own, contract)
         chosen: dict[str, Proposal] = {}
         for argument in names_of(Shape.of(contract.input)):
-            if argument == contract.key_field:
+            if argument == contract.key_field or argument in mine:
                 continue
             found = proposals(contract, argument, places, fitting=self._fitting)
             surely = [each for each in found if argument in required or each.score >= 0.95]
@@ -108,17 +120,38 @@ class _Composer:
             if argument == contract.key_field:
                 continue
             proposal = chosen.get(argument)
-            if proposal is not None:
+            if argument in mine:
+                step["in"][argument] = self._say(own, contract, argument, mine[argument])
+            elif proposal is not None:
                 verdict = proposal.verdict_for(argument in required)
                 step["in"][argument] = self._bind(f"/plan/steps/{index}/in/{argument}", proposal, verdict)
                 self._bindings.append(Proposed(own, argument, proposal.place.binding, verdict.value))
             elif argument in required:
                 step["in"][argument] = self._ask(own, contract, argument)
-        bound = {each.place.step for each in chosen.values()}
+        bound = {each.place.step for each in chosen.values()} | {each.step for each in mine.values() if each.step}
         self._used |= bound
         if previous is not None and previous not in bound:
             step["after"] = [previous]
         return step
+
+    def _mine(self, step: str, contract: Contract) -> dict[str, Given]:
+        """What a person has said of a step, by argument."""
+        mine = {argument: each for (named, argument), each in self._given.items() if named == step}
+        known = [each for each in names_of(Shape.of(contract.input)) if each != contract.key_field]
+        for argument in mine:
+            if argument not in known:
+                raise refuse_unknown(f"the argument of {contract.name}", argument, known)
+        return mine
+
+    def _say(self, step: str, contract: Contract, argument: str, given: Given) -> Json:
+        """A binding as a person has said it. An input that is named so and not there yet is made for it."""
+        if given.input is not None and len(given.path) == 2:
+            schema = self._moved.part(_declared(contract, argument), contract.input)
+            self._input.setdefault(given.input, schema)
+            if argument in required_names(contract.input) and given.input not in self._required:
+                self._required.append(given.input)
+        self._bindings.append(Proposed(step, argument, given.text, SAID))
+        return given.value
 
     def _one_list(self, chosen: dict[str, Proposal], required: tuple[str, ...]) -> Place | None:
         """The list that a step goes over, where arguments come from the items of one. Items of another are let go."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from process_orchestrator.checking.authoring.given import given_bindings
 from process_orchestrator.checking.authoring.new_contract import new_contract
 from process_orchestrator.checking.authoring.new_process import STEPS_MAX, Skeleton, new_process
 from process_orchestrator.checking.importers import places
@@ -72,6 +73,10 @@ async def new_process_command(
         list[str] | None,
         typer.Option("--contracts", metavar="A,B,C", help="What its steps call, in this order, by commas."),
     ] = None,
+    bind: Annotated[
+        list[str] | None,
+        typer.Option("--bind", metavar="STEP.ARGUMENT=BINDING", help="Where an argument comes from; several times."),
+    ] = None,
 ) -> None:
     """Write the skeleton of a process type, its bindings proposed by the static check."""
     _named(name, NAME, chars=64)
@@ -80,9 +85,10 @@ async def new_process_command(
         message = f"there is a process type {name} already."
         raise RefusedError("BAD_ARGUMENT", message, do="choose another name, or edit it.")
     found = [_contract(registry, each) for each in _wanted(contracts)]
-    skeleton = new_process(name, found)
+    given = given_bindings(bind or ())
+    skeleton = new_process(name, found, given=given)
     path = session.home.path / "contracts" / name / f"{name}.process.yaml"
-    report = _written(session, path, skeleton.document, registry)
+    report = _written(session, path, skeleton.document, registry, said=bool(given))
     drafts = [each.name for each in found if each.status != "active"]
     todo = [
         *skeleton.document["x-todo"],
@@ -148,13 +154,22 @@ def _examples(given: list[str] | None) -> list[dict[str, Any]]:
     return found
 
 
-def _written(session: Session, path: Path, document: dict[str, Any], registry: Registry) -> CheckReport:
-    """Write a definition that is not there yet, and check it beside the others."""
+def _written(
+    session: Session, path: Path, document: dict[str, Any], registry: Registry, *, said: bool = False
+) -> CheckReport:
+    """Write a definition that is not there yet, and check it beside the others.
+
+    Where a person has `said` bindings, and they do not hold, nothing is written: the command is mended, not the file.
+    """
     if path.exists():
         do = "choose another name, or move it away."
         raise RefusedError("BAD_ARGUMENT", f"{_shown(session, path)} is already here.", do=do)
     text = yaml_text(document)
     report = load_text(text, name=path.name, registry=registry)
+    errors = [each for file in report.files for each in file.problems if each.level == "error"]
+    for each in errors if said else ():
+        if "/in/" in each.pointer or each.pointer.startswith("/plan/output"):
+            raise RefusedError("BAD_ARGUMENT", f"{each.pointer}: {each.message}", do=each.fix, pointer=each.pointer)
     places.put(path, text)
     return report
 
