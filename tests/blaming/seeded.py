@@ -46,6 +46,7 @@ CASES: Final = (
     Seeded("nothing_made", "planner", "missing_binding", "/n, made of $.steps.give.output.n", {}),
     Seeded("refused_output", "planner", "unreadable", "step take, made of $.steps.give.output.n", {"n": 1}),
     Seeded("item_of_output", "planner", "input_mismatch", "made of $.item, $.steps.give.output.xs", {"xs": [-1]}),
+    Seeded("no_list", "planner", "missing_binding", "step take, /, made of $.steps.give.output.any", {"any": "one"}),
     Seeded("divided_by_zero", "planner", "condition_error", "step take", {"n": 0}),
     Seeded("wrong_result", "planner", "output_mismatch", "the output of the process, /n, rule minimum, made of $.steps.give.output.n", {"n": -1}),
     # the agent breaks what it promised
@@ -95,7 +96,13 @@ NUMBER: Final[Json] = {"type": "integer"}
 ANY: Final[Json] = {"type": "object"}
 GIVEN: Final[Json] = {
     "type": "object",
-    "properties": {"n": NUMBER, "text": {"type": "string"}, "xs": {"type": "array", "items": NUMBER}, "who": ANY},
+    "properties": {
+        "n": NUMBER,
+        "text": {"type": "string"},
+        "xs": {"type": "array", "items": NUMBER},
+        "who": ANY,
+        "any": {},
+    },
 }
 TOTAL: Final[Json] = {"type": "object", "required": ["total"], "properties": {"total": {"type": "number"}}}
 TAKEN: Final[Json] = {
@@ -215,7 +222,7 @@ def _of_values(home: Home) -> None:
     home.contract("value.take", "rogue", echo, input=TAKEN, output=ANY, **small)
     refusing = {"tool": "fail", "errors": {"unreadable": {"text": "boom"}}}
     home.contract("value.read", "rogue", refusing, input=TAKEN, errors={"unreadable": {"class": "invalid_input"}})
-    give = step("give", "value.give", **{"in": {"n": "$.input.n", "xs": "$.input.xs"}})
+    give = step("give", "value.give", **{"in": {"n": "$.input.n", "xs": "$.input.xs", "any": "$.input.any"}})
     for name in ("number_below", "rule_of_input", "nothing_given"):
         home.process(name, [give, step("take", "value.take", **{"in": {"n": "$.input.n"}, "after": ["give"]})])
     for name in ("output_below", "rule_of_output", "nothing_made"):
@@ -225,6 +232,7 @@ def _of_values(home: Home) -> None:
     each = {"in": {"n": "$.item"}, "item_failure": "stop"}
     home.process("item_below", [step("take", "value.take", for_each="$.input.xs", **each)])
     home.process("item_of_output", [give, step("take", "value.take", for_each="$.steps.give.output.xs", **each)])
+    home.process("no_list", [give, step("take", "value.take", for_each="$.steps.give.output.any", **each)])
     home.process("not_a_date", [step("take", "value.take", **{"in": {"n": 1, "who": "$.input.who"}})])
     divided = {"let": {"n": "$.steps.give.output.n"}, "expr": "10 / n"}
     home.process("divided_by_zero", [give, step("take", "value.take", **{"in": {"n": divided}})])

@@ -335,6 +335,11 @@ class CompiledStep:
             found += [reference.bound for reference in references(self._items)]
         return tuple(found)
 
+    @property
+    def origins_of_items(self) -> tuple[Bound, ...]:
+        """The bindings that made the list that a mapped step runs over."""
+        return () if self._items is None else tuple(reference.bound for reference in references(self._items))
+
     def _made_at(self, pointer: str) -> Value:
         tokens = [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
         return part_at(self._input, tokens)

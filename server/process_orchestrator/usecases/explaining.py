@@ -24,6 +24,7 @@ from process_orchestrator.views.why_view import WhyBodies, culprit, why_view
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from process_orchestrator.checking.compiled import CompiledPlan
     from process_orchestrator.core.facts.state import Process, Unit
     from process_orchestrator.usecases.bodies import BodyReader
     from process_orchestrator.views.models import TraceEntry, WhyView
@@ -114,16 +115,20 @@ class Explainer:
         plan = await self._bodies.plan(state)
         if plan is None:
             return []
-        pointer = failure.pointer or ""
-        if failure.step is None:
-            made = part_at(read_value(plan.document.result).value, pointer.split("/")[1:])
-            bound = [each.bound for each in references(made)]
-        elif is_undo(failure.unit or ""):
-            bound = []
-        else:
-            bound = list(plan.step(failure.step).origins(pointer if failure.code != "condition_error" else ""))
-        distinct = {path_text(each): each for each in bound}
+        distinct = {path_text(each): each for each in _origins(plan, failure)}
         return [_source(state, text, each) for text, each in list(distinct.items())[:SOURCES_MAX]]
+
+
+def _origins(plan: CompiledPlan, failure: Failure) -> Sequence[Bound]:
+    """The bindings behind a failure. Which ones an expression of a condition read is not in its pointer."""
+    pointer = failure.pointer or ""
+    if failure.step is None:
+        made = part_at(read_value(plan.document.result).value, pointer.split("/")[1:])
+        return [each.bound for each in references(made)]
+    if is_undo(failure.unit or "") or (failure.code == "condition_error" and not pointer):
+        return ()
+    step = plan.step(failure.step)
+    return step.origins_of_items if failure.call is None else step.origins(pointer)
 
 
 def _source(state: Process, text: str, bound: Bound) -> FaultSource:
