@@ -23,7 +23,15 @@ from process_orchestrator.checking.plan_cover import NOTHING, REFUSED, Cover
 from process_orchestrator.checking.plan_rows import Leaf, PlanRow, leaves, pointer_below, producer
 from process_orchestrator.checking.plan_samples import resolved, sources
 from process_orchestrator.checking.plan_values import ValueCheck, produced_by
-from process_orchestrator.checking.projection import Presence, Schema, Shape, is_plain, needed_of, project
+from process_orchestrator.checking.projection import (
+    Presence,
+    Schema,
+    Shape,
+    is_plain,
+    needed_of,
+    project,
+    written_required,
+)
 
 Json = Any
 
@@ -104,7 +112,7 @@ class Verdicts:
                     _part(whole, leaf),
                 )
             )
-        if not isinstance(value, (Record, Sequence)) or _by_part(value, whole, needed - set(wanted.filled)):
+        if not isinstance(value, (Record, Sequence)) or _by_part(value, whole, wanted.filled):
             return
         argument = schemas.fitting(value, whole, filled=wanted.filled)
         self._asked.append(_Asked(at, wanted, kept, value, None, argument, True, _lifted(whole)))
@@ -227,7 +235,7 @@ def _demands(whole: Shape, leaf: Leaf, needed: frozenset[str]) -> bool:
     return leaf.path[-1] in (needed if len(leaf.path) == 1 else needed_of(project(whole, leaf.path[:-1]).shape))
 
 
-def _by_part(value: Value, wanted: Shape, needed: frozenset[str]) -> bool:
+def _by_part(value: Value, wanted: Shape, filled: tuple[str, ...] = ()) -> bool:
     """Whether the whole fits exactly where all its parts do."""
     if isinstance(value, Sequence):
         return False
@@ -235,11 +243,11 @@ def _by_part(value: Value, wanted: Shape, needed: frozenset[str]) -> bool:
         return True
     if not is_plain(wanted):
         return False
-    if needed - {name for name, _ in value.properties}:
+    if written_required(wanted) - {*filled, *(name for name, _ in value.properties)}:
         return False
     nested = [(name, each) for name, each in value.properties if isinstance(each, (Record, Sequence))]
     parts = [(each, project(wanted, (name,)).shape) for name, each in nested]
-    return all(_by_part(each, part, needed_of(part)) for each, part in parts)
+    return all(_by_part(each, part) for each, part in parts)
 
 
 def _examples(bound: Bound, check: ValueCheck) -> tuple[Json, ...]:

@@ -162,6 +162,11 @@ def needed_of(shape: Shape) -> frozenset[str]:
     return frozenset[str].intersection(*found) if found else frozenset()
 
 
+def written_required(shape: Shape) -> frozenset[str]:
+    """Every name that a `required` of the shape holds, also one that no object can have."""
+    return frozenset(name for schema, root in shape.alternatives for name in _required(schema, root, 0))
+
+
 def resolve(schema: Schema, root: Schema) -> Schema:
     """Follow `$ref`; keywords beside it are kept. Open where it cannot be followed."""
     for _ in range(_REFS_MAX):
