@@ -63,6 +63,10 @@ PROMISES: Final[dict[str, Promise]] = {
     "demo": Promise("README", "`orchestrator demo` runs three invoices with real agents and needs no key or network."),
     "single-call": Promise("README", "Where one call of one agent closes the task, the server says so."),
     "check": Promise("README", "`orchestrator check` names file, line, JSON pointer and what to change."),
+    "fits": Promise(
+        "docs/contracts-that-fit.md", "What `check` says may not fit is shown by a value that the consumer refuses."
+    ),
+    "fits-proven": Promise("docs/contracts-that-fit.md", "What `check` says always fits, no body ever refutes."),
     "config": Promise("README", "The example config starts a server that answers."),
     "scripts": Promise("README", "Any MCP client can submit, watch, trace and resolve."),
     "backup": Promise("docs/operating.md", "A backup taken under load is one moment of the journal, and verifies."),

@@ -26,6 +26,7 @@ def fitting() -> Fitting:
     return Fitting()
 
 
+@pytest.mark.behaviour("fits")
 @pytest.mark.parametrize(("producer", "consumer", "truth"), PAIRS)
 def test_no_verdict_is_false(producer: Any, consumer: Any, truth: str, fitting: Fitting) -> None:
     fit = fitting.fit(producer, consumer)

@@ -41,9 +41,9 @@ def test_a_plan_of_50_steps_is_checked_in_50_milliseconds() -> None:
     checked = check_plan(process_type.plan, process_type=process_type, registry=definitions)
     taken: list[float] = []
     for _ in range(11):
-        started = time.perf_counter()
+        started = time.process_time()
         check_plan(process_type.plan, process_type=process_type, registry=definitions)
-        taken.append((time.perf_counter() - started) * 1000)
+        taken.append((time.process_time() - started) * 1000)
     print(f"{statistics.median(taken):.0f} ms, {len(checked.rows)} bindings")
     assert {row.verdict for row in checked.rows} == {"always"}
     assert statistics.median(taken) < MILLISECONDS

@@ -23,6 +23,7 @@ from process_orchestrator.core.facts.values import Assurance
 FEW = Limits(draws=60, nodes=200, all_nodes=4_000, depth=8, seconds=0.5)
 
 
+@pytest.mark.behaviour("fits-proven")
 @pytest.mark.parametrize("count", [60, pytest.param(1_500, marks=pytest.mark.slow)])
 def test_a_verdict_on_a_binding_holds_for_every_body(count: int) -> None:
     seen: Counter[str] = Counter()

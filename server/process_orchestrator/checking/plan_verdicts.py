@@ -16,7 +16,7 @@ from process_orchestrator.checking.bindings import Bound, Literal, Record, Seque
 from process_orchestrator.checking.definitions import Problem
 from process_orchestrator.checking.fitting import UNDECIDED, WORST_FIRST, Fit, Fitting, Question, Verdict
 from process_orchestrator.checking.lifted import UnliftableError, lifted
-from process_orchestrator.checking.paths import ABSENT, find
+from process_orchestrator.checking.paths import ABSENT, Segments, find
 from process_orchestrator.checking.plan_advice import Origin, Told, absent, refused, undecided
 from process_orchestrator.checking.plan_cover import ABSENT as MISSING
 from process_orchestrator.checking.plan_cover import NOTHING, REFUSED, Cover
@@ -68,6 +68,35 @@ class Place:
     cover: Cover = NOTHING
 
 
+class _Consumer:
+    """A schema that many values may be held against; what is found out about it is kept."""
+
+    __slots__ = ("_needed", "_parts", "whole")
+
+    def __init__(self, schema: Schema) -> None:
+        self.whole = Shape.of(schema)
+        self._needed: frozenset[str] | None = None
+        self._parts: dict[Segments, Schema | None] = {}
+
+    def part(self, path: Segments) -> Schema | None:
+        """What it says of one place, alone. Necessary, and all of it where the schema is plain."""
+        if path not in self._parts:
+            found = project(self.whole, path)
+            self._parts[path] = _lifted(found.shape) if found.presence is not Presence.NEVER else False
+        return self._parts[path]
+
+    def demands(self, path: Segments) -> bool:
+        """Whether the place must be there."""
+        *above, last = path or (0,)
+        if not isinstance(last, str):
+            return True
+        if above:
+            return last in needed_of(project(self.whole, tuple(above)).shape)
+        if self._needed is None:
+            self._needed = needed_of(self.whole)
+        return last in self._needed
+
+
 @dataclass(slots=True)
 class _Asked:
     """One question and all that its answer is told with. `leaf` None: the whole value."""
@@ -92,13 +121,14 @@ class Verdicts:
     fitting: Fitting
     strict: bool = False
     _asked: list[_Asked] = field(default_factory=list[_Asked])
+    _consumers: dict[int, _Consumer] = field(default_factory=dict[int, Any])  # by the identity of their schemas
 
     def ask(self, value: Value, *, at: Place, wanted: Wanted, check: ValueCheck) -> None:
         """Ask whether a value fits. The check's scene is read now; its faults have been reported."""
         kept = ValueCheck(check.scene, check.report, check.types, check.results)
         schemas = ArgumentSchemas(check.scene, check.results)
-        whole = Shape.of(wanted.schema)
-        needed = needed_of(whole)
+        consumer = self._consumers.setdefault(id(wanted.schema), _Consumer(wanted.schema))
+        whole = consumer.whole
         for leaf in leaves(value):
             self._asked.append(
                 _Asked(
@@ -108,8 +138,8 @@ class Verdicts:
                     leaf.value,
                     leaf,
                     schemas.alone(leaf.value),
-                    leaf.demanded or _demands(whole, leaf, needed),
-                    _part(whole, leaf),
+                    leaf.demanded or consumer.demands(leaf.path),
+                    consumer.part(leaf.path),
                 )
             )
         if not isinstance(value, (Record, Sequence)) or _by_part(value, whole, wanted.filled):
@@ -216,23 +246,11 @@ def _below(pointer: str, above: str) -> bool:
     return pointer == above or pointer.startswith(f"{above}/")
 
 
-def _part(whole: Shape, leaf: Leaf) -> Schema | None:
-    """What the consumer says of one property, alone. Necessary, and all of it where the consumer is plain."""
-    found = project(whole, leaf.path)
-    return _lifted(found.shape) if found.presence is not Presence.NEVER else False
-
-
 def _lifted(shape: Shape) -> Schema | None:
     try:
         return lifted(shape)
     except UnliftableError:
         return None
-
-
-def _demands(whole: Shape, leaf: Leaf, needed: frozenset[str]) -> bool:
-    if not leaf.path or not isinstance(leaf.path[-1], str):
-        return True
-    return leaf.path[-1] in (needed if len(leaf.path) == 1 else needed_of(project(whole, leaf.path[:-1]).shape))
 
 
 def _by_part(value: Value, wanted: Shape, filled: tuple[str, ...] = ()) -> bool:
