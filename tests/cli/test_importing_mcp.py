@@ -197,6 +197,14 @@ def test_what_does_not_start_or_is_named_wrongly_is_refused_in_words(
     assert not (home / "agents_registry").exists()
 
 
+def test_an_agent_that_is_there_is_refused_before_its_server_is_started(home: Path, listed: Path) -> None:
+    assert imported(home, listed).code == 0
+    again = call("contracts", "import", "mcp", "--agent", "desk", "--home", home, "--", "/nowhere/server")
+    assert again.code == 2
+    assert "is already here" in again.err
+    assert "--update" in again.err
+
+
 def test_answers_of_a_tool_are_looked_at_together(home: Path, listed: Path) -> None:
     assert imported(home, listed).code == 0
     begin = ("agents", "call", "desk")

@@ -6,6 +6,7 @@ file. All drafts of one call are judged before the first is written. Knows nothi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -124,7 +125,7 @@ def write_output(
     written["todo"] = [each.line for each in lines if each not in answered]
     if not written["todo"]:
         del written["todo"]
-    entry = {"at": signed.at, "by": signed.by, "decided": f"output as answers of {tool} have shown it"}
+    entry = {"at": signed.at, "by": signed.by, "decided": f"output as answers of {one_line(tool)} have shown it"}
     written["x-decided"] = [*written.get("x-decided", ()), entry]
     bind = {key: value for key, value in served["bind"].items() if key != "result"}
     bind |= {} if result is None else {"result": result}
@@ -298,7 +299,7 @@ def _edited(file: LoadedFile, written: dict[str, Json]) -> str:
     """The file's text with the new document, comments kept. Raises RefusedError where the loader would refuse it."""
     text = edited(_text(file), file.document.value, written)
     if written.get("status") == "active":
-        text = text.replace(f"# {DRAFT_LINE}\n", "", 1)
+        text = re.sub(rf"^# {re.escape(DRAFT_LINE)}\r?\n", "", text, count=1, flags=re.MULTILINE)
     loaded = load_bytes(text.encode(), file=file.file, path=file.path)
     for each in (problem for problem in loaded.problems if problem.level == "error"):
         raise RefusedError(

@@ -35,7 +35,7 @@ def bring_in(draft: Draft, home: Path, *, update: bool = False) -> Outcome:
     agent = valid_name(draft.agent, otherwise="agent")
     _bounds(draft)
     existing = Existing.of(home, agent)
-    _may(agent, existing, update=update)
+    _refuse(existing, update=update)
     names = _names(draft, existing)
     contracts, left_out = _contracts(draft, agent, names)
     if not contracts:
@@ -54,8 +54,13 @@ def bring_in(draft: Draft, home: Path, *, update: bool = False) -> Outcome:
     return replace(outcome, left_out=(*draft.left_out, *left_out))
 
 
-def _may(agent: str, existing: Existing, *, update: bool) -> None:
-    path = places.agent_file(existing.home, agent)
+def refuse_early(home: Path, agent: str, *, update: bool) -> None:
+    """Refuse what `bring_in` would refuse of an agent by its name alone, before its source is asked. As it raises."""
+    _refuse(Existing.of(home, valid_name(agent, otherwise="agent")), update=update)
+
+
+def _refuse(existing: Existing, *, update: bool) -> None:
+    agent, path = existing.agent, places.agent_file(existing.home, existing.agent)
     if existing.there and not update:
         raise RefusedError(
             "BAD_ARGUMENT",

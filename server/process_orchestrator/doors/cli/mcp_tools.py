@@ -12,6 +12,7 @@ from process_orchestrator.checking.importers import mcp, mcp_source
 from process_orchestrator.checking.importers.existing import previous_selection
 from process_orchestrator.checking.importers.mcp_source import McpSource
 from process_orchestrator.checking.importers.naming import valid_name
+from process_orchestrator.checking.importers.write import refuse_early
 from process_orchestrator.checking.loader import definition_from_dict, load_home
 from process_orchestrator.core.errors import AgentCallError, DefinitionError, RefusedError
 from process_orchestrator.views.formats import one_line
@@ -43,6 +44,7 @@ async def listed(
     name = valid_name(agent or source.name, otherwise="server")
     if update and not only:
         only = previous_selection(home, name)
+    refuse_early(home, name, update=update)
     definition = _definition(name, source)
     session.note(f"asking {source.source} for its tools (at most {_bounded(timeout_s):g} s)")
     for part in source.moved:
