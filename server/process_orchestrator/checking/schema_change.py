@@ -133,14 +133,15 @@ class _Comparison:
         needed, needs = set(old.get("required", ())), set(new.get("required", ()))
         for name in sorted({*was, *now}):
             at = f"{place}/properties/{escape(name)}"
+            if (name in needed) != (name in needs):
+                yield self._need(name, at, old, new)
             if name not in was:
-                yield from self._added(name, old, new, at)
+                if not self._input or name not in needs - needed:
+                    yield from self._added(name, old, new, at)
             elif name not in now:
                 yield from self._removed(name, old, new, at)
             else:
                 yield from self._at(was[name], now[name], at, depth + 1)
-                if (name in needed) != (name in needs):
-                    yield self._need(name, at, old, new)
         for name in sorted((needed ^ needs) - {*was, *now}):
             yield self._need(name, f"{place}/required", old, new)
         names = dict.fromkeys({*was, *now}, True)
@@ -171,48 +172,35 @@ class _Comparison:
         return self._comparing.without(name, part)
 
     def _added(self, name: str, old: dict[str, Json], new: dict[str, Json], place: str) -> Iterator[SchemaChange]:
-        must = name in new.get("required", ())
-        if self._input:
-            if must:
-                yield self._need(name, place, old, new)
-            else:
-                yield SchemaChange(judgement=Judgement.WIDENING, pointer=place, message=f"`{name}` is taken as well")
-            return
         before = old.get("additionalProperties", True)
-        if before is True:
-            yield SchemaChange(judgement=Judgement.WIDENING, pointer=place, message=f"`{name}` is given as well")
+        if self._input and not _mentions(old, name):
+            yield SchemaChange(judgement=Judgement.WIDENING, pointer=place, message=f"`{name}` is taken as well")
             return
-        found = self._comparing.contained(
-            self._rooted(new["properties"][name], self._new), self._rooted(before, self._old)
-        )
+        was, now = self._rooted(before, self._old), self._rooted(new["properties"][name], self._new)
+        found = self._comparing.contained(was, now) if self._input else self._comparing.contained(now, was)
         if found.contained is Contained.YES:
-            yield SchemaChange(judgement=Judgement.WIDENING, pointer=place, message=f"`{name}` is given as well")
+            what = "is taken as well" if self._input else "is given as well"
+            yield SchemaChange(judgement=Judgement.WIDENING, pointer=place, message=f"`{name}` {what}")
         else:
+            what = "must be of a form now" if self._input else "may be given, which was ruled out"
             yield SchemaChange(
-                judgement=Judgement.BREAKING,
-                pointer=place,
-                message=f"`{name}` may be given, which was ruled out",
-                witness=found.witness,
+                judgement=Judgement.BREAKING, pointer=place, message=f"`{name}` {what}", witness=found.witness
             )
 
     def _removed(self, name: str, old: dict[str, Json], new: dict[str, Json], place: str) -> Iterator[SchemaChange]:
-        must, closed = name in old.get("required", ()), new.get("additionalProperties") is False
+        closed = new.get("additionalProperties") is False
         if self._input:
             what = "is refused now" if closed else "is no longer known, and may be ignored"
             yield SchemaChange(judgement=Judgement.BREAKING, pointer=place, message=f"`{name}` {what}")
-        elif must:
-            yield SchemaChange(
-                judgement=Judgement.BREAKING,
-                pointer=place,
-                message=f"`{name}` is no longer promised",
-                witness=self._without(name, old, new),
-            )
-        elif closed:
-            yield SchemaChange(judgement=Judgement.WIDENING, pointer=place, message=f"`{name}` is no longer given")
+            return
+        after = self._rooted(new.get("additionalProperties", True), self._new)
+        found = self._comparing.contained(after, self._rooted(old["properties"][name], self._old))
+        if found.contained is Contained.YES:
+            what = "is no longer given" if closed else "is no longer described"
+            yield SchemaChange(judgement=Judgement.WIDENING, pointer=place, message=f"`{name}` {what}")
         else:
-            yield SchemaChange(
-                judgement=Judgement.BREAKING, pointer=place, message=f"`{name}` may be anything now, where it is given"
-            )
+            message = f"`{name}` may be anything now, where it is given"
+            yield SchemaChange(judgement=Judgement.BREAKING, pointer=place, message=message, witness=found.witness)
 
     # --- everything else ----------------------------------------------------------------------------------------
 
@@ -276,6 +264,15 @@ def _plain_object(schema: dict[str, Json]) -> bool:
         and not _COMBINED & schema.keys()
         and sound
         and all(isinstance(name, str) for name in required)
+    )
+
+
+def _mentions(schema: dict[str, Json], name: str) -> bool:
+    """Whether an object says something of a property that it does not declare: then callers may well give it."""
+    return (
+        name in schema.get("required", ())
+        or name in str(schema.get("dependentRequired", ""))
+        or isinstance(schema.get("additionalProperties", True), dict)
     )
 
 
