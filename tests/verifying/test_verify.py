@@ -89,7 +89,7 @@ OVER_HTTP = ("", "nan", "exception_on_long_text", "crash_on_empty_list", "ignore
 @pytest.mark.behaviour("verify")
 @pytest.mark.parametrize("bug", OVER_HTTP)
 async def test_the_same_bugs_are_found_over_http(bug: str, tmp_path: Path) -> None:
-    home = make_home(tmp_path / "home", bug=bug, http=True, timeout={"attempt_s": 1, "total_s": 5})
+    home = make_home(tmp_path / "home", bug=bug, http=True, timeout={"attempt_s": 10, "total_s": 20})
     view = await verify_agent(home, VerifyRequest(contract="order.quote", seed=7, allow_writes=True))
     codes = {row.code for row in view.failures}
     assert (BUGS[bug][0] in codes) if bug else not codes, [(row.code, row.message) for row in view.failures]

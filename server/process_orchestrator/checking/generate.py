@@ -59,8 +59,8 @@ def valid_values(
 ) -> tuple[Json, ...]:
     """At most `count` distinct values that keep `schema`, and `accept` where given; fewer where the limits end first.
 
-    `examples` come first where they qualify; later draws also vary one property of them, which is how values are found
-    that keep conditions between properties. Raises SchemaError for a schema that does not compile.
+    `examples` come first where they qualify; later draws also vary a few properties of them, which is how values are
+    found that keep conditions between properties. Raises SchemaError for a schema that does not compile.
     """
     judge = Validator(schema)
     random = Random(f"valid {seed}")  # noqa: S311  repeatable on purpose
@@ -172,13 +172,13 @@ def _distinct(values: Iterator[Json], count: int, keep: Callable[[Json], bool]) 
 
 
 def _varied(example: Json, drawn: Json, random: Random) -> Json:
-    """An example with one property as it was drawn, or without it where the draw has none."""
+    """An example with one property or a few as they were drawn, or without them where the draw has none."""
     if not isinstance(example, dict) or not isinstance(drawn, dict):
         return drawn
     names = sorted({*example, *drawn})
-    name = random.choice(names) if names else ""
-    kept = {each: value for each, value in example.items() if each != name}
-    return {**kept, name: drawn[name]} if name in drawn else kept
+    changed = random.sample(names, min(len(names), random.choice((1, 1, 2, 3))))
+    kept = {name: value for name, value in example.items() if name not in changed}
+    return {**kept, **{name: drawn[name] for name in changed if name in drawn}}
 
 
 def _form(schema: Schema) -> Schema:

@@ -31,6 +31,9 @@ PROPERTIES: Final[Mapping[str, str]] = {
 CONTROLS: Final[Mapping[str, str]] = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
 WORDS: Final = ("blue", "north", "Ana", "42", "a b", "Zürich", "日本", "naïve", "O'Neil", "x", "😀", "tab\tbed", '"q"')
 
+LONG: Final = 200
+"""Characters of a long text where nothing bounds it."""
+
 REPEATS_MORE: Final = 4
 """How many more than the fewest an open repeat gives, at most, when no length is asked for."""
 
@@ -235,10 +238,10 @@ def _without(chars: str) -> str:
 
 def sample_words(random: Random, *, at_least: int = 0, at_most: int | None = None) -> str:
     """Any text within a length: words of several scripts, cut and padded."""
-    most = max(at_least, 12) if at_most is None else at_most
-    length = random.choice((at_least, min(most, at_least + random.randint(1, 12)), min(most, max(at_least, 1))))
-    if random.random() < 0.1:
-        length = min(most, 200)
+    most = max(at_least, LONG) if at_most is None else at_most
+    near = min(most, at_least + random.randint(1, 12))
+    top = min(most, at_least + LONG)
+    length = random.choice((at_least, near, random.randint(at_least, top), top))
     text = ""
     while len(text) < min(length, CHARACTERS_MAX):
         text += random.choice(WORDS)

@@ -25,7 +25,7 @@ async def verify_contract_command(
     ] = None,
     cases: Annotated[
         int, typer.Option("--cases", metavar="N", help="So many valid inputs, and twice as many broken.")
-    ] = 20,
+    ] = 30,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="S", help="The same inputs again; without, new ones.")
     ] = None,
