@@ -157,6 +157,24 @@ def test_without_its_record_an_update_changes_nothing_that_stands_there(tmp_path
     assert any("no record" in each.message for each in outcome.changes)
 
 
+def test_a_flow_file_with_comments_keeps_them(tmp_path: Path) -> None:
+    bring_in(draft(), tmp_path)
+    path = tmp_path / "contracts/pet_store/pet_store.pets.contract.yaml"
+    path.write_text(json.dumps(value_of(tmp_path)).replace("{", "{ # mine\n", 1) + "\n")
+    bring_in(draft(contract(summary="Now.")), tmp_path, update=True)
+    assert "# mine" in text_of(tmp_path)
+    assert value_of(tmp_path)["summary"] == "Now."
+
+
+def test_of_two_versions_that_a_person_made_the_newest_follows_the_source(tmp_path: Path) -> None:
+    bring_in(draft(), tmp_path)
+    old = text_of(tmp_path)
+    (tmp_path / "contracts/pet_store/a.contract.yaml").write_text(old.replace("version: 1.0.0", "version: 1.1.0"))
+    bring_in(draft(contract(summary="Now.")), tmp_path, update=True)
+    assert text_of(tmp_path) == old
+    assert "summary: Now." in (tmp_path / "contracts/pet_store/a.contract.yaml").read_text()
+
+
 def test_changes_that_break_the_file_together_are_given_back(tmp_path: Path) -> None:
     closed = {"type": "object", "additionalProperties": False, "properties": {"a": {"type": "string"}, "b": {}}}
     bring_in(draft(contract(input=closed)), tmp_path)

@@ -398,6 +398,36 @@ def test_references_that_go_in_circles_end() -> None:
     assert found.document["output"] == {"type": "object"}
 
 
+@pytest.mark.parametrize("word", ["oneOf", "anyOf", "allOf"])
+def test_alternatives_of_alternatives_do_not_multiply(word: str) -> None:
+    chain = {f"S{n}": {word: [{"$ref": f"#/components/schemas/S{n + 1}"}] * 20} for n in range(12)}
+    circle = {"S12": {word: [{"$ref": "#/components/schemas/S0"}, {"type": "object", "properties": {"a": {}}}]}}
+    body = {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/S0"}}}}
+    answer = {"200": {"description": "ok", "content": body["content"]}}
+    began = time.process_time()
+    one({"requestBody": body, "responses": answer}, method="post", components={"schemas": {**chain, **circle}})
+    assert time.process_time() - began < 2
+
+
+def test_what_the_agents_file_cannot_bind_is_left_out_and_the_rest_imported(tmp_path: Path) -> None:
+    header = {"name": "X Bad", "in": "header", "schema": {"type": "string"}}
+    paths = {
+        "/a?action=b": {"get": {"responses": {}}},
+        "/c": {"get": {"responses": {}, "parameters": [header]}},
+        "/d": {"get": {"responses": {}}},
+    }
+    outcome = bring_in(drafted(document(paths)), tmp_path)
+    assert [each.name for each in outcome.files] == ["api.get_d", "api"]
+    assert sorted(each.partition(":")[0] for each in outcome.left_out) == ["GET /a?action=b", "GET /c"]
+    assert {each.code for each in load_home(tmp_path).problems} == {"DRAFT"}
+
+
+def test_a_secret_is_said_to_go_where_it_goes() -> None:
+    assert any(
+        "https://auth.rides.example.org" in each.line and "sent to" in each.line for each in drafted(read(RIDES)).todo
+    )
+
+
 def test_a_schema_with_all_that_it_refers_to_is_bounded() -> None:
     fields = {f"p{n}": {"type": "string", "description": "x" * 100} for n in range(60)}
     schemas = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from process_orchestrator.checking.definitions import Contract
@@ -30,7 +31,7 @@ from process_orchestrator.checking.projection import (
 Json = Any
 
 DEPTH_MAX: Final = 4
-PLACES_MAX: Final = 300
+PLACES_MAX: Final = 200
 """Places of one output that are looked at."""
 
 JUDGED_MAX: Final = 12
@@ -73,6 +74,9 @@ class Place(NamedTuple):
     over: tuple[str, ...] | None
     shape: Shape
     presence: Presence
+    word: str  # the last name that says what stands there
+    nouns: frozenset[str]  # what it is about: words of its contract, and of the path that leads to it
+    alone: bool  # it is all that the step gives
 
     @property
     def binding(self) -> str:
@@ -83,11 +87,6 @@ class Place(NamedTuple):
     @property
     def list_binding(self) -> str:
         return _bound(f"$.steps.{self.step}.output", self.over or ())
-
-    @property
-    def name(self) -> str:
-        """The last word that says what stands there."""
-        return (*(self.over or ()), *self.path)[-1] if (*(self.over or ()), *self.path) else self.step
 
 
 class Proposal(NamedTuple):
@@ -109,13 +108,18 @@ def places_of(output: Output) -> tuple[Place, ...]:
     if output.mapped:
         return ()
     found: list[Place] = []
+    only_one = len(names_of(Shape.of(output.contract.output))) == 1
     queue: list[tuple[tuple[str, ...], tuple[str, ...] | None, Shape, Presence]] = [
         ((), None, Shape.of(output.contract.output), Presence.ALWAYS)
     ]
     while queue and len(found) < PLACES_MAX:
         path, over, shape, presence = queue.pop(0)
         if path or over is not None:
-            found.append(Place(output.step, output.contract, path, over, shape, presence))
+            way = (*(over or ()), *path)
+            nouns = _words_of(output.contract.name) | {form for each in way[:-1] for form in _forms(valid_name(each))}
+            alone = only_one and over is None and len(path) == 1
+            word = valid_name(way[-1])
+            found.append(Place(output.step, output.contract, path, over, shape, presence, word, nouns, alone))
         if len(path) >= DEPTH_MAX:
             continue
         if over is None and path and sorted(kinds_of(shape)) == ["array"]:
@@ -158,34 +162,27 @@ def _order(found: tuple[Proposal, int]) -> tuple[float, int, bool, int]:
 
 def alike(consumer: Contract, argument: str, place: Place) -> float:
     """How surely a place and an argument mean the same thing by their names, from 0 to 1."""
-    wanted, given = valid_name(argument), valid_name(place.name)
-    around = _nouns(place)
-    ours = _words_of(consumer.name)
+    wanted, given = valid_name(argument), place.word
     if place.over is not None and not place.path:  # an item of a list: `lines` gives a `line`
         return 0.9 if given in (f"{wanted}s", f"{wanted}es", f"{wanted}_list") else 0.0
-    if given in GENERIC and place.over is None and len(names_of(Shape.of(place.contract.output))) == 1:
-        # all that the step gives: the step's name says what it is
+    if given in GENERIC and place.alone:  # all that the step gives: the step's name says what it is
         return 0.95 if wanted in {place.step, *_words_of(place.contract.name)} else 0.0
     if wanted == given:
-        return 1.0 if wanted not in GENERIC else 0.9 if around & ours else 0.4
-    if any(wanted == f"{noun}_{given}" for noun in around):
+        return 1.0 if wanted not in GENERIC else 0.9 if place.nouns & _words_of(consumer.name) else 0.4
+    if wanted.removesuffix(f"_{given}") in place.nouns:
         return 0.95
-    if any(given == f"{noun}_{wanted}" for noun in ours):
+    if given.removesuffix(f"_{wanted}") in _words_of(consumer.name):
         return 0.9
-    found = likeness(wanted, given)
-    return 0.7 if found >= ALIKE and not {wanted, given} & GENERIC else 0.0
+    if wanted[:2] != given[:2] or {wanted, given} & GENERIC:
+        return 0.0
+    return 0.7 if likeness(wanted, given) >= ALIKE else 0.0
 
 
-def _nouns(place: Place) -> set[str]:
-    """What a place is about: words of its contract, and of the path that leads to it."""
-    above = [*(place.over or ()), *place.path][:-1]
-    return _words_of(place.contract.name) | {form for each in above for form in _forms(valid_name(each))}
-
-
-def _words_of(name: str) -> set[str]:
+@lru_cache(maxsize=1_000)
+def _words_of(name: str) -> frozenset[str]:
     """The nouns in the name of a contract, singular too; without the name of its agent where there is more."""
     words = valid_name(name.partition(".")[2] or name).split("_")
-    return {form for each in words if each not in VERBS for form in _forms(each)}
+    return frozenset(form for each in words if each not in VERBS for form in _forms(each))
 
 
 def _forms(word: str) -> Iterator[str]:

@@ -47,9 +47,14 @@ def agent_text(draft: Draft, document: Mapping[str, Json]) -> str:
 
 def first_error(kind: str, text: str) -> Problem | None:
     """The first reason for which the loader would refuse a file."""
+    return next(iter(errors_of(kind, text)), None)
+
+
+def errors_of(kind: str, text: str) -> list[Problem]:
+    """Why the loader would refuse a file; none where it takes it."""
     file = f"imported.{kind}.yaml"
     problems = load_bytes(text.encode("utf-8", "surrogatepass"), file=file, path=file).problems
-    return next((each for each in problems if each.level == "error"), None)
+    return [each for each in problems if each.level == "error"]
 
 
 def _comment(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from process_orchestrator.checking.importers import places
 from process_orchestrator.checking.loader import load_home
 from process_orchestrator.checking.registry import LoadedFile, Registry
+from process_orchestrator.checking.versions import order
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts.values import Fact
 
@@ -106,7 +107,10 @@ def _contracts(registry: Registry, agent: str, record: places.Record | None) -> 
             continue
         origin: Json = value.get("x-imported")
         if isinstance(origin, Mapping) and origin.get("agent") == agent and isinstance(origin.get("key"), str):
-            found.setdefault(origin["key"], _found(each))
+            one = _found(each)
+            before = found.get(origin["key"])
+            if before is None or order(str(one.value.get("version"))) > order(str(before.value.get("version"))):
+                found[origin["key"]] = one  # of several versions that people made of it, the newest
         elif origin is None and value["contract"] in imported:
             named[imported[value["contract"]]] = _found(each)
     return {**named, **found}

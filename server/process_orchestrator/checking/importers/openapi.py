@@ -134,7 +134,7 @@ def _contract(document: OpenApi, operation: Operation, place: Server, *, agent: 
     for side, schema in (("input", given.schema), ("output", back.schema)):
         alone = bundled(document, schema, side=side)
         ours = adapted(alone.schema)
-        sides[side] = ours.schema
+        sides[side] = _with_names(ours.schema, schema) if side == "input" else ours.schema
         todo += [Todo(pointer=f"/{side}", text=each) for each in (*alone.notes, *_grouped(ours.notes))]
     return DraftContract(
         key=operation.key,
@@ -175,6 +175,14 @@ def _summary(operation: Operation) -> str:
         if said := one_line(each):
             return said
     return one_line(operation.key)
+
+
+def _with_names(ours: dict[str, Json], given: dict[str, Json]) -> dict[str, Json]:
+    """An input whose arguments are all there by name, whatever became of their schemas: the bind names them."""
+    known = mapping(ours.get("properties"))
+    lost = {name: True for name in given["properties"] if name not in known}
+    hidden = {name for name, each in given["properties"].items() if mapping(each).get("readOnly") is True}
+    return ours if set(lost) <= hidden else {**ours, "properties": {**known, **lost}}
 
 
 def _grouped(notes: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
 NOT_CALLED: Final = ("options", "trace", "query")
 HOPS_MAX: Final = 50
 REFS_SHOWN_MAX: Final = 3
-VERSION: Final = re.compile(r"3\.([012])(\.\d+)?(-.*)?")
+VERSION: Final = re.compile(r"3\.([01])(\.\d+)?(-.*)?")
 DATA_KEYS: Final = frozenset(("example", "examples", "default", "enum", "const"))
 """Below these stand values, in which `$ref` is a word like any other."""
 

@@ -20,6 +20,10 @@ Json = Any
 WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PLACEHOLDER: Final = re.compile(r"\{([^{}/]+)\}")
 BODY: Final = "body"
+NAME_CHARS_MAX: Final = 100
+FLATTENED_MAX: Final = 100
+"""Schemas looked at for one body; each once."""
+
 KEY_HEADER: Final = "idempotency-key"
 UNSENT_HEADERS: Final = frozenset(
     (
@@ -100,6 +104,7 @@ class _Builder:
         self._bind: dict[str, Json] = {}
         self._key: str | None = None
         self._todo: list[Todo] = []
+        self._flattened: dict[int, dict[str, Json] | None] = {}
 
     def taken(self) -> Taken:
         schema = {
@@ -224,7 +229,7 @@ class _Builder:
 
     def _add(self, wire: str, place: str, schema: Json, *, required: bool) -> str:
         """One more argument, under a name that is a word and free."""
-        name = wire if WORD.fullmatch(wire) else valid_name(wire, otherwise="argument")
+        name = wire if WORD.fullmatch(wire) and len(wire) <= NAME_CHARS_MAX else valid_name(wire, otherwise="argument")
         if name in self._properties:
             name = free_name(f"{place}_{name}", self._properties)
         self._properties[name] = schema
@@ -284,12 +289,18 @@ class _Builder:
         more = flat.get("additionalProperties", False)
         self._more = more if isinstance(more, (dict, bool)) else False
 
-    def _flat(self, schema: Json, depth: int = 0) -> dict[str, Json] | None:
+    def _flat(self, schema: Json) -> dict[str, Json] | None:
         """An object schema that is nothing but its properties; several such under `allOf` put together."""
         found = resolved_root(self._document, schema)
-        if not isinstance(found, dict) or depth > 10:
+        if not isinstance(found, dict) or len(self._flattened) > FLATTENED_MAX:
             return None
-        parts = [self._flat(each, depth + 1) for each in listed(found.get("allOf"))]
+        if id(found) not in self._flattened:
+            self._flattened[id(found)] = None  # what a circle is
+            self._flattened[id(found)] = self._flat_object(found)
+        return self._flattened[id(found)]
+
+    def _flat_object(self, found: dict[str, Json]) -> dict[str, Json] | None:
+        parts = [self._flat(each) for each in listed(found.get("allOf"))]
         own = {key: each for key, each in found.items() if key != "allOf" and not key.startswith("x-")}
         unusual = set(own) - FLAT - {"discriminator", "externalDocs", "deprecated"}
         if unusual or own.get("type", "object") != "object" or any(part is None for part in parts):

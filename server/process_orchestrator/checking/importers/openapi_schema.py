@@ -24,6 +24,8 @@ BYTES_MAX: Final = 60_000
 """Of one schema with all that it refers to, nearest first. What is further away is let through: nobody reads more."""
 
 NAMES_SHOWN_MAX: Final = 5
+SCHEMAS_MAX: Final = 200
+"""Looked at for one question about types; they are asked in one another, so this bounds the recursion too."""
 
 HIDDEN: Final[Mapping[str, str]] = {"input": "readOnly", "output": "writeOnly"}
 """What is left out of each side."""
@@ -58,21 +60,33 @@ def resolved_root(document: OpenApi, schema: Json) -> Json:
     return {}
 
 
-def kinds(document: OpenApi, schema: Json, *, depth: int = 0) -> frozenset[str]:
+def kinds(document: OpenApi, schema: Json) -> frozenset[str]:
     """The JSON types that values of a schema can have; empty where it does not say."""
+    return _kinds(document, schema, {})
+
+
+def _kinds(document: OpenApi, schema: Json, known: dict[int, frozenset[str]]) -> frozenset[str]:
+    """The same, each schema looked at once: alternatives of alternatives would multiply, and may go in circles."""
     found = resolved_root(document, schema)
-    if not isinstance(found, dict) or depth > DEPTH_MAX:
+    if not isinstance(found, dict) or len(known) > SCHEMAS_MAX:
         return frozenset()
+    if id(found) not in known:
+        known[id(found)] = frozenset()  # what a circle says of itself
+        known[id(found)] = _kinds_of(document, found, known)
+    return known[id(found)]
+
+
+def _kinds_of(document: OpenApi, found: dict[str, Json], known: dict[int, frozenset[str]]) -> frozenset[str]:
     written = found.get("type")
     if isinstance(written, (str, list)):
-        null = {"null"} if found.get("nullable") is True else set()
+        null = {"null"} if found.get("nullable") is True else set[str]()
         return frozenset({written} if isinstance(written, str) else map(str, written)) | null
     for each in listed(found.get("allOf")):
-        inner = kinds(document, each, depth=depth + 1)
+        inner = _kinds(document, each, known)
         if inner:
             return inner
     for word in ("oneOf", "anyOf"):
-        branches = [kinds(document, each, depth=depth + 1) for each in listed(found.get(word))]
+        branches = [_kinds(document, each, known) for each in listed(found.get(word))]
         if branches:
             return frozenset().union(*branches) if all(branches) else frozenset()
     if "properties" in found or "additionalProperties" in found:

@@ -65,6 +65,10 @@ def server(document: OpenApi, operations: Iterable[Operation], *, agent: str, re
         transport["auth"] = way.auth
     todos = [Todo(pointer="/transport/base_url", text=each) for each in todo]
     todos += [Todo(pointer="/transport/auth", text=each) for each in way.todo]
+    if way.auth is not None and base != UNKNOWN:
+        client = mapping(way.auth.get("oauth2_client"))
+        goes = " and ".join(dict.fromkeys([base, *([client["token_url"]] if client else [])]))
+        todos.append(Todo(pointer="/transport/auth", text=f"what is set there is sent to {goes}: is that its owner?"))
     return Server(transport=transport, secret=way.secret, todo=tuple(todos))
 
 

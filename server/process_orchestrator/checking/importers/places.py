@@ -80,8 +80,8 @@ def _line(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def put(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises RefusedError where the system does not let us."""
+def put(path: Path, text: str, *, new: bool = False) -> None:
+    """Write a file whole or not at all; a `new` one only where there is none. Raises RefusedError where that fails."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,12 +90,30 @@ def put(path: Path, text: str) -> None:
                 opened.write(text)
                 opened.flush()
                 os.fsync(opened.fileno())
-            draft.replace(path)
+            if new:
+                _publish(draft, path)
+            else:
+                draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+    except FileExistsError as error:
+        do = "move it away, or choose another name."
+        raise RefusedError("BAD_ARGUMENT", f"{path} is already here; it was not changed.", do=do) from error
     except OSError as error:
         raise RefusedError(
             "BAD_ARGUMENT",
             f"{path} cannot be written: {error.strerror}.",
             do="make the folder writable, then try again.",
         ) from error
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """Give a new file its name, unless somebody was quicker."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if path.exists():
+            raise FileExistsError from None
+        draft.replace(path)

@@ -12,11 +12,12 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from process_orchestrator.checking.importers import places
-from process_orchestrator.checking.importers.documents import agent_text, contract_text, first_error, ordered
+from process_orchestrator.checking.importers.documents import agent_text, contract_text, errors_of, first_error, ordered
 from process_orchestrator.checking.importers.draft import Draft, DraftContract, Outcome, Todo, WrittenFile
 from process_orchestrator.checking.importers.existing import Existing
 from process_orchestrator.checking.importers.naming import contract_name, free_name, valid_name
 from process_orchestrator.checking.importers.update import updated
+from process_orchestrator.checking.lines import segments
 from process_orchestrator.core.errors import RefusedError
 
 Json = Any
@@ -39,19 +40,33 @@ def bring_in(draft: Draft, home: Path, *, update: bool = False) -> Outcome:
     names = _names(draft, existing)
     contracts, left_out = _contracts(draft, agent, names)
     if not contracts:
-        raise RefusedError(
-            "BAD_ARGUMENT", f"nothing of {draft.source} can be imported: {left_out[0]}.", do="look at it."
-        )
-    fresh = places.Record(agent=_agent(draft, agent, contracts), contracts=contracts, only=draft.only)
-    problem = first_error("agent", agent_text(draft, fresh.agent))
-    if problem is not None:
-        raise RefusedError(
-            "BAD_ARGUMENT",
-            f"no agent can be made of {draft.source}: {problem.message} ({problem.pointer}).",
-            do=problem.fix,
-        )
+        reason = f"nothing of {draft.source} can be imported: {left_out[0]}."
+        raise RefusedError("BAD_ARGUMENT", reason, do="mend the source, or write the contract by hand.")
+    fresh, unbound = _bound(draft, agent, contracts)
+    left_out = (*left_out, *unbound)
     outcome = updated(draft, existing, fresh) if update else _written(draft, existing, fresh)
     return replace(outcome, left_out=(*draft.left_out, *left_out))
+
+
+def _bound(draft: Draft, agent: str, contracts: dict[str, dict[str, Json]]) -> tuple[places.Record, tuple[str, ...]]:
+    """The agent that keeps the contracts, without those that its file cannot bind; and these, with the reason."""
+    left_out: list[str] = []
+    while True:
+        document = _agent(draft, agent, contracts)
+        problems = errors_of("agent", agent_text(draft, document))
+        if not problems:
+            return places.Record(agent=document, contracts=contracts, only=draft.only), tuple(left_out)
+        problem, keys = problems[0], list(contracts)
+        served = [(segments(each.pointer), each) for each in problems]
+        unbound = {keys[int(parts[1])]: each for parts, each in served if parts[:1] == ("serves",) and len(parts) > 1}
+        if not unbound or len(unbound) == len(keys):
+            raise RefusedError(
+                "BAD_ARGUMENT",
+                f"no agent can be made of {draft.source}: {problem.message} ({problem.pointer}).",
+                do=problem.fix,
+            )
+        left_out += [f"{key}: {each.message} ({each.pointer})" for key, each in unbound.items()]
+        contracts = {key: each for key, each in contracts.items() if key not in unbound}
 
 
 def refuse_early(home: Path, agent: str, *, update: bool) -> None:
@@ -135,6 +150,8 @@ def _sound(draft: Draft, contract: DraftContract, agent: str, name: str) -> tupl
         side = "input" if not problem.pointer and document.get("output") == OPEN else side
         if side not in ("input", "output") or document.get(side) == OPEN:
             break
+        if side == "input" and "path" in contract.bind:
+            break  # the bind names arguments: without them it would be wrong
         document[side] = OPEN
         todo.append(Todo(pointer=f"/{side}", text=f"the schema could not be taken over, write one: {reason}"))
     return None, reason
@@ -166,7 +183,7 @@ def _written(draft: Draft, existing: Existing, fresh: places.Record) -> Outcome:
                 do="move it away, or name another agent with --agent.",
             )
     for path, (_, text, _) in whole.items():
-        places.put(path, text)
+        places.put(path, text, new=True)
     places.write_record(home, agent, fresh)
     return Outcome(
         agent=agent,

@@ -42,7 +42,7 @@ def edited(text: str, old: Json, new: dict[str, Json]) -> str:
     """`text`, which holds `old`, with what differs changed to `new`. A JSON text stays a JSON text."""
     if same(old, new):
         return text
-    if text.lstrip("\ufeff \t\r\n").startswith("{"):
+    if _is_json(text):
         return json.dumps(new, indent=2, ensure_ascii=False) + "\n"
     comments = tuple(_comments(text))
     changed = _with_comments(_in_place(text, old, new, comments), comments)
@@ -50,6 +50,14 @@ def edited(text: str, old: Json, new: dict[str, Json]) -> str:
         return changed
     anew = "\n".join(block_lines(new, 0)) + "\n"
     return "".join(f"{each.text}\n" for each in comments) + anew
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _holds(text: str, value: Json) -> bool:

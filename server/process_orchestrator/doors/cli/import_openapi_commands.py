@@ -16,7 +16,7 @@ from process_orchestrator.checking.importers.naming import valid_name
 from process_orchestrator.checking.importers.openapi import agent_name, chosen_part, draft_of
 from process_orchestrator.checking.importers.openapi_check import checked
 from process_orchestrator.checking.importers.openapi_server import Reach
-from process_orchestrator.checking.importers.write import bring_in
+from process_orchestrator.checking.importers.write import bring_in, refuse_early
 from process_orchestrator.doors.cli.import_commands import AgentOption, UpdateOption, chosen, show_outcome
 from process_orchestrator.doors.cli.session import Session, command
 
@@ -49,6 +49,7 @@ async def import_openapi_command(
     read = await read_source(source, bearer=bearer, allow_loopback=allow_loopback)
     value = await anyio.to_thread.run_sync(partial(read_foreign, read.data, source=read.shown))
     name = valid_name(agent, otherwise="api") if agent else agent_name(value, source=read.shown)
+    refuse_early(session.home.path, name, update=update)
     selection = chosen(only)
     if update and not selection:
         selection = previous_selection(session.home.path, name)

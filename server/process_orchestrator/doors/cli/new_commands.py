@@ -170,7 +170,7 @@ def _written(
     for each in errors if said else ():
         if "/in/" in each.pointer or each.pointer.startswith("/plan/output"):
             raise RefusedError("BAD_ARGUMENT", f"{each.pointer}: {each.message}", do=each.fix, pointer=each.pointer)
-    places.put(path, text)
+    places.put(path, text, new=True)
     return report
 
 
