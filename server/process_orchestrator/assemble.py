@@ -12,9 +12,11 @@ import re
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+from msgspec.structs import replace
 
 from process_orchestrator.checking.compiled import Compiler
 from process_orchestrator.checking.registry import Registry
@@ -245,7 +247,8 @@ async def call_agent(
         if bind is None:
             return [await pool.call_tool_raw(agent, tool, each, timeout_ms=timeout_ms) for each in arguments]
         by_hand = AgentCall(process="none", call="by_hand", contract="none", key="by_hand", timeout_ms=timeout_ms)
-        return [(await pool.call(agent, bind, each, by_hand)).value for each in arguments]
+        keyed = [replace(by_hand, key=f"by_hand/{token_hex(16)}") for _ in arguments]  # none of them is a repetition
+        return [(await pool.call(agent, bind, *each)).value for each in zip(arguments, keyed, strict=True)]
 
 
 def _bind_of_skill(agent: Agent | None, skill: str) -> dict[str, Any] | None:

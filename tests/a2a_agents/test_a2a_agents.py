@@ -75,6 +75,28 @@ async def test_every_delivery_of_a_call_is_the_same_message(tmp_path: Path, vers
     }
 
 
+async def test_a_call_that_its_engine_left_is_taken_up_where_the_agent_has_it(tmp_path: Path) -> None:
+    async with a2a_server() as server, open_pool(Directory(a2a(server.url)), tmp_path) as pool:
+        first = asyncio.create_task(pool.call("clerk", BOOK, {"do": "work", "for_s": 1, "total": 7}, one_call()))
+        await until(lambda: bool(server.clerk.asked_for))
+        first.cancel()
+        again = await pool.call("clerk", BOOK, {"do": "work", "total": 8}, one_call(delivery=2))
+        other = await pool.call("clerk", BOOK, {"do": "work", "total": 9}, one_call(delivery=2, key="p_x/post/g2"))
+    assert again.value["total"] == 7  # of the first delivery: nothing was begun twice
+    assert other.value["total"] == 9
+    assert len(server.clerk.heard) == 2
+
+
+async def test_a_further_try_takes_up_what_was_completed_and_not_what_was_told_to_stop(tmp_path: Path) -> None:
+    async with a2a_server() as server, open_pool(Directory(a2a(server.url)), tmp_path) as pool:
+        await refused(pool, BOOK, {"do": "hang"}, timeout_ms=1000)
+        second = one_call(5000, call="post.2")
+        assert (await pool.call("clerk", BOOK, {"do": "work", "total": 3}, second)).value["total"] == 3
+        third = one_call(5000, call="post.3")
+        assert (await pool.call("clerk", BOOK, {"do": "work", "total": 4}, third)).value["total"] == 3
+    assert len(server.clerk.heard) == 2
+
+
 async def test_the_argument_that_is_declared_as_text_goes_as_text(tmp_path: Path) -> None:
     async with a2a_server() as server, open_pool(Directory(a2a(server.url)), tmp_path) as pool:
         asked = {"skill": "talk", "text": "question"}

@@ -154,7 +154,12 @@ class A2aLink:
 
     async def _called(self, running: _Running, params: dict[str, Any]) -> Reply:
         try:
-            said = wire.read_said(await self._ask(wire.SEND, params, running))
+            earlier = await self._earlier(running)
+            if earlier is None:
+                said = wire.read_said(await self._ask(wire.SEND, params, running))
+            else:
+                result = await self._ask(wire.GET, wire.task_params(running.interface, earlier), running)
+                said = wire.read_said(result, task=earlier)
         except _Refused as refused:
             raise _rpc_failure(refused, running.bind, sent=False) from None
         except BodyError as error:
@@ -165,6 +170,22 @@ class A2aLink:
         if said.state == wire.COMPLETED:
             return said.reply
         raise _task_failure(said, running.bind)
+
+    async def _earlier(self, running: _Running) -> str | None:
+        """The task that the same call has led to before, where it was made before and the agent can tell."""
+        call, interface = running.call, running.interface
+        number = call.call.rpartition(".")[2]
+        first = call.delivery == 1 and not (number.isdecimal() and int(number) > 1)
+        if first or wire.LIST not in wire.METHODS[interface.version]:
+            return None
+        try:
+            return wire.earlier_task(await self._ask(wire.LIST, wire.list_params(interface, call), running), call)
+        except (_Refused, BodyError):
+            return None
+        except AgentCallError as error:
+            if error.code == "undeclared_error":  # it knows no such method, by an HTTP status
+                return None
+            raise
 
     async def _followed(self, running: _Running, said: wire.Said) -> wire.Said:
         """The task asked for, less and less often, until it goes no further by itself."""

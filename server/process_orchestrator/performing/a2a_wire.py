@@ -25,9 +25,10 @@ from process_orchestrator.performing.retry_after import told_retry_after_ms
 SEND: Final = "send"
 GET: Final = "get"
 CANCEL: Final = "cancel"
+LIST: Final = "list"
 METHODS: Final = {
     "0.3": {SEND: "message/send", GET: "tasks/get", CANCEL: "tasks/cancel"},
-    "1.0": {SEND: "SendMessage", GET: "GetTask", CANCEL: "CancelTask"},
+    "1.0": {SEND: "SendMessage", GET: "GetTask", CANCEL: "CancelTask", LIST: "ListTasks"},
 }
 VERSION_HEADER: Final = "A2A-Version"
 
@@ -95,6 +96,28 @@ def send_params(
 def task_params(interface: Interface, task: str) -> dict[str, Any]:
     """The parameters that ask for a task, or cancel it."""
     return {"id": task, **_tenant(interface)}
+
+
+def list_params(interface: Interface, call: AgentCall) -> dict[str, Any]:
+    """The parameters that ask for the tasks that earlier deliveries of a call have led to; 0.3 has no such method."""
+    return {"contextId": same_id("context", call.key), "pageSize": 10, "historyLength": 0, **_tenant(interface)}
+
+
+def earlier_task(result: Any, call: AgentCall) -> str | None:
+    """The newest task of this very call that may be taken up. Raises BodyError (not_json).
+
+    Of an earlier try, which was told to stop, only one that is completed; of the same one, after its engine ended,
+    one that still goes on as well.
+    """
+    allowed = {COMPLETED, *LIVE} if call.delivery > 1 else {COMPLETED}
+    for each in _list(_object(result, "the list of tasks").get("tasks")):
+        task = _object(each, "a task")
+        name, status = task.get("id"), task.get("status")
+        if task.get("contextId") != same_id("context", call.key) or not isinstance(status, dict):
+            continue
+        if isinstance(name, str) and 0 < len(name) <= ID_CHARS_MAX and _state(status.get("state")) in allowed:
+            return name
+    return None
 
 
 def _tenant(interface: Interface) -> dict[str, Any]:

@@ -55,7 +55,8 @@ class Invoker:
         try:
             bind = await self._pinned.bind(command.agent, command.contract)
             # Parsed anew: an agent in this process may keep and change its arguments.
-            answer = await self._agents.call(command.agent.name, bind, read_stored(data), call_of(command, contract))
+            call = call_of(command, contract, delivery=delivery)
+            answer = await self._agents.call(command.agent.name, bind, read_stored(data), call)
         except AgentCallError as error:
             spent = Spent(
                 usd_micros=0 if error.code in UNSENT else price,
@@ -118,7 +119,7 @@ def repeatable(command: InvokeAgent) -> bool:
     return command.effect in {Effect.NONE, Effect.READ} or command.idempotency is not Idempotency.UNSAFE
 
 
-def call_of(command: InvokeAgent, contract: CompiledContract) -> AgentCall:
+def call_of(command: InvokeAgent, contract: CompiledContract, *, delivery: int = 1) -> AgentCall:
     """What the transports learn of a call."""
     return AgentCall(
         process=command.process,
@@ -128,6 +129,7 @@ def call_of(command: InvokeAgent, contract: CompiledContract) -> AgentCall:
         timeout_ms=command.timeout_ms,
         output_bytes=contract.contract.output_bytes,
         depth=contract.contract.depth,
+        delivery=delivery,
         keyed=contract.contract.key_field is not None,
         lineage=(*command.lineage, command.process),
         effect=command.effect,

@@ -22,6 +22,7 @@ class AgentCall(Fact, frozen=True, kw_only=True):
     timeout_ms: int
     output_bytes: int = BODY_BYTES_MAX
     depth: int = BODY_DEPTH_MAX
+    delivery: int = 1  # how often this very call was handed out; over 1: an engine ended in the middle of it
     keyed: bool = False  # the contract takes the key: an HTTP agent also gets it as Idempotency-Key
     lineage: tuple[str, ...] = ()
     effect: Effect | None = None  # None: made by hand, compared with no pin
