@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from process_orchestrator.checking.importers.adapt import adapted
+from process_orchestrator.checking.importers.openapi_output import ITEMS, VALUE
 from process_orchestrator.checking.infer import infer_schema
 from process_orchestrator.checking.validate import parse_body
 from process_orchestrator.core.errors import BodyError, RefusedError
@@ -20,10 +23,14 @@ Json = Any
 
 
 class Inferred(Fact, frozen=True, kw_only=True):
-    """An output schema, and how the answers that it was made of are read. `result` None: as they come."""
+    """An output schema, and how the answers that it was made of are read. `result` None: as they come.
+
+    `wrap`: the name under which an answer that is no object stands in the output; HTTP agents alone have it.
+    """
 
     schema: dict[str, Json]
     result: str | None = None
+    wrap: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -50,15 +57,21 @@ def inferred_from_results(results: Sequence[dict[str, Json]]) -> Inferred:
     return Inferred(schema=schema, result="text", notes=(note,))
 
 
-def inferred_from_values(values: Sequence[Json]) -> Inferred:
-    """From the values that an agent of another kind answered. Raises RefusedError where one is no object."""
-    if not all(isinstance(each, dict) for each in values):
+def inferred_from_values(values: Sequence[Json], *, may_wrap: bool) -> Inferred:
+    """From the values that an agent of another kind answered.
+
+    Where one is no object, all stand under a name (`bind.wrap`), where that `may` be; else it raises RefusedError.
+    """
+    if all(isinstance(each, dict) for each in values):
+        return _of(values, result=None)
+    if not may_wrap:
         raise RefusedError(
             "BAD_ARGUMENT",
             "an answer is no JSON object, which the output of a contract must be.",
             do="bind it with `result: text`, and write an output with one property, text.",
         )
-    return _of(values, result=None)
+    name = ITEMS if all(isinstance(each, list) for each in values) else VALUE
+    return replace(_of([{name: each} for each in values], result=None), wrap=name)
 
 
 def _of(values: Sequence[Json], *, result: str | None) -> Inferred:

@@ -7,13 +7,14 @@ file. All drafts of one call are judged before the first is written. Knows nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from process_orchestrator.checking.importers import places
+from process_orchestrator.checking.importers.answers import Inferred
 from process_orchestrator.checking.importers.documents import DRAFT_LINE
 from process_orchestrator.checking.importers.naming import one_line
 from process_orchestrator.checking.importers.yaml_edit import edited
@@ -62,7 +63,6 @@ class OutputWritten(Fact, frozen=True, kw_only=True):
     name: str
     file: str
     agent_file: str
-    result: str | None
 
 
 class _Open(Fact, frozen=True, kw_only=True):
@@ -105,12 +105,10 @@ def activate(home: Path, names: Sequence[str], answers: Answers, signed: Signed)
     return tuple(done)
 
 
-def write_output(
-    home: Path, bound: tuple[str, str], schema: Mapping[str, Json], *, result: str | None, signed: Signed
-) -> OutputWritten:
+def write_output(home: Path, bound: tuple[str, str], inferred: Inferred, *, signed: Signed) -> OutputWritten:
     """Give the draft that an agent binds to a tool the output that its answers have shown, and answer what was open.
 
-    `bound` is agent and tool; `result` how the agent's answer is read from now on, None: as it comes. Raises
+    `bound` is agent and tool, skill or METHOD:/path. The agent reads the answer from now on as `inferred` says. Raises
     RefusedError where no draft, or more than one, is bound so.
     """
     agent, tool = bound
@@ -119,7 +117,7 @@ def write_output(
     served = agent_file.document.value["serves"][index]
     contract_file = _draft(registry, served["contract"].partition("@")[0])
     written = dict(contract_file.document.value)
-    written["output"] = dict(schema)
+    written["output"] = dict(inferred.schema)
     lines = [_Open.of(each) for each in written.get("todo", ())]
     answered = [each for each in lines if _covers("/output", each.pointer)]
     written["todo"] = [each.line for each in lines if each not in answered]
@@ -127,8 +125,9 @@ def write_output(
         del written["todo"]
     entry = {"at": signed.at, "by": signed.by, "decided": f"output as answers of {one_line(tool)} have shown it"}
     written["x-decided"] = [*written.get("x-decided", ()), entry]
-    bind = {key: value for key, value in served["bind"].items() if key != "result"}
-    bind |= {} if result is None else {"result": result}
+    bind = {key: value for key, value in served["bind"].items() if key not in ("result", "wrap")}
+    bind |= {} if inferred.result is None else {"result": inferred.result}
+    bind |= {} if inferred.wrap is None else {"wrap": inferred.wrap}
     serves = list(agent_file.document.value["serves"])
     serves[index] = {**served, "bind": bind}
     texts = (
@@ -137,7 +136,7 @@ def write_output(
     )
     places.put(Path(contract_file.path), texts[0])
     places.put(Path(agent_file.path), texts[1])
-    return OutputWritten(name=written["contract"], file=contract_file.file, agent_file=agent_file.file, result=result)
+    return OutputWritten(name=written["contract"], file=contract_file.file, agent_file=agent_file.file)
 
 
 # --- one draft -----------------------------------------------------------------------------------------------------
@@ -273,14 +272,24 @@ def _serving(registry: Registry, agent: str, tool: str) -> tuple[LoadedFile, int
         bound = [
             index
             for index, serve in enumerate(_value(each).get("serves", ()))
-            if isinstance(serve, dict)
-            and tool in (serve.get("bind", {}).get("tool"), serve.get("bind", {}).get("skill"))
+            if isinstance(serve, dict) and _is_bound(serve.get("bind"), tool)
         ]
         if len(bound) == 1:
             return each, bound[0]
         message = f"{each.file} binds {'several contracts' if bound else 'no contract'} to {one_line(tool, chars=80)}."
         raise RefusedError("BAD_ARGUMENT", message, do="leave --write out, and copy the schema where it belongs.")
     raise RefusedError("UNKNOWN_AGENT", f"there is no file of the agent {agent}.", do="leave --write out.")
+
+
+def _is_bound(bind: Json, tool: str) -> bool:
+    """Whether a `bind` leads to a tool or skill, or to METHOD:/path with its parameters filled in."""
+    if not isinstance(bind, dict):
+        return False
+    method, _, path = tool.partition(":")
+    if path.startswith("/") and isinstance(bind.get("path"), str):
+        pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{[^{}]*\}", bind["path"]))
+        return bind.get("method") == method.upper() and re.fullmatch(pattern, path.partition("?")[0]) is not None
+    return tool in (bind.get("tool"), bind.get("skill"))
 
 
 def _text(file: LoadedFile) -> str:

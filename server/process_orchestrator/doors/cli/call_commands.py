@@ -38,10 +38,6 @@ async def call_agent_command(
     given = _given(arguments or [], several=infer_output)
     if write and not infer_output:
         raise RefusedError("BAD_ARGUMENT", "--write belongs to --infer-output.", do="give both, or neither.")
-    if write and HTTP_CALL.fullmatch(tool):
-        raise RefusedError(
-            "BAD_ARGUMENT", "--write knows tools and skills only.", do="copy the schema into the contract."
-        )
     async with session.orchestrator(Mode.READ) as orchestrator:
         detail = (await orchestrator.describe(agent=agent)).agent  # UNKNOWN_AGENT with the nearest
     name = detail.name if detail else agent
@@ -50,8 +46,9 @@ async def call_agent_command(
         _show(session, answers[0])
         failed = isinstance(answers[0], dict) and answers[0].get("isError") is True
         return Exit.FAILED if failed else Exit.OK
-    values = HTTP_CALL.fullmatch(tool) is not None or (detail is not None and detail.kind == "a2a")
-    inferred = inferred_from_values(answers) if values else inferred_from_results(answers)
+    over_http = HTTP_CALL.fullmatch(tool) is not None
+    values = over_http or (detail is not None and detail.kind == "a2a")
+    inferred = inferred_from_values(answers, may_wrap=over_http) if values else inferred_from_results(answers)
     written = _written(session, (name, tool), inferred) if write else None
     _show_inferred(session, inferred, written)
     return Exit.OK
@@ -71,21 +68,23 @@ def _given(inputs: list[str], *, several: bool) -> list[dict[str, Any]]:
 
 
 def _written(session: Session, bound: tuple[str, str], inferred: Inferred) -> OutputWritten:
-    return write_output(session.home.path, bound, inferred.schema, result=inferred.result, signed=signed())
+    return write_output(session.home.path, bound, inferred, signed=signed())
 
 
 def _show_inferred(session: Session, inferred: Inferred, written: OutputWritten | None) -> None:
     if session.json:
         files = {"written": [written.file, written.agent_file]} if written else {}
-        print_json({"output": inferred.schema, "result": inferred.result, "notes": list(inferred.notes), **files})
+        read = {"result": inferred.result, **({"wrap": inferred.wrap} if inferred.wrap else {})}
+        print_json({"output": inferred.schema, **read, "notes": list(inferred.notes), **files})
         return
     session.out.print_json(json.dumps(inferred.schema))
     for each in inferred.notes:
         session.note(each)
     if written is not None:
         session.note(f"written to {written.file}; {written.agent_file} reads the answer so")
-    elif inferred.result is not None:
-        session.note(f"in the agent's bind this needs `result: {inferred.result}`; --write puts both in place")
+    for name, value in (("result", inferred.result), ("wrap", inferred.wrap)):
+        if written is None and value is not None:
+            session.note(f"in the agent's bind this needs `{name}: {value}`; --write puts both in place")
 
 
 def _show(session: Session, answer: Any) -> None:
