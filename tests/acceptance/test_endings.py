@@ -74,7 +74,7 @@ def build_types(build: HomeBuilder) -> None:
         "no_output",
         {"id": "ask", "contract": "desk.good", "in": {}},
         given=NOTHING,
-        output=record({"total": TEXT}),
+        output=record({"total": {**NUMBER, "maximum": 0}}),
         plan={
             "steps": [{"id": "ask", "contract": "desk.good", "in": {}}],
             "output": {"total": "$.steps.ask.output.total"},
