@@ -204,6 +204,8 @@ def _message(gathered: _Gathered) -> str | None:
 
 def _drifted(difference: Json) -> str | None:
     """What drifted and how, by names of ours alone: the words of the difference are the agent's."""
+    if isinstance(difference, dict) and "lock" in difference:
+        return "the lock of its pins cannot be read"
     if not isinstance(difference, dict) or not {"agent", "name", "verdict"} <= difference.keys():
         return None
     said = f"{difference['name']} of {difference['agent']}: {difference['verdict']}"
