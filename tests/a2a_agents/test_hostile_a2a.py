@@ -278,7 +278,7 @@ async def test_credentials_go_to_card_and_endpoint_and_an_echoed_one_is_masked(
 
 async def test_files_are_told_by_name_and_place_and_numbers_stay_as_they_are(tmp_path: Path) -> None:
     files = [{"kind": "file", "file": {"name": "a.pdf", "mimeType": "application/pdf", "uri": "https://x.example/a"}}]
-    whole = {"parts": [{"data": {"n": 9_007_199_254_740_993}}]}
+    whole = {"parts": [{"data": {"n": 9_007_199_254_740_993, "five": 5.0, "half": [0.5], "vast": 1e300}}]}
     async with clerk(tmp_path, rpc({**DONE, "artifacts": [{"parts": files}]}, {**DONE, "artifacts": [whole]})) as (
         pool,
         _,
@@ -286,4 +286,4 @@ async def test_files_are_told_by_name_and_place_and_numbers_stay_as_they_are(tmp
         first = await pool.call("clerk", BOOK, {}, one_call())
         second = await pool.call("clerk", BOOK, {}, one_call())
     assert first.value == {"files": [{"name": "a.pdf", "media_type": "application/pdf", "url": "https://x.example/a"}]}
-    assert json.dumps(second.value) == '{"n": 9007199254740993}'
+    assert json.dumps(second.value) == '{"n": 9007199254740993, "five": 5, "half": [0.5], "vast": 1e+300}'

@@ -129,7 +129,7 @@ def test_from_an_address_to_a_contract_that_plans_may_use(tmp_path: Path, server
     assert {each["action"] for each in again.json["files"]} == {"unchanged"}
     book = written(tmp_path / "contracts" / "ledger" / "ledger.book.contract.yaml")
     assert (book["status"], book["effects"]["kind"]) == ("active", "read")
-    assert sorted(book["output"]["properties"]) == ["id", "total"]
+    assert book["output"]["properties"] == {"total": {"type": "integer"}, "id": {"type": "integer"}}
 
 
 Refusal = Callable[[Path], tuple[str, ...]]

@@ -1,6 +1,6 @@
 """What travels between us and an A2A agent: requests built in the dialect of 0.3 or 1.0, answers of both read alike.
 
-Pure. Numbers stay as they were written (the SDK's messages turn each into a double), and what an answer does not say in
+Pure. Large whole numbers stay exact (the SDK's messages turn each into a double), and what an answer does not say in
 the protocol's own words is refused rather than guessed. Nothing here judges a value against its contract.
 
 Source: A2A specification 1.0, sections 4.1 (Task, Message, Part, Artifact) and 9 (JSON-RPC); 0.3, sections 6 and 7.
@@ -41,6 +41,7 @@ ENDED_BADLY: Final = frozenset({"failed", "canceled", "rejected"})
 PARTS_MAX: Final = 10_000
 ID_CHARS_MAX: Final = 1000
 """Of a task's id, which goes out again with every question about it."""
+WHOLE_MAX: Final = 2**53
 LINEAGE: Final = "process-orchestrator/lineage"
 KEY: Final = "process-orchestrator/key"
 SKILL: Final = "skillId"
@@ -163,7 +164,7 @@ def _reply(parts: list[dict[str, Any]], metadata: Any, *, failed: bool = False, 
 
     Files are told by name, type and address or bytes, and only where an agent gives nothing else.
     """
-    data = [part["data"] for part in parts if "data" in part]
+    data = [_whole(part["data"]) for part in parts if "data" in part]
     texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
     files = [_file(part) for part in parts if part.keys() & {"raw", "url", "file"}]
     structured: Any = msgspec.UNSET
@@ -178,6 +179,17 @@ def _reply(parts: list[dict[str, Any]], metadata: Any, *, failed: bool = False, 
         state=state,
         retry_after_ms=told_retry_after_ms(structured, metadata) if failed else None,
     )
+
+
+def _whole(value: Any) -> Any:
+    """A value whose whole numbers are written as such: who uses protobuf has doubles only, and sends 5 as 5.0."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= WHOLE_MAX else value
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in value.items()}
+    return value
 
 
 def _file(part: dict[str, Any]) -> dict[str, Any]:
