@@ -20,6 +20,9 @@ def test_a_document_is_imported_updated_and_made_a_process(tmp_path: Path) -> No
     update = call("contracts", "import", "openapi", DATA / "rides-3.1.yaml", "--home", home, "--update", "--json")
     answer = json.loads(update.out)
     assert [each["name"] for each in answer["files"]] == ["city_rides.get_ride", "city_rides"]
+    listed = call("contracts", "show", "--home", home).out
+    assert "(read, draft)" in listed
+    assert "To decide: /effects/kind" in listed
     shown = call("contracts", "show", "city_rides.get_ride", "--home", home)
     assert "to decide before a plan may use it: /effects/kind" in shown.err
     made = call("processes", "new", "look", "--contracts", "city_rides.get_ride", "--home", home)

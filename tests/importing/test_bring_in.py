@@ -148,6 +148,16 @@ def test_what_is_new_and_what_is_gone_at_the_source_is_said(tmp_path: Path) -> N
     assert [each["contract"] for each in serves] == ["pet_store.pets@^1", "pet_store.owners@^1"]
 
 
+def test_what_an_update_does_not_choose_is_left_alone(tmp_path: Path) -> None:
+    both = (contract(), contract("GET /owners"))
+    bring_in(draft(*both), tmp_path)
+    agent, before = tmp_path / "agents_registry/pet_store.agent.yaml", text_of(tmp_path)
+    outcome = bring_in(draft(both[1], known=("GET /pets", "GET /owners"), only=("/owners",)), tmp_path, update=True)
+    assert text_of(tmp_path) == before
+    assert "pet_store.pets@^1" in agent.read_text()
+    assert [each.name for each in outcome.files] == ["pet_store.owners", "pet_store"]
+
+
 def test_without_its_record_an_update_changes_nothing_that_stands_there(tmp_path: Path) -> None:
     bring_in(draft(), tmp_path)
     (tmp_path / "contracts/pet_store/imported.json").unlink()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -390,6 +392,62 @@ def test_a_malformed_document_gives_drafts_that_load_and_no_traceback(tmp_path: 
     components = {"parameters": {"A": {"$ref": "#/components/parameters/A"}}}
     bring_in(drafted(document(paths, components=components)), tmp_path)
     assert {each.code for each in load_home(tmp_path).problems if each.level == "error"} == set()
+
+
+JUNK: tuple[Any, ...] = (
+    *(None, True, 7, -1, 1.5, "", "x", "$ref", [], {}, [1], {"a": 1}, {"$ref": "#"}, {"$ref": "#/a/b"}, "#/x", 2**70),
+    *("\x00\u202e", "a" * 3000, {"type": "object"}, {"allOf": []}, [{}], {"oneOf": [True, False]}, "array", "object"),
+    {"$ref": "#/components/schemas/Part"},
+)
+NAMES = (
+    "type",
+    "$ref",
+    "nullable",
+    "format",
+    "pattern",
+    "required",
+    "properties",
+    "enum",
+    "schema",
+    "in",
+    "{a}",
+    "style",
+)
+
+
+def spoilt(dice: random.Random, value: Any) -> Any:
+    """The document with some of its places replaced, added or removed."""
+    whole = copy.deepcopy(value)
+    for _ in range(dice.randrange(1, 8)):
+        places: list[tuple[Any, Any]] = []
+        stack = [whole]
+        while stack:
+            node = stack.pop()
+            keys = node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
+            places += [(node, key) for key in keys]
+            stack += [node[key] for key in keys]
+        node, key = dice.choice(places)
+        if dice.random() < 0.6:
+            node[key] = copy.deepcopy(dice.choice(JUNK))
+        elif isinstance(node, dict):
+            node[dice.choice(NAMES)] = copy.deepcopy(dice.choice(JUNK))
+    return whole
+
+
+@pytest.mark.parametrize("count", [4, pytest.param(60, marks=pytest.mark.slow)])
+def test_spoilt_documents_are_refused_or_give_drafts_that_load(tmp_path: Path, count: int) -> None:
+    dice = random.Random(count)
+    sound = [read(WORKSHOP), read(RIDES)]
+    for turn in range(count):
+        value = spoilt(dice, dice.choice(sound))
+        home = tmp_path / str(turn)
+        try:
+            draft = drafted(value)
+            bring_in(draft, home)
+        except RefusedError:
+            continue
+        assert {each.code for each in load_home(home).problems if each.level == "error"} == set()
+        assert bring_in(draft, home, update=True).changes == ()
 
 
 def test_references_that_go_in_circles_end() -> None:

@@ -170,7 +170,8 @@ class _Builder:
 
     def _schema(self, parameter: dict[str, Json]) -> Json:
         content = mapping(parameter.get("content"))
-        schema = next(iter(content.values()), {}).get("schema", {}) if content else parameter.get("schema", {})
+        holder = mapping(next(iter(content.values()))) if content else parameter
+        schema = holder.get("schema", {})
         described = text(parameter.get("description"))
         if described and isinstance(schema, dict) and "$ref" not in schema and "description" not in schema:
             return {"description": described, **schema}

@@ -174,7 +174,7 @@ class _Bundle:
             return
         built["properties"] = {name: each for name, each in built["properties"].items() if name not in gone}
         if isinstance(built.get("required"), list):
-            built["required"] = [name for name in built["required"] if name not in gone]
+            built["required"] = [each for each in built["required"] if not (isinstance(each, str) and each in gone)]
 
     def _is_hidden(self, schema: Json) -> bool:
         own = mapping(schema)
