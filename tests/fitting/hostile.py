@@ -38,6 +38,25 @@ def doubling(levels: int, *, alternatives: bool) -> Schema:
     return {"$defs": {**definitions, f"n{levels}": {"type": "string"}}, "$ref": "#/$defs/n0"}
 
 
+def twice(levels: int, *, word: str) -> Schema:
+    """An object that each definition names twice in one keyword; the last one leads back to the first."""
+
+    def level(number: int) -> Schema:
+        below = {"$ref": f"#/$defs/n{number + 1}"}
+        return {word: [below, below]}
+
+    definitions = {f"n{number}": level(number) for number in range(levels)}
+    last = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"$ref": "#/$defs/n0"}}, "required": ["a"]}
+    return {"type": "object", "$defs": {**definitions, f"n{levels}": last}, "properties": {"x": {"$ref": "#/$defs/n0"}}}
+
+
+def circle(word: str) -> Schema:
+    """Alternatives that are the whole again."""
+    whole = {"$ref": "#/$defs/a"}
+    part = {word: [whole, whole, {"type": "object", "properties": {"a": {"type": "string"}}}]}
+    return {"type": "object", "$defs": {"a": part}, "properties": {"x": whole}}
+
+
 def chain(length: int) -> Schema:
     """References in a row: native code that follows them ends the process at about 9,000."""
     definitions: dict[str, Schema] = {f"n{number}": {"$ref": f"#/$defs/n{number + 1}"} for number in range(length)}

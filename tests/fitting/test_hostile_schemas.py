@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psutil
 import pytest
 
-from fitting.hostile import PAIRS, chain, wide
+from fitting.hostile import PAIRS, chain, circle, twice, wide
 from process_orchestrator.checking import containing
 from process_orchestrator.checking.containing import BATCH_S, Containing, Pair, small
 from process_orchestrator.checking.fitting import Fitting, Verdict
+from process_orchestrator.checking.lifted import UnliftableError, lifted
+from process_orchestrator.checking.projection import Shape, items_of, kinds_of, names_of, project, required_names
 from process_orchestrator.checking.validate import Containment, Validator
+from process_orchestrator.checking.value_types import type_of
 
 EVERYDAY = ("12 groups of 6 choices", "9,000 references in a row", "190 levels", "a pattern that doubles")
 PAIR_S = 4.0
@@ -76,3 +81,21 @@ def reversed_keys(pair: Pair) -> tuple[Any, Any]:
 def test_what_is_too_large_is_not_looked_at() -> None:
     huge = {"enum": ["x" * 1000 + str(number) for number in range(containing.SCHEMA_BYTES_MAX // 1000)]}
     assert Containing().decide([Pair(huge, {"type": "string"})]) == [Containment.UNPROVEN]
+
+
+@pytest.mark.parametrize("word", ["anyOf", "oneOf", "allOf"])
+@pytest.mark.parametrize("make", [lambda word: twice(24, word=word), lambda word: twice(3_000, word=word), circle])
+def test_a_path_through_doubled_or_circular_definitions_is_followed_at_once(
+    word: str, make: Callable[[str], Any]
+) -> None:
+    schema = make(word)
+    started = time.perf_counter()
+    whole = project(Shape.of(schema), ("x",)).shape
+    found = project(whole, ("a",))
+    for look in (kinds_of, names_of, items_of, type_of):
+        look(whole)
+    required_names(schema)
+    with suppress(UnliftableError):
+        lifted(found.shape)
+    assert time.perf_counter() - started < 2.0
+    assert found.declared or make is not circle

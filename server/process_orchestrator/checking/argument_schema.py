@@ -26,6 +26,9 @@ from process_orchestrator.checking.projection import (
 
 Json = Any
 
+BOUND_MAX = 100
+"""Bindings of one whole that are held against each other; of more it is not known whether they are independent."""
+
 
 class Argument(NamedTuple):
     """What a value can become. `missing`: the bindings that may make it absent, or stop it from being made."""
@@ -144,6 +147,8 @@ class ArgumentSchemas:
         if not all(each.exact for each in parts):
             return False
         bounds = [found.bound for found in references(value)]
+        if len(bounds) > BOUND_MAX:
+            return False
         return not any(self._tied(one, other) for one, other in combinations(bounds, 2))
 
     def _tied(self, one: Bound, other: Bound) -> bool:

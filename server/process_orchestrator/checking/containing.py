@@ -225,7 +225,8 @@ def _by_helper(pairs: list[Pair]) -> list[Containment]:
 
 def _asked(pairs: list[Pair]) -> tuple[list[Containment], bool]:
     """The answers of one helper, and whether its time was over."""
-    command = [sys.executable, "-m", "process_orchestrator.checking.containing_program", str(PAIR_S)]
+    # -P: nothing is imported from the folder that the server happens to stand in.
+    command = [sys.executable, "-P", "-m", "process_orchestrator.checking.containing_program", str(PAIR_S)]
     try:
         helper = subprocess.Popen(  # noqa: S603  our own program
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

@@ -33,6 +33,8 @@ SEARCH_S: Final = 2.0
 """Of all searches for witnesses of one plan: those that would begin later are left, and not kept as undecided."""
 
 KEPT_MAX: Final = 4_096
+SAMPLED_MAX: Final = 128
+"""Schemas whose samples are kept."""
 
 WITNESS_BYTES_MAX: Final = 4_000
 
@@ -97,7 +99,7 @@ class Fitting:
             found[key] = _judged(each, proofs.get(key, Containment.UNPROVEN))
         answers = [found.get(key) or self._fits.get(key, UNDECIDED) for key in keys]
         for key, fit in found.items():
-            _keep(self._fits, key, fit)
+            _keep(self._fits, key, fit, KEPT_MAX)
         return answers
 
     def fit(self, producer: Schema, consumer: Schema, *, examples: tuple[Json, ...] = ()) -> Fit:
@@ -115,14 +117,14 @@ class Fitting:
         key = _digest([schema, list(examples)])
         if key not in self._samples:
             made = members.samples(schema, examples)
-            _keep(self._samples, key, made)
+            _keep(self._samples, key, made, SAMPLED_MAX)
             return made
         return self._samples[key]
 
 
-def _keep(kept: OrderedDict[bytes, Any], key: bytes, value: Any) -> None:
+def _keep(kept: OrderedDict[bytes, Any], key: bytes, value: Any, most: int) -> None:
     kept[key] = value
-    if len(kept) > KEPT_MAX:
+    if len(kept) > most:
         kept.popitem(last=False)
 
 
@@ -147,13 +149,14 @@ def _members(schema: Schema) -> list[Json] | None:
 def _judged(question: Question, proof: Containment) -> Fit:
     if question.consumer is True or proof is Containment.INSIDE:
         return Fit(Verdict.ALWAYS)
+    listed = _members(question.producer)
     try:
-        consumer, producer = Validator(question.consumer), Validator(question.producer)
+        consumer = Validator(question.consumer)
+        if listed is not None:
+            return _of_members(listed, question, consumer)
+        producer = Validator(question.producer)
     except SchemaError:
         return UNDECIDED
-    listed = _members(question.producer)
-    if listed is not None:
-        return _of_members(listed, question, consumer)
     if proof is Containment.DISJOINT:
         return _never(question, producer, consumer)
     witness = _witness(question, producer, consumer)

@@ -71,7 +71,7 @@ def absent(value: Value, argument: Argument, wanted: Wanted) -> Told:
 def undecided(unreadable: bool) -> Told:  # noqa: FBT001  one of two sentences
     """Neither a proof nor a witness was found."""
     if unreadable:
-        return Told("not decided: what is wanted refers to places that cannot be taken apart; checked when it runs")
+        return Told("not decided: what is wanted cannot be taken apart, or is too much; checked when it runs")
     return Told("not decided: no proof, and no value that shows otherwise; checked when it runs")
 
 

@@ -39,6 +39,9 @@ NEVER_FITS: Final = "NEVER_FITS"
 MAY_NOT_FIT: Final = "MAY_NOT_FIT"
 MAY_BE_ABSENT: Final = "MAY_BE_ABSENT"
 
+ASKED_MAX: Final = 5_000
+"""Values of one plan whose verdicts are asked for: what a file of 1 MB holds beyond is checked when it runs."""
+
 _SAID_BEFORE: Final = frozenset((Verdict.UNKNOWN, part) for part in WORST_FIRST if part is not Verdict.ALWAYS)
 """Of the whole and its worst part: that the whole is not decided follows, where a part is not known to fit."""
 
@@ -139,7 +142,7 @@ class Verdicts:
                     leaf,
                     schemas.alone(leaf.value),
                     leaf.demanded or consumer.demands(leaf.path),
-                    consumer.part(leaf.path),
+                    consumer.part(leaf.path) if len(self._asked) < ASKED_MAX else None,
                 )
             )
         if not isinstance(value, (Record, Sequence)) or _by_part(value, whole, wanted.filled):

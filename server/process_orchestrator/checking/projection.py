@@ -24,6 +24,10 @@ _REFS_MAX: Final = 50
 """References followed in a row, and combinators nested in one another: recursion without progress ends here."""
 
 
+_LOOKED_AT_MAX: Final = 10_000
+"""Schema objects looked at for their names."""
+
+
 class Presence(IntEnum):
     """Whether a place exists in the values of a schema. In order: the greater is the surer."""
 
@@ -64,6 +68,23 @@ class _Part(NamedTuple):
     declared: bool
 
 
+class _Walk:
+    """One look at one root.
+
+    What was found of a schema object is kept with it, so that definitions that name each other many times over are
+    looked at once; one that is still being looked at leads back to itself, and is open.
+    """
+
+    __slots__ = ("items", "kinds", "parts", "required", "root")
+
+    def __init__(self, root: Schema) -> None:
+        self.root = root
+        self.parts: dict[tuple[int, str | int], tuple[Schema, _Part]] = {}
+        self.kinds: dict[int, tuple[Schema, frozenset[str]]] = {}
+        self.items: dict[int, tuple[Schema, list[Schema]]] = {}
+        self.required: dict[int, tuple[Schema, tuple[str, ...]]] = {}
+
+
 _NOWHERE: Final = _Part(False, Presence.NEVER, False)
 _OPEN: Final = _Part(True, Presence.MAYBE, False)
 
@@ -72,7 +93,7 @@ def project(shape: Shape, segments: Segments) -> Projected:
     """Follow a path. NEVER: no value of the shape has that place."""
     presence, declared, depth = Presence.ALWAYS, True, 0
     for segment in segments:
-        parts = [(_step(schema, segment, root, 0), root) for schema, root in shape.alternatives]
+        parts = [(_step(schema, segment, _Walk(root), 0), root) for schema, root in shape.alternatives]
         live = [(part, root) for part, root in parts if part.presence is not Presence.NEVER]
         if not live:
             return Projected(Shape(()), Presence.NEVER, declared=False, depth=depth)
@@ -132,20 +153,20 @@ def items_of(shape: Shape) -> Shape:
     """What an item of the arrays of a shape can be."""
     found: list[tuple[Schema, Schema]] = []
     for schema, root in shape.alternatives:
-        found.extend((item, root) for item in _items(schema, root, 0))
+        found.extend((item, root) for item in _items(schema, _Walk(root), 0))
     return Shape(tuple(found))
 
 
 def kinds_of(shape: Shape) -> frozenset[str]:
     """The JSON types that values of the shape can have."""
-    return frozenset().union(*(_kinds(schema, root, 0) for schema, root in shape.alternatives))
+    return frozenset().union(*(_kinds(schema, _Walk(root), 0) for schema, root in shape.alternatives))
 
 
 def names_of(shape: Shape) -> tuple[str, ...]:
     """The properties that the shape declares, in order of appearance."""
     found: dict[str, None] = {}
     for schema, root in shape.alternatives:
-        _names(schema, root, found, 0)
+        _names(schema, root, found)
     return tuple(found)
 
 
@@ -153,7 +174,9 @@ def required_names(schema: Schema, root: Schema | None = None) -> tuple[str, ...
     """The properties that every object of the schema has. `root`: what its references lead into, if not itself."""
     top = schema if root is None else root
     shape = Shape(((schema, top),))
-    return tuple(name for name in _required(schema, top, 0) if project(shape, (name,)).presence is Presence.ALWAYS)
+    return tuple(
+        name for name in _required(schema, _Walk(top), 0) if project(shape, (name,)).presence is Presence.ALWAYS
+    )
 
 
 def needed_of(shape: Shape) -> frozenset[str]:
@@ -164,7 +187,7 @@ def needed_of(shape: Shape) -> frozenset[str]:
 
 def written_required(shape: Shape) -> frozenset[str]:
     """Every name that a `required` of the shape holds, also one that no object can have."""
-    return frozenset(name for schema, root in shape.alternatives for name in _required(schema, root, 0))
+    return frozenset(name for schema, root in shape.alternatives for name in _required(schema, _Walk(root), 0))
 
 
 def resolve(schema: Schema, root: Schema) -> Schema:
@@ -209,48 +232,56 @@ def target_of(reference: str, root: Schema) -> Schema | None:
     return at if isinstance(at, (dict, bool)) else None
 
 
-def _step(schema: Schema, key: str | int, root: Schema, nested: int) -> _Part:
+def _step(schema: Schema, key: str | int, walk: _Walk, nested: int) -> _Part:
     """What stands at `key` in the values of a schema that have the right kind and hold it."""
-    schema = resolve(schema, root)
+    at = id(schema), key
+    if at not in walk.parts:
+        walk.parts[at] = schema, _OPEN
+        walk.parts[at] = schema, _stepped(schema, key, walk, nested)
+    return walk.parts[at][1]
+
+
+def _stepped(schema: Schema, key: str | int, walk: _Walk, nested: int) -> _Part:
+    schema = resolve(schema, walk.root)
     if isinstance(schema, bool) or nested > _REFS_MAX:
         return _NOWHERE if schema is False else _OPEN
     want = "object" if isinstance(key, str) else "array"
-    kinds = _kinds(schema, root, 0)
+    kinds = _kinds(schema, walk, 0)
     if want not in kinds:
         return _NOWHERE
     own = _of_object(schema, key) if isinstance(key, str) else _of_array(schema, key)
     if own.presence is Presence.NEVER:
         return own
     parts = [own, *_literal(schema, key)]
-    parts += [_step(each, key, root, nested + 1) for each in schema.get("allOf", ())]
-    parts += [_branch(schema[word], key, root, nested + 1) for word in ("anyOf", "oneOf") if word in schema]
+    parts += [_step(each, key, walk, nested + 1) for each in schema.get("allOf", ())]
+    parts += [_branch(schema[word], key, walk, nested + 1) for word in ("anyOf", "oneOf") if word in schema]
     if any(part.presence is Presence.NEVER for part in parts):
         return _NOWHERE
     presence = max(part.presence for part in parts)
-    if isinstance(key, str) and key in _required(schema, root, 0):
+    if isinstance(key, str) and key in _required(schema, walk, 0):
         presence = Presence.ALWAYS
     if len(kinds) > 1:
         presence = Presence.MAYBE
-    declared = any(part.declared for part in parts) or _conditionally(schema, key, root, nested + 1)
+    declared = any(part.declared for part in parts) or _conditionally(schema, key, walk, nested + 1)
     return _Part(_all_of([part.schema for part in parts]), presence, declared)
 
 
-def _branch(branches: list[Schema], key: str | int, root: Schema, nested: int) -> _Part:
-    parts = [_step(each, key, root, nested) for each in branches]
+def _branch(branches: list[Schema], key: str | int, walk: _Walk, nested: int) -> _Part:
+    parts = [_step(each, key, walk, nested) for each in branches]
     live = [part for part in parts if part.presence is not Presence.NEVER]
     if not live:
         return _NOWHERE
     presence = Presence.ALWAYS if all(part.presence is Presence.ALWAYS for part in parts) else Presence.MAYBE
-    schemas = [part.schema for part in live]
+    schemas = _each_once(part.schema for part in live)
     union: Schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
     return _Part(union, presence, any(part.declared for part in live))
 
 
-def _conditionally(schema: Mapping[str, Any], key: str | int, root: Schema, nested: int) -> bool:
+def _conditionally(schema: Mapping[str, Any], key: str | int, walk: _Walk, nested: int) -> bool:
     """Whether a branch that holds only under a condition declares the key."""
     branches = [schema[word] for word in ("then", "else") if word in schema]
     branches += list(schema.get("dependentSchemas", {}).values())
-    return any(_step(each, key, root, nested).declared for each in branches)
+    return any(_step(each, key, walk, nested).declared for each in branches)
 
 
 def _of_object(schema: Mapping[str, Any], key: str) -> _Part:
@@ -297,11 +328,18 @@ def _literal(schema: Mapping[str, Any], key: str | int) -> list[_Part]:
     return [_Part({"enum": found}, presence, declared=True)]
 
 
-def _items(schema: Schema, root: Schema, nested: int) -> list[Schema]:
-    schema = resolve(schema, root)
+def _items(schema: Schema, walk: _Walk, nested: int) -> list[Schema]:
+    if id(schema) not in walk.items:
+        walk.items[id(schema)] = schema, [True]
+        walk.items[id(schema)] = schema, _found_items(schema, walk, nested)
+    return walk.items[id(schema)][1]
+
+
+def _found_items(schema: Schema, walk: _Walk, nested: int) -> list[Schema]:
+    schema = resolve(schema, walk.root)
     if isinstance(schema, bool) or nested > _REFS_MAX:
         return [] if schema is False else [True]
-    if "array" not in _kinds(schema, root, 0):
+    if "array" not in _kinds(schema, walk, 0):
         return []
     if "const" in schema or "enum" in schema:
         members: list[Any] = [schema["const"]] if "const" in schema else schema["enum"]
@@ -309,17 +347,29 @@ def _items(schema: Schema, root: Schema, nested: int) -> list[Schema]:
     own: list[Schema] = [*schema.get("prefixItems", []), schema.get("items", True)]
     own = [each for each in own if each is not False]
     for each in schema.get("allOf", ()):
-        inner = _items(each, root, nested + 1)
+        inner = _items(each, walk, nested + 1)
         if own == [True]:
             own = inner
     for word in ("anyOf", "oneOf"):
         if word in schema and own == [True]:
-            own = [item for each in schema[word] for item in _items(each, root, nested + 1)]
+            own = _each_once(item for each in schema[word] for item in _items(each, walk, nested + 1))
     return own
 
 
-def _kinds(schema: Schema, root: Schema, nested: int) -> frozenset[str]:
-    schema = resolve(schema, root)
+def _each_once(schemas: Iterable[Schema]) -> list[Schema]:
+    """The same schema object, met in several ways, once."""
+    return list({id(each): each for each in schemas}.values())
+
+
+def _kinds(schema: Schema, walk: _Walk, nested: int) -> frozenset[str]:
+    if id(schema) not in walk.kinds:
+        walk.kinds[id(schema)] = schema, ALL_KINDS
+        walk.kinds[id(schema)] = schema, _found_kinds(schema, walk, nested)
+    return walk.kinds[id(schema)][1]
+
+
+def _found_kinds(schema: Schema, walk: _Walk, nested: int) -> frozenset[str]:
+    schema = resolve(schema, walk.root)
     if isinstance(schema, bool) or nested > _REFS_MAX:
         return frozenset() if schema is False else ALL_KINDS
     kinds = ALL_KINDS
@@ -331,10 +381,10 @@ def _kinds(schema: Schema, root: Schema, nested: int) -> frozenset[str]:
         members: list[Any] = [schema["const"]] if "const" in schema else schema["enum"]
         kinds &= frozenset(_kind(member) for member in members)
     for each in schema.get("allOf", ()):
-        kinds &= _kinds(each, root, nested + 1)
+        kinds &= _kinds(each, walk, nested + 1)
     for word in ("anyOf", "oneOf"):
         if word in schema:
-            kinds &= frozenset().union(*(_kinds(each, root, nested + 1) for each in schema[word]))
+            kinds &= frozenset().union(*(_kinds(each, walk, nested + 1) for each in schema[word]))
     return kinds
 
 
@@ -356,27 +406,42 @@ def _kind(value: Json) -> str:
             return "object"
 
 
-def _required(schema: Schema, root: Schema, nested: int) -> tuple[str, ...]:
-    schema = resolve(schema, root)
+def _required(schema: Schema, walk: _Walk, nested: int) -> tuple[str, ...]:
+    if id(schema) not in walk.required:
+        walk.required[id(schema)] = schema, ()
+        walk.required[id(schema)] = schema, _found_required(schema, walk, nested)
+    return walk.required[id(schema)][1]
+
+
+def _found_required(schema: Schema, walk: _Walk, nested: int) -> tuple[str, ...]:
+    schema = resolve(schema, walk.root)
     if isinstance(schema, bool) or nested > _REFS_MAX:
         return ()
     own = tuple(schema.get("required", ()))
-    return own + tuple(name for each in schema.get("allOf", ()) for name in _required(each, root, nested + 1))
+    inner = (name for each in schema.get("allOf", ()) for name in _required(each, walk, nested + 1))
+    return tuple(dict.fromkeys((*own, *inner)))
 
 
-def _names(schema: Schema, root: Schema, found: dict[str, None], nested: int) -> None:
-    schema = resolve(schema, root)
-    if isinstance(schema, bool) or nested > _REFS_MAX:
-        return
-    found.update(dict.fromkeys(schema.get("properties", {})))
-    inner = [each for word in ("allOf", "anyOf", "oneOf") for each in schema.get(word, ())]
-    inner += [schema[word] for word in ("then", "else") if word in schema]
-    for each in inner:
-        _names(each, root, found, nested + 1)
-    members: list[Any] = [schema["const"]] if "const" in schema else schema.get("enum", [])
-    for member in members:
-        if isinstance(member, dict):
-            found.update(dict.fromkeys(str(name) for name in member))
+def _names(schema: Schema, root: Schema, found: dict[str, None]) -> None:
+    """Add the names that a schema declares, those of its parts after its own."""
+    stack: list[Schema] = [schema]
+    seen: dict[int, Schema] = {}
+    while stack and len(seen) < _LOOKED_AT_MAX:
+        top = stack.pop()
+        if id(top) in seen:
+            continue
+        seen[id(top)] = top
+        resolved = resolve(top, root)
+        if isinstance(resolved, bool):
+            continue
+        found.update(dict.fromkeys(resolved.get("properties", {})))
+        members: list[Any] = [resolved["const"]] if "const" in resolved else resolved.get("enum", [])
+        for member in members:
+            if isinstance(member, dict):
+                found.update(dict.fromkeys(str(name) for name in member))
+        inner = [each for word in ("allOf", "anyOf", "oneOf") for each in resolved.get(word, ())]
+        inner += [resolved[word] for word in ("then", "else") if word in resolved]
+        stack.extend(reversed(inner))
 
 
 def _all_of(parts: list[Schema]) -> Schema:
