@@ -19,7 +19,8 @@ from process_orchestrator.checking.yaml_reader import FILE_BYTES_MAX
 
 GIT_S: Final = 10.0
 FILES_MAX: Final = 1_000
-"""Changed definitions that are read from the last commit."""
+BYTES_MAX: Final = 64_000_000
+"""Changed definitions that are read from the last commit, and their length together."""
 
 _QUIET: Final = (
     *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never"),
@@ -57,6 +58,7 @@ def changed_since_commit(home: Path) -> dict[str, bytes]:
     if listed is None:
         return {}
     stored: list[_Stored] = []
+    room = BYTES_MAX
     for row in listed.split(b"\0"):
         about, _, name = row.partition(b"\t")
         words = about.decode("ascii", "replace").split()
@@ -64,8 +66,9 @@ def changed_since_commit(home: Path) -> dict[str, bytes]:
         if len(words) != 4 or words[1] != "blob" or not is_definition(Path(file).name):
             continue
         _, _, sha, size = words
-        if size.isdigit() and int(size) <= FILE_BYTES_MAX and not _is_content(home / file, sha):
+        if size.isdigit() and int(size) <= min(FILE_BYTES_MAX, room) and not _is_content(home / file, sha):
             stored.append(_Stored(sha, file))
+            room -= int(size)
     return _contents(home, stored[:FILES_MAX])
 
 
@@ -103,7 +106,10 @@ def _first(answer: bytes) -> tuple[bytes | None, bytes]:
 def _is_content(path: Path, sha: str) -> bool:
     """Whether a file holds the very content that git stores under a name."""
     try:
-        data = path.read_bytes()
+        if not path.is_file():  # a pipe would never end
+            return False
+        with path.open("rb") as opened:
+            data = opened.read(FILE_BYTES_MAX + 1)
     except OSError:
         return False
     head = b"blob %d\0" % len(data)

@@ -82,6 +82,7 @@ def published(document: list[bytes]) -> Generator[str]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_an_imported_agent_is_pinned_and_compared_by_its_document(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "contracts").mkdir(parents=True)

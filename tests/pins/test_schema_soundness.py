@@ -143,7 +143,7 @@ def unsound(seed: int, pairs: int) -> list[Any]:
 
 
 def test_what_is_not_breaking_is_not_refuted() -> None:
-    assert unsound(seed=5, pairs=120) == []
+    assert unsound(seed=5, pairs=60) == []
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def test_a_retry_before_the_pin_matches_calls_nothing_and_asks_again(stopped: tu
     assert calls(home / "tools.json") == ["look"]
 
 
-@pytest.mark.parametrize("way", ["put right", "accepted"])
+@pytest.mark.parametrize("way", [pytest.param("put right", marks=pytest.mark.slow), "accepted"])
 def test_once_the_pin_matches_a_retry_goes_on_also_in_another_engine(
     stopped: tuple[Path, dict[str, Any]], way: str
 ) -> None:

@@ -75,7 +75,7 @@ async def open_desk(
 
 
 @pytest.mark.behaviour("pins")
-@pytest.mark.parametrize("program", ["shifty.py", OLD])
+@pytest.mark.parametrize("program", [pytest.param("shifty.py", marks=pytest.mark.slow), OLD])
 async def test_an_agent_that_tells_of_its_change_is_not_called_again(tmp_path: Path, program: str) -> None:
     async with open_desk(tmp_path, program, "2", "tell") as desk:
         assert [(await desk.call())["id"], (await desk.call())["id"]] == ["b1", "b2"]
