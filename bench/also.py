@@ -334,7 +334,7 @@ async def plan_check(_folder: Path) -> dict[str, float]:
         started = time.perf_counter()
         registry.plan(found, server_floor=Assurance.A0)
         taken.append(time.perf_counter() - started)
-    return {"plan check of 50 steps, ms": median_ms(taken)}
+    return {"plan check of 50 steps, every binding proven, ms": median_ms(taken)}
 
 
 MEASURES = {
