@@ -349,22 +349,28 @@ class AgentPool:
         spent_ms = int((anyio.current_time() - began) * 1000)
         return replace(call, timeout_ms=max(1, call.timeout_ms - spent_ms)) if spent_ms else call
 
-    async def _compare(self, lane: Lane, name: str, link: Link) -> None:
-        """Compare ahead of calls what an agent offers, where that is due. What fails here meets the next call."""
+    async def _compare(self, lane: Lane, name: str, link: Link) -> float:
+        """Compare ahead of calls what an agent offers, where that is due. What fails here meets the next call.
+
+        Returns after how many seconds to look again, where it was put off; else 0.
+        """
         pins = self._registry().pins
         if isinstance(link, Describing) and link.usable and pins.pinned(name):
             with contextlib.suppress(AgentCallError):
-                await lane.watch.look(link, pins)
+                return await lane.watch.look(link, pins)
+        return 0.0
 
     async def _keep_compared(self) -> None:
         """Compare at each interval, and when an agent says that it changed: people see it before a call does."""
+        wait_s = self.pin_check_s
         while True:
-            with anyio.move_on_after(max(self.pin_check_s, COMPARE_S_MIN)):
+            with anyio.move_on_after(max(wait_s, COMPARE_S_MIN)):
                 await self._stirred.wait()
             self._stirred = anyio.Event()
-            for name, lane in tuple(self._lanes.items()):
-                if lane.way is not None:
-                    await self._compare(lane, name, lane.way.link)
+            ways = [(name, lane, lane.way) for name, lane in self._lanes.items() if lane.way is not None]
+            put_off = [await self._compare(lane, name, way.link) for name, lane, way in ways]
+            wait_s = min((each for each in put_off if each > 0), default=self.pin_check_s)
+            wait_s = min(wait_s, self.pin_check_s)
             await anyio.sleep(COMPARE_S_MIN)
 
     def _stir(self) -> None:

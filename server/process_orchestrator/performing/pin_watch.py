@@ -103,13 +103,16 @@ class PinWatch:
             change = await self._change(name, pin)
         return change
 
-    async def look(self, link: Describing, pins: Pins) -> None:
+    async def look(self, link: Describing, pins: Pins) -> float:
         """Compare everything that is pinned, where that is due: so that people see it. Raises AgentCallError.
 
-        An agent that changes without end is not followed: it is looked at for a small part of the time.
+        An agent that changes without end is not followed: it is looked at for a small part of the time. Returns after
+        how many seconds to look again because of that; 0: it was looked at, or need not be.
         """
-        if anyio.current_time() < self._rest_until:
-            return
+        rest = self._rest_until - anyio.current_time()
+        if rest > 0:
+            return rest if self._due(link, pins.of(self._agent).keys(), None) else 0.0
+        await link.open(OPEN_S)  # how long it takes to start says nothing of what looking costs
         begun = anyio.current_time()
         try:
             await self._refresh(link, pins)
@@ -118,6 +121,7 @@ class PinWatch:
         finally:
             now = anyio.current_time()
             self._rest_until = now + REST_SHARE * (now - begun)
+        return 0.0
 
     async def _refresh(self, link: Describing, pins: Pins, *, at_least: float | None = None) -> None:
         """Ask the agent what it offers, where that is due; `at_least`: where what is known is older than that."""
