@@ -99,6 +99,28 @@ def test_a_generic_name_is_bound_only_within_one_subject() -> None:
     ]
 
 
+def test_names_that_share_nothing_are_not_bound() -> None:
+    charges = contract(
+        "pay.list_charges",
+        {},
+        {"data": {"type": "array", "items": {"type": "object", "properties": {"charge": TEXT, "id": TEXT}}}},
+    )
+    refund = contract("pay.get_charge_refund", {"charge": TEXT, "refund": TEXT, "query": TEXT}, {})
+    made = new_process("made", [charges, refund])
+    assert [each.binding for each in made.bindings] == ["$.item.charge", "$.input.refund", "$.input.query"]
+
+
+def test_the_place_of_a_thing_in_an_address_takes_its_id() -> None:
+    made = new_process(
+        "made",
+        [
+            contract("crm.add_customer", {}, {"id": TEXT, "owner": TEXT}),
+            contract("crm.get_card", {"customer": TEXT}, {}),
+        ],
+    )
+    assert [each.binding for each in made.bindings] == ["$.steps.add_customer.output.id"]
+
+
 def test_nothing_that_can_never_fit_is_proposed_and_what_fits_sometimes_is_said() -> None:
     first = contract("a.read", {}, {"amount": {"type": "string", "pattern": "^[a-z]+$"}, "day": TEXT})
     taking = contract("b.take", {"amount": {"type": "number"}, "day": {"type": "string", "format": "date"}}, {})

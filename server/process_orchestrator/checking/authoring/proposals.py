@@ -154,10 +154,11 @@ def proposals(
     return tuple(each for each, _ in found)
 
 
-def _order(found: tuple[Proposal, int]) -> tuple[float, int, bool, int]:
-    """Better names first, then better proofs, then what is no list, then what was done last."""
+def _order(found: tuple[Proposal, int]) -> tuple[float, int, bool, int, int]:
+    """Better names first, then better proofs, then what is no list, what is nearer, what was done last."""
     proposal, recency = found
-    return (-proposal.score, _rank(proposal.verdict_for(True)), proposal.place.over is not None, -recency)
+    place, rank = proposal.place, _rank(proposal.verdict_for(True))
+    return (-proposal.score, rank, place.over is not None, len(place.path), -recency)
 
 
 def alike(consumer: Contract, argument: str, place: Place) -> float:
@@ -168,11 +169,15 @@ def alike(consumer: Contract, argument: str, place: Place) -> float:
     if given in GENERIC and place.alone:  # all that the step gives: the step's name says what it is
         return 0.95 if wanted in {place.step, *_words_of(place.contract.name)} else 0.0
     if wanted == given:
-        return 1.0 if wanted not in GENERIC else 0.9 if place.nouns & _words_of(consumer.name) else 0.4
-    if wanted.removesuffix(f"_{given}") in place.nouns:
+        if wanted in GENERIC:
+            return 0.9 if place.nouns & _words_of(consumer.name) else 0.4
+        return 1.0 if len(place.path) == 1 else 0.95
+    if wanted.endswith(f"_{given}") and wanted.removesuffix(f"_{given}") in place.nouns:
         return 0.95
-    if given.removesuffix(f"_{wanted}") in _words_of(consumer.name):
+    if given.endswith(f"_{wanted}") and given.removesuffix(f"_{wanted}") in _words_of(consumer.name):
         return 0.9
+    if given == "id" and wanted in place.nouns:  # `/customers/{customer}` takes a customer's id
+        return 0.96 if len(place.path) == 1 else 0.9
     if wanted[:2] != given[:2] or {wanted, given} & GENERIC:
         return 0.0
     return 0.7 if likeness(wanted, given) >= ALIKE else 0.0

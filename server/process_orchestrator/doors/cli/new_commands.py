@@ -15,6 +15,7 @@ from process_orchestrator.checking.importers import places
 from process_orchestrator.checking.importers.yaml_text import yaml_text
 from process_orchestrator.checking.loader import load_home, load_text
 from process_orchestrator.checking.report import CheckReport
+from process_orchestrator.checking.yaml_reader import FILE_BYTES_MAX
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.session import Session, command, print_json, read_json
 from process_orchestrator.views.text import clean
@@ -165,6 +166,9 @@ def _written(
         do = "choose another name, or move it away."
         raise RefusedError("BAD_ARGUMENT", f"{_shown(session, path)} is already here.", do=do)
     text = yaml_text(document)
+    if len(text.encode()) > FILE_BYTES_MAX:
+        message = f"{_shown(session, path)} would have {len(text.encode())} bytes, at most {FILE_BYTES_MAX} are read."
+        raise RefusedError("TOO_LARGE", message, do="name fewer contracts, or contracts with smaller schemas.")
     report = load_text(text, name=path.name, registry=registry)
     errors = [each for file in report.files for each in file.problems if each.level == "error"]
     for each in errors if said else ():
