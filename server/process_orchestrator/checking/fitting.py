@@ -36,6 +36,9 @@ KEPT_MAX: Final = 4_096
 SAMPLED_MAX: Final = 128
 """Schemas whose samples are kept."""
 
+CHOSEN_OF: Final = 5
+"""Generated witnesses, of which the shortest is shown."""
+
 WITNESS_BYTES_MAX: Final = 4_000
 
 
@@ -200,12 +203,10 @@ def _witness(question: Question, producer: Validator, consumer: Validator) -> tu
             return (value,)
     if not question.exact:
         return None
-    for value in members.kept_by(question.producer, refused, count=1):
-        return (value,)
+    found = members.kept_by(question.producer, refused, count=CHOSEN_OF)
     # At the edges of what the consumer wants a producer that is a little wider goes wrong.
-    for value in members.broken_for(question.consumer, lambda value: producer.is_valid(value) and _shown(value)):
-        return (value,)
-    return None
+    found += members.broken_for(question.consumer, lambda value: producer.is_valid(value) and _shown(value))
+    return (min(found, key=lambda value: len(orjson.dumps(value))),) if found else None
 
 
 def _samples(question: Question) -> Iterator[Json]:
