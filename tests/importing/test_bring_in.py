@@ -111,7 +111,8 @@ def test_an_update_takes_what_was_left_as_imported_and_keeps_what_a_person_wrote
     assert any("the source now says" in each for each in value["todo"])
     assert {(each.pointer, each.how) for each in outcome.changes} == {
         ("/summary", "conflict"),
-        ("/input", "taken"),
+        ("/input/properties/limit/maximum", "taken"),
+        ("/input/properties/tag", "taken"),
     }
     assert bring_in(draft(contract(input=wider, summary="List pets.")), tmp_path, update=True).changes == ()
     assert text_of(tmp_path) == text

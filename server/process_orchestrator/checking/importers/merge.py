@@ -7,8 +7,9 @@ of files, and of definitions only which of their lists are sets.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
 from process_orchestrator.checking.lines import step_into
@@ -32,6 +33,9 @@ SETS: Final = frozenset(
     )
 )
 """Keys whose lists have no order that matters: they are merged item by item. All other lists are taken whole."""
+
+TOLD_MAX: Final = 20
+"""Differences told of one place that was taken over; it is taken over whole."""
 
 NAMES_OF_ITEMS: Final = ("x-imported", "id", "name", "contract")
 """What tells the items of a list of mappings apart, the first that an item has."""
@@ -67,7 +71,7 @@ def merge(base: MaybeJson, new: MaybeJson, ours: MaybeJson, *, pointer: str = ""
     if same(new, base) or same(new, ours):
         return Merged(ours, ())
     if same(ours, base):
-        return Merged(new, (Row(pointer, "taken", _taken(base, new)),))
+        return Merged(new, tuple(islice(_differences(base, new, pointer), TOLD_MAX)))
     if ours is ABSENT:
         return Merged(ABSENT, (Row(pointer, "kept", "you removed it; the source has changed it since"),))
     if new is ABSENT:
@@ -132,6 +136,17 @@ def _in_order(ours: list[str], new: list[str]) -> list[str]:
             behind += 1
             found.insert(behind, name)
     return found
+
+
+def _differences(base: MaybeJson, new: MaybeJson, pointer: str) -> Iterator[Row]:
+    """What was taken over, each where it stands."""
+    if same(base, new):
+        return
+    if not isinstance(base, Mapping) or not isinstance(new, Mapping):
+        yield Row(pointer, "taken", _taken(base, new))
+        return
+    for key in _in_order(list(base), list(new)):
+        yield from _differences(base.get(key, ABSENT), new.get(key, ABSENT), step_into(pointer, key))
 
 
 def _taken(base: MaybeJson, new: MaybeJson) -> str:
