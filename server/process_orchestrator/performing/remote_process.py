@@ -61,11 +61,14 @@ class RemoteProcess:
         view = self._view(reply)
         while view["status"] in UNDER_WAY:
             looked = {"process_id": self.process_id, "since": view.get("version"), "wait_s": WAIT_S}
-            reply = await self._ask("get_state", looked)
+            try:
+                reply = await self._ask("get_state", looked)
+            except AgentCallError as error:
+                raise self._out_of_sight(error) from error
             if not reply.failed:
                 view = self._view(reply)
             elif _code(reply) not in ELSEWHERE_BUSY:
-                raise refusal(reply, self._bind)
+                raise self._out_of_sight(refusal(reply, {}))  # says nothing of the work: no error of the contract
             if view["status"] in UNDER_WAY:
                 await anyio.sleep(PAUSE_S)
         return await self._end(view)
@@ -100,11 +103,25 @@ class RemoteProcess:
             raise self._failed(view)
         if not view.get("truncated"):
             return Reply(structured=view.get("output"))
-        data = await self._read(f"process://{self.process_id}/steps/-/output")
+        try:
+            data = await self._read(f"process://{self.process_id}/steps/-/output")
+        except AgentCallError as error:
+            raise self._out_of_sight(error) from error
         try:
             return Reply(structured=parse_body(data, max_bytes=self._call.output_bytes, depth=self._call.depth))
         except BodyError as error:
             raise AgentCallError(error.code, error.message) from error
+
+    def _out_of_sight(self, error: AgentCallError) -> AgentCallError:
+        """A failure to ask for what was started: it goes on there, whether we hear of it or not."""
+        return AgentCallError(
+            "lost" if error.code == "unreachable" else error.code,
+            f"process {self.process_id} was started there, but: {error.message}",
+            class_=error.class_,
+            outcome=Outcome.UNKNOWN,
+            answer=error.answer,
+            stderr=error.stderr,
+        )
 
     def _refused(self, reply: Reply) -> AgentCallError:
         """It was not started: a refusal says so before anything is stored, unless its engine is away."""
