@@ -1,11 +1,14 @@
 """How replies are read, headers understood, secrets kept: the small rules, each by itself."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 
+from performing.fleet import FOLDER
 from process_orchestrator.checking.addresses import allowed
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.performing.answer import Reply, read_value, refusal, renamed
@@ -139,6 +142,52 @@ async def test_a_secret_shows_itself_only_when_asked(tmp_path: Path) -> None:
     masked = secrets.mask_value({"first-value": ["a first-value b", 1, None, {"x": True}]})
     assert masked == {"[secret]": ["a [secret] b", 1, None, {"x": True}]}
     assert secrets.leaked_in(b'{"a":"first-value"}')
+
+
+FORMS = {
+    "as it is": "{secret}",
+    "in a query": "{query}",
+    "in a path": "{path}",
+    "in JSON": "{json}",
+    "in JSON of ASCII": "{ascii}",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_secret_is_masked_however_an_agent_writes_it(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    secret = 'k/1+2 "ö\\=='
+    monkeypatch.setenv("KEY", secret)
+    secrets = Secrets()
+    await secrets.resolve("env:KEY", folder=FOLDER)
+    written = FORMS[form].format(
+        secret=secret,
+        query=urlencode({"key": secret}),
+        path=quote(secret, safe=""),
+        json=json.dumps(secret, ensure_ascii=False),
+        ascii=json.dumps(secret),
+    )
+    shown = secrets.mask_text(f"refused: {written}.")
+    assert "k/1" not in shown
+    assert "k%2F1" not in shown
+    assert "[secret]" in shown
+    assert secrets.leaked_in(json.dumps({"seen": written}, ensure_ascii=False).encode())
+
+
+async def test_a_secret_that_begins_like_another_leaves_no_rest_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = Secrets()
+    for name, value in (("USER", "desk"), ("PASSWORD", "desk-0815")):
+        monkeypatch.setenv(name, value)
+        await secrets.resolve(f"env:{name}", folder=FOLDER)
+    assert secrets.mask_text("desk:desk-0815") == "[secret]:[secret]"
+
+
+async def test_a_secret_that_is_no_text_is_masked_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "bytes-\udcff\udcfe")
+    secrets = Secrets()
+    await secrets.resolve("env:KEY", folder=FOLDER)
+    assert secrets.mask_text("a bytes-\udcff\udcfe") == "a [secret]"
+    secrets.forget("bytes-\udcff\udcfe")
+    assert not secrets.leaked_in(b"bytes-")
 
 
 async def test_a_literal_is_no_secret_and_a_short_value_is_not_masked(

@@ -10,9 +10,9 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from performing.fleet import Directory, Heard, http, one_call, open_pool, says, scripted_server, until
+from performing.fleet import Directory, Heard, closed_port, http, one_call, open_pool, says, scripted_server, until
 from process_orchestrator.core.errors import AgentCallError
-from process_orchestrator.core.facts.values import Outcome
+from process_orchestrator.core.facts.values import FailureClass, Outcome
 from process_orchestrator.performing.agent_pool import AgentPool
 
 GET: dict[str, Any] = {"method": "GET", "path": "/x"}
@@ -254,3 +254,17 @@ async def test_an_errors_text_is_cut_and_a_compressed_one_is_not_read(tmp_path: 
             with pytest.raises(AgentCallError) as raised:
                 await pool.call("desk", GET, {}, one_call())
     assert (raised.value.code, raised.value.answer) == ("undeclared_error", "")
+
+
+@pytest.mark.parametrize("secret", ["", "first\nsecond", "first\r\nX-Admin: 1", "clé-secrète", " blank-before"])
+@pytest.mark.parametrize("auth", [{"bearer": "env:KEY"}, {"header": {"X-Key": "env:KEY"}}])
+async def test_a_secret_that_no_header_can_hold_is_a_mistake_of_the_file_and_nothing_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, auth: dict[str, Any], secret: str
+) -> None:
+    monkeypatch.setenv("KEY", secret)
+    async with open_pool(Directory(http("desk", f"http://127.0.0.1:{closed_port()}", auth=auth)), tmp_path) as pool:
+        with pytest.raises(AgentCallError) as raised:
+            await pool.call("desk", {"method": "POST", "path": "/x"}, {}, one_call())
+    assert (raised.value.code, raised.value.class_) == ("unreachable", FailureClass.PERMANENT)
+    assert "nothing was sent" in raised.value.message
+    assert not secret or secret not in raised.value.message

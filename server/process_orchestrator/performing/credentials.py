@@ -6,16 +6,19 @@ How a token is fetched is `oauth`'s, which brings an HTTP client: it is asked fo
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.core.errors import AgentCallError
-from process_orchestrator.core.facts.values import Fact
+from process_orchestrator.core.facts.values import Fact, FailureClass
 from process_orchestrator.performing.secrets import Secrets, is_reference
 
 if TYPE_CHECKING:
     from process_orchestrator.performing.oauth import TokenSource
+
+_HEADER_TEXT: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", re.ASCII)
 
 
 class Credentials(Fact, frozen=True, kw_only=True):
@@ -94,10 +97,12 @@ async def credentials(auth: dict[str, Any] | None, secrets: Secrets, *, folder: 
     kind, value = next(iter(auth.items()))
     if kind == "bearer":
         secret = await secrets.resolve(value, folder=folder)
-        return Credentials(headers={"Authorization": f"Bearer {secret.reveal()}"})
+        return Credentials(headers={"Authorization": f"Bearer {_sendable('Authorization', secret.reveal())}"})
     if kind in {"header", "query"}:
         found = {name: (await secrets.resolve(each, folder=folder)).reveal() for name, each in value.items()}
-        return Credentials(headers=found) if kind == "header" else Credentials(query=found)
+        if kind == "query":
+            return Credentials(query=found)
+        return Credentials(headers={name: _sendable(name, text) for name, text in found.items()})
     if kind == "basic":
         user = (await secrets.resolve(value["user"], folder=folder)).reveal()
         password = (await secrets.resolve(value["password"], folder=folder)).reveal()
@@ -106,3 +111,11 @@ async def credentials(auth: dict[str, Any] | None, secrets: Secrets, *, folder: 
             secrets.remember(token)  # an agent that echoes its headers would give the password away in this form
         return Credentials(headers={"Authorization": f"Basic {token}"})
     raise AgentCallError("unreachable", f"this version knows no auth of the form {kind}")
+
+
+def _sendable(name: str, secret: str) -> str:
+    """A secret that a header can hold. Raises AgentCallError: nobody can send it, so nothing was sent."""
+    if _HEADER_TEXT.fullmatch(secret):
+        return secret
+    message = f"the secret for the header {name} is empty or holds what no header may (a line break, a blank at an end)"
+    raise AgentCallError("unreachable", f"{message}; nothing was sent", class_=FailureClass.PERMANENT)

@@ -140,7 +140,6 @@ class TokenSource:
                 await http.aclose()
 
     def _headers(self, client: Client) -> dict[str, str]:
-        self._secrets.remember(quote_plus(client.client_secret))  # as it stands in a form
         headers = {"Content-Type": FORM, "Accept": "application/json"}
         if client.send == "basic":
             pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"

@@ -7,12 +7,13 @@ no vault: nothing is stored, and masking by schema (`data.sensitive`) belongs to
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, quote_plus
 
 import anyio.to_thread
-import orjson
 
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import FailureClass
@@ -51,6 +52,7 @@ class Secrets:
 
     def __init__(self) -> None:
         self._plain: dict[str, None] = {}
+        self._forms: tuple[str, ...] = ()  # of all values, the longest first: one may stand within another
         self._encoded: tuple[bytes, ...] = ()
 
     async def resolve(self, text: str, *, folder: Path) -> Secret:
@@ -91,14 +93,16 @@ class Secrets:
             self._encode()
 
     def _encode(self) -> None:
-        self._encoded = tuple(orjson.dumps(known)[1:-1] for known in self._plain)
+        forms = {form for known in self._plain for form in _forms(known)}
+        self._forms = tuple(sorted(forms, key=len, reverse=True))
+        self._encoded = tuple(_in_json(form) for form in self._forms)
 
     def leaked_in(self, encoded: bytes) -> bool:
         """Whether a JSON text of ours (as orjson writes it) holds a known secret. Cheap where there is none."""
         return bool(self._encoded) and any(known in encoded for known in self._encoded)
 
     def mask_text(self, text: str) -> str:
-        for known in self._plain:
+        for known in self._forms:
             if known in text:
                 text = text.replace(known, MASK)
         return text
@@ -114,6 +118,17 @@ class Secrets:
         if isinstance(value, dict):
             return {self.mask_text(key): self.mask_value(item) for key, item in value.items()}
         return value
+
+
+def _forms(value: str) -> set[str]:
+    """A value as agents write it where they tell what they were sent: plain, in an address, in JSON."""
+    data = value.encode(errors="surrogatepass")
+    in_addresses = {quote(data, safe=""), quote(data), quote_plus(data)}
+    return {value, *in_addresses, _in_json(value).decode(errors="surrogatepass"), json.dumps(value)[1:-1]}
+
+
+def _in_json(text: str) -> bytes:
+    return json.dumps(text, ensure_ascii=False).encode(errors="surrogatepass")[1:-1]
 
 
 def _read_secret_file(folder: Path, name: str) -> str:
