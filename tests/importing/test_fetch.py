@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -81,6 +82,21 @@ async def test_a_document_is_read_from_an_address_with_a_token_for_it(
     found = await read_source(f"{peer.url}/o.json?key=hidden", bearer="env:DOC_TOKEN", allow_loopback=True)
     assert (found.data, found.shown) == (b"{}", f"{peer.url}/o.json")
     assert peer.asked == [("/o.json?key=hidden", "Bearer s3cret-token")]
+
+
+async def test_where_nobody_is_at_the_first_address_of_a_name_the_next_is_tried(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(_host: object, port: int, *_others: object, **_named: object) -> list[Any]:
+        return [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)  # as most machines know their own name
+    peer.paths["/o.json"] = says(b"{}")
+    address = peer.url.replace("127.0.0.1", "localhost")
+    assert (await read_source(f"{address}/o.json", allow_loopback=True)).data == b"{}"
 
 
 async def test_loopback_is_reached_only_where_that_is_asked_for(peer: Peer) -> None:

@@ -249,6 +249,15 @@ async def test_where_nothing_answers_the_next_judged_address_is_tried_without_as
         assert (asked, len(server.heard)) == (["api.example"], 1)
 
 
+async def test_an_mcp_agent_is_found_at_the_next_address_too(tmp_path: Path) -> None:
+    async with scripted_server() as server:
+        server.scripts["/mcp"] = says({}, status=418)
+        resolve, _ = answering(["::1", "127.0.0.1"])
+        there = Transport(kind="mcp_http", url=f"http://api.example:{server.port}/mcp", allow_loopback=True)
+        error = await refusal_of(Directory(agent("desk", there)), tmp_path, "mcp_http", resolve=resolve)
+        assert "418" in error.message
+
+
 async def asked_over_tls(name: str, port: int, network: Network) -> Received:
     client = HttpClient(network)
     sending = Sending(method="GET", url=web_address(f"https://{name}:{port}/"), headers={})

@@ -34,10 +34,6 @@ class Destination(Fact, frozen=True, kw_only=True):
     web: WebAddress
     ips: tuple[str, ...]
 
-    @property
-    def ip(self) -> str:
-        return self.ips[0]
-
 
 async def resolved(host: str, port: int) -> Sequence[str]:
     """The addresses that this machine's resolver gives; an address is its own."""

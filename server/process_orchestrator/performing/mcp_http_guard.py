@@ -112,8 +112,16 @@ class _GuardedTransport(httpx2.AsyncBaseTransport):
         )
         request.headers["Host"] = goal.web.authority
         request.extensions = {**request.extensions, "sni_hostname": goal.web.host}
-        request.url = request.url.copy_with(host=goal.ip)
-        response, used = await self._sent(request)
+        for ip in goal.ips:
+            request.url = request.url.copy_with(host=ip)
+            try:
+                response, used = await self._sent(request)
+                break
+            except (httpx2.ConnectError, httpx2.ConnectTimeout):  # nobody is there: nothing was sent
+                if ip == goal.ips[-1]:
+                    raise
+        else:
+            raise AssertionError("a destination has addresses")
         if response.status_code == UNAUTHORIZED and self._way.authorizer.refused(used):
             await response.aclose()
             response, _ = await self._sent(request)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TIME_S: Final = 60.0
 CONNECT_S: Final = 10.0
+ADDRESSES_TRIED: Final = 4
 REDIRECTS_MAX: Final = 3
 REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 SECRET_BYTES_MAX: Final = 65_536
@@ -106,18 +107,12 @@ async def _fetched(source: str, token: str | None, *, allow_loopback: bool) -> S
     limits = httpx.Timeout(TIME_S, connect=CONNECT_S)
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=limits) as client:
         for _ in range(REDIRECTS_MAX + 1):
-            host = await _judged(address, allow_loopback=allow_loopback)
+            hosts = await _judged(address, allow_loopback=allow_loopback)
             headers = {"Host": address.authority, "Accept": ACCEPTED, "Accept-Encoding": "identity"}
             if token is not None and address.origin == first.origin:
                 headers["Authorization"] = f"Bearer {token}"
-            request = client.build_request(
-                "GET",
-                httpx.URL(address.origin + address.target).copy_with(host=host),
-                headers=headers,
-                extensions={"sni_hostname": address.host},
-            )
             try:
-                response = await client.send(request, stream=True)
+                response = await _answer(client, address, hosts, headers)
                 try:
                     if response.status_code not in REDIRECTS:
                         return Source(
@@ -135,16 +130,38 @@ async def _fetched(source: str, token: str | None, *, allow_loopback: bool) -> S
     raise AddressError(f"it redirects more than {REDIRECTS_MAX} times")
 
 
-async def _judged(address: WebAddress, *, allow_loopback: bool) -> str:
-    """The IP address to connect to."""
+async def _answer(
+    client: httpx.AsyncClient, address: WebAddress, hosts: tuple[str, ...], headers: dict[str, str]
+) -> httpx.Response:
+    """The answer of the first of the judged IP addresses where anybody is."""
+    import httpx  # noqa: PLC0415 - as above
+
+    for host in hosts:
+        request = client.build_request(
+            "GET",
+            httpx.URL(address.origin + address.target).copy_with(host=host),
+            headers=headers,
+            extensions={"sni_hostname": address.host},
+        )
+        try:
+            return await client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if host == hosts[-1]:
+                raise
+    raise AssertionError("a name has addresses")
+
+
+async def _judged(address: WebAddress, *, allow_loopback: bool) -> tuple[str, ...]:
+    """The IP addresses to connect to, one after the other where nobody is."""
     try:
         found = await anyio.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise AddressError(f"the name {address.host} does not resolve") from None
-    host = judged(address.host, [str(each[4][0]).partition("%")[0] for each in found], allow_loopback=allow_loopback)
-    if address.scheme != "https" and not (allow_loopback and ipaddress.ip_address(host).is_loopback):
+    hosts = tuple(dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found))
+    judged(address.host, hosts, allow_loopback=allow_loopback)
+    if address.scheme != "https" and not all(ipaddress.ip_address(host).is_loopback for host in hosts):
         raise AddressError("only https is fetched")
-    return host
+    return hosts[:ADDRESSES_TRIED]
 
 
 def _redirected(address: WebAddress, location: str) -> WebAddress:
