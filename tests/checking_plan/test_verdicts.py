@@ -8,7 +8,9 @@ import pytest
 
 from checking_plan.making import agent, contract, plan
 from process_orchestrator.checking.checked_plan import CheckedPlan
+from process_orchestrator.checking.lifted import lifted
 from process_orchestrator.checking.plan_check import check_plan
+from process_orchestrator.checking.projection import Shape
 from process_orchestrator.checking.registry import Registry
 from process_orchestrator.checking.validate import Validator
 
@@ -400,3 +402,8 @@ def test_a_witness_of_the_whole_is_one_of_what_is_bound_together() -> None:
     said, witness = verdict(made, "pay", "/")
     assert said == "sometimes"
     assert witness == {"way": "account"}
+
+
+def test_true_and_one_are_two_alternatives_of_one_value() -> None:
+    one, other = Shape.of({"const": 1}), Shape.of({"const": True})
+    assert lifted(Shape.union([one, other])) == {"anyOf": [{"const": 1}, {"const": True}]}

@@ -8,6 +8,7 @@ knows schemas alone; values that show why something does not fit are looked for 
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import OrderedDict
@@ -72,7 +73,7 @@ class Containing:
         for key, pair in zip(keys, pairs, strict=True):
             if key is None or key in self._kept:
                 continue
-            if pair.producer == pair.consumer or pair.consumer is True:
+            if pair.consumer is True or written_alike(pair.producer, pair.consumer):
                 self._keep(key, Containment.INSIDE)
             elif small(pair):
                 self._keep(key, containment(pair.producer, pair.consumer))
@@ -98,6 +99,11 @@ def _key(pair: Pair) -> bytes | None:
     if max(map(len, both)) > SCHEMA_BYTES_MAX:
         return None
     return sha256(both[0] + b"\n" + both[1]).digest()
+
+
+def written_alike(one: Schema, other: Schema) -> bool:
+    """Whether two schemas say the same word for word. Python alone takes `true` and `1` for equal."""
+    return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def small(pair: Pair) -> bool:

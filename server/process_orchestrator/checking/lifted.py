@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from process_orchestrator.checking.containing import written_alike
 from process_orchestrator.checking.lint_schema import KEYWORDS, LIST, MAP, ONE
 from process_orchestrator.checking.projection import Schema, Shape, target_of
 
@@ -43,7 +44,7 @@ class Lifter:
         schemas: list[Schema] = []
         for schema, root in shape.alternatives:
             lifted = self.schema(schema, root)
-            if lifted not in schemas:
+            if not any(written_alike(lifted, each) for each in schemas):
                 schemas.append(lifted)
         if not schemas:
             return False
