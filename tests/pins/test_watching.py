@@ -178,7 +178,7 @@ async def test_an_agent_that_tells_of_changes_without_end_is_not_followed(tmp_pa
     async with open_desk(tmp_path, OLD, "-1", "restless") as desk:
         began = anyio.current_time()
         await desk.call()
-        await until(lambda: len((tmp_path / "tools.lists").read_text().split()) >= 4)
+        await until(lambda: len((tmp_path / "tools.lists").read_text().split()) >= 4, within_s=30)
         assert anyio.current_time() - began > 0.35
 
 
