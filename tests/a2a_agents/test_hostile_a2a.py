@@ -143,6 +143,15 @@ async def test_errors_are_declared_by_status_too(tmp_path: Path) -> None:
         assert (await refused(pool, bind)).code == "taken"
 
 
+async def test_a_task_that_takes_longer_than_a_call_is_no_outage(tmp_path: Path) -> None:
+    async with clerk(tmp_path, rpc(WORKING)) as (pool, _server):
+        assert (await pool.card("clerk")).skills  # read once, not by each call
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(refused, pool, BOOK, 300)
+        assert pool.health()[0].circuit == "closed"
+
+
 async def test_a_busy_agent_is_asked_for_its_task_again(tmp_path: Path) -> None:
     async with clerk(tmp_path, rpc(WORKING)) as (pool, server):
         answers = [rpc(WORKING), says({}, status=503), resets, rpc(DONE)]

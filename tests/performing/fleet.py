@@ -155,16 +155,19 @@ class ScriptedServer:
 
     async def serve(self, stream: SocketStream) -> None:
         async with stream:
-            data = b""
-            while b"\r\n\r\n" not in data:
-                data += await stream.receive()
-            head, _, body = data.partition(b"\r\n\r\n")
-            heard = Heard(head, body)
-            while len(heard.body) < int(heard.headers.get("content-length", "0")):
-                heard.body += await stream.receive()
-            self.heard.append(heard)
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
-                await self.scripts[heard.target.partition("?")[0]](heard, stream)
+                await self._serve(stream)
+
+    async def _serve(self, stream: SocketStream) -> None:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += await stream.receive()
+        head, _, body = data.partition(b"\r\n\r\n")
+        heard = Heard(head, body)
+        while len(heard.body) < int(heard.headers.get("content-length", "0")):
+            heard.body += await stream.receive()
+        self.heard.append(heard)
+        await self.scripts[heard.target.partition("?")[0]](heard, stream)
 
 
 @asynccontextmanager

@@ -251,3 +251,20 @@ async def test_each_question_shows_who_asks_and_a_token_that_ends_meanwhile_is_r
             assert (await pool.call("desk", bound, {"tenant": "acme"}, one_call())).value == {"state": "done"}
     assert [heard.headers["x-tenant"] for heard in tokens.worked] == ["acme"] * 3
     assert len(tokens.asked) == 2
+
+
+@pytest.mark.parametrize("then", [says({"state": "queued"}), silent])
+async def test_work_that_was_accepted_and_takes_longer_than_a_call_is_no_outage(tmp_path: Path, then: Script) -> None:
+    async with desk(tmp_path, accepted(), then) as (pool, server):
+
+        async def too_short() -> None:
+            with pytest.raises(AgentCallError) as raised:
+                await pool.call("desk", bind(), {}, one_call(300))
+            assert raised.value.code == "timeout"
+
+        for answers, circuit in ((accepted(), "closed"), (silent, "open")):
+            server.scripts["/jobs"] = answers
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(too_short)
+            assert pool.health()[0].circuit == circuit

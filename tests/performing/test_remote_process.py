@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 from performing.fleet import one_call
@@ -19,6 +20,10 @@ GONE = AgentCallError("unreachable", "the agent has forgotten the session")
 
 def told(code: str) -> Reply:
     return Reply(structured={"error": {"code": code}}, text=f"{code}: no.", failed=True)
+
+
+async def nothing_read(_uri: str) -> bytes:
+    raise AssertionError("nothing is read here")
 
 
 async def ended(*said: Reply | AgentCallError, wait_to_read: AgentCallError | None = None) -> AgentCallError:
@@ -56,3 +61,16 @@ async def test_a_refused_question_is_no_error_of_the_contract() -> None:
 async def test_what_was_never_started_was_not_done() -> None:
     assert (await ended(GONE)).code == "unreachable"
     assert (await ended(told("UNKNOWN_PROCESS_TYPE"))).outcome == Outcome.NOT_DONE
+
+
+async def test_a_process_that_was_accepted_is_known_to_be() -> None:
+    async def ask(tool: str, _given: dict[str, Any]) -> Reply:
+        if tool == "get_state":
+            await anyio.sleep_forever()
+        return Reply(structured=BUSY)
+
+    remote = RemoteProcess(ask, nothing_read, BIND, one_call())
+    assert not remote.is_started
+    with anyio.move_on_after(0.01):
+        await remote.run({})
+    assert remote.is_started

@@ -169,7 +169,8 @@ class BindingError(OrchestratorError):
 class AgentCallError(OrchestratorError):
     """A call that failed. Becomes CallFailed at the performer's call boundary.
 
-    `class_`, `blame` and `outcome` are None where the table of core.md §4 decides them from the code.
+    `class_`, `blame` and `outcome` are None where the table of core.md §4 decides them from the code. `answered`: the
+    agent took the work and said so, only its end did not come in time: no outage.
     """
 
     def __init__(  # noqa: PLR0913 - the facts of one failure, each by its name
@@ -183,9 +184,10 @@ class AgentCallError(OrchestratorError):
         retry_after_ms: int | None = None,
         answer: object = None,
         stderr: str | None = None,
+        answered: bool = False,
     ) -> None:
         super().__init__(message)
-        self.code, self.message = code, message
+        self.code, self.message, self.answered = code, message, answered
         self.class_, self.blame, self.outcome = class_, blame, outcome
         self.retry_after_ms, self.answer, self.stderr = retry_after_ms, answer, stderr
 

@@ -130,7 +130,7 @@ class A2aLink:
         except TimeoutError:
             message = f"no whole answer within {call.timeout_ms} ms"
             if running is not None and running.progress.sent:
-                raise AgentCallError("timeout", message) from None
+                raise AgentCallError("timeout", message, answered=running.task is not None) from None
             message = f"the agent could not be reached within {call.timeout_ms} ms; nothing was sent"
             raise AgentCallError("timeout", message, outcome=Outcome.NOT_DONE) from None
         except anyio.get_cancelled_exc_class():

@@ -69,7 +69,8 @@ class HttpLink:
                 reply = await self._reply(bind, laid_out(bind, arguments), call, target, progress)
         except TimeoutError:
             if progress.sent:
-                raise AgentCallError("timeout", f"no whole answer within {call.timeout_ms} ms") from None
+                message = f"no whole answer within {call.timeout_ms} ms"
+                raise AgentCallError("timeout", message, answered=progress.accepted) from None
             message = f"the agent could not be reached within {call.timeout_ms} ms; nothing was sent"
             raise AgentCallError("timeout", message, outcome=Outcome.NOT_DONE) from None
         if reply.failed:
@@ -95,6 +96,7 @@ class HttpLink:
             return await conversation.ask(asked, depth=call.depth)
 
         if not reply.failed and "poll" in bind:
+            progress.accepted = True
             reply = await outcome_of(reply, answered, bind=bind, url=url, base=base, ask=look)
         elif not reply.failed and "pages" in bind:
             bytes_max = conversation.bytes_max

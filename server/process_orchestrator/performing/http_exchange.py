@@ -77,10 +77,13 @@ class Received(Fact, frozen=True, kw_only=True):
 
 
 class Progress:
-    """How far a call has come. `sent`: something of a request has left, so that it may have been carried out."""
+    """How far a call has come. `sent`: something of a request has left, so that it may have been carried out.
+
+    `accepted`: the agent has taken work that it does later.
+    """
 
     def __init__(self) -> None:
-        self.sent = False
+        self.sent = self.accepted = False
 
 
 class HttpClient:

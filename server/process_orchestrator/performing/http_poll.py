@@ -170,5 +170,5 @@ async def _pause(asked_ms: int | None, poll: dict[str, Any]) -> None:
     left_s = anyio.current_effective_deadline() - anyio.current_time()
     if wait_s >= left_s:
         message = f"the work is not done, and may be asked about again in {wait_s:g} s only, past this call's time"
-        raise AgentCallError("timeout", message, retry_after_ms=int(wait_s * 1000))
+        raise AgentCallError("timeout", message, retry_after_ms=int(wait_s * 1000), answered=True)
     await anyio.sleep(wait_s)

@@ -89,8 +89,12 @@ class Lane:
 
 
 def _is_counted(error: AgentCallError) -> bool:
-    """What will never work is no outage: waiting until the agent is back would hide it."""
-    return error.code in COUNTED and error.class_ not in {FailureClass.PERMANENT, FailureClass.DENIED}
+    """What will never work is no outage: waiting until the agent is back would hide it. Nor is work that takes long."""
+    return (
+        error.code in COUNTED
+        and not error.answered
+        and error.class_ not in {FailureClass.PERMANENT, FailureClass.DENIED}
+    )
 
 
 def _now_ms() -> int:

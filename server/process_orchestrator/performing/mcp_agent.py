@@ -142,8 +142,8 @@ class McpLink:
                 reply = await ask(bind["tool"], arguments)
         except TimeoutError:
             self._tasks.start_soon(self._end_if_mute)
-            message = f"no answer within {call.timeout_ms} ms"
-            raise AgentCallError("timeout", message, stderr=self._evidence()) from None
+            message, answered = f"no answer within {call.timeout_ms} ms", remote is not None and remote.is_started
+            raise AgentCallError("timeout", message, stderr=self._evidence(), answered=answered) from None
         except anyio.get_cancelled_exc_class():
             if remote is not None and told_to_stop():
                 await remote.stop()

@@ -48,6 +48,11 @@ class RemoteProcess:
         self._ask, self._read, self._bind, self._call = ask, read, bind, call
         self.process_id: str | None = None
 
+    @property
+    def is_started(self) -> bool:
+        """Whether the other orchestrator has said that it has the process."""
+        return self.process_id is not None
+
     async def run(self, arguments: dict[str, Any]) -> Reply:
         """Start it, or meet it again, and wait for its end. Raises AgentCallError."""
         wanted = {
