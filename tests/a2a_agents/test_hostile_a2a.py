@@ -27,6 +27,7 @@ from performing.fleet import (
 from performing.http_misdeeds import endless, half, resets, silent, trickles
 from process_orchestrator.checking.definitions import Agent, Transport
 from process_orchestrator.core.errors import AgentCallError
+from process_orchestrator.performing.a2a_wire import same_id
 from process_orchestrator.performing.agent_pool import AgentPool
 
 pytestmark = pytest.mark.anyio
@@ -150,6 +151,47 @@ async def test_a_task_that_takes_longer_than_a_call_is_no_outage(tmp_path: Path)
             for _ in range(5):
                 tasks.start_soon(refused, pool, BOOK, 300)
         assert pool.health()[0].circuit == "closed"
+
+
+KNOWN: dict[str, Any] = {"id": "t", "contextId": same_id("context", one_call().key)} | {
+    "status": {"state": "TASK_STATE_COMPLETED"}
+}
+
+
+def by_method(**scripts: Script) -> Script:
+    """Each method has its own answer."""
+
+    async def script(heard: Heard, stream: SocketStream) -> None:
+        await scripts[heard.json["method"]](heard, stream)
+
+    return script
+
+
+@asynccontextmanager
+async def modern_clerk(tmp_path: Path, **scripts: Script) -> AsyncGenerator[tuple[AgentPool, ScriptedServer]]:
+    async with clerk(tmp_path, by_method(**scripts)) as (pool, server):
+        place = {"url": f"{server.url}/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
+        server.scripts[CARD] = says({"name": "x", "supportedInterfaces": [place], "skills": [{"id": "book"}]})
+        yield pool, server
+
+
+@pytest.mark.parametrize("busy", [says({}, status=503), says({}, status=429), says({}, status=502)])
+async def test_nothing_is_sent_again_while_an_agent_is_too_busy_to_say_what_it_has(
+    tmp_path: Path, busy: Script
+) -> None:
+    async with modern_clerk(tmp_path, ListTasks=busy, SendMessage=rpc(DONE)) as (pool, server):
+        with pytest.raises(AgentCallError) as raised:
+            await pool.call("clerk", BOOK, {"a": 1}, one_call(delivery=2))
+    assert (methods(server), raised.value.class_) == (["ListTasks"], "transient")
+
+
+@pytest.mark.parametrize("answer", [says({}, status=503), rpc({}, errors=({"code": -32005, "message": "no"},) * 2)])
+async def test_an_earlier_task_that_cannot_be_read_may_have_been_done(tmp_path: Path, answer: Script) -> None:
+    listed = rpc({"tasks": [KNOWN]})
+    async with modern_clerk(tmp_path, ListTasks=listed, GetTask=answer) as (pool, server):
+        with pytest.raises(AgentCallError) as raised:
+            await pool.call("clerk", BOOK, {"a": 1}, one_call(call="post.2"))
+    assert (methods(server), raised.value.outcome) == (["ListTasks", "GetTask"], "unknown")
 
 
 async def test_a_busy_agent_is_asked_for_its_task_again(tmp_path: Path) -> None:

@@ -158,8 +158,7 @@ class A2aLink:
             if earlier is None:
                 said = wire.read_said(await self._ask(wire.SEND, params, running))
             else:
-                result = await self._ask(wire.GET, wire.task_params(running.interface, earlier), running)
-                said = wire.read_said(result, task=earlier)
+                said = await self._met_again(running, earlier)
         except _Refused as refused:
             raise _rpc_failure(refused, running.bind, sent=False) from None
         except BodyError as error:
@@ -170,6 +169,16 @@ class A2aLink:
         if said.state == wire.COMPLETED:
             return said.reply
         raise _task_failure(said, running.bind)
+
+    async def _met_again(self, running: _Running, task: str) -> wire.Said:
+        """What became of a task that the same call has led to before. Whatever fails here, it may have been done."""
+        try:
+            result = await self._ask(wire.GET, wire.task_params(running.interface, task), running)
+        except _Refused as refused:
+            raise _rpc_failure(refused, running.bind, sent=True) from None
+        except AgentCallError as error:
+            raise _while_it_ran(error) from error
+        return wire.read_said(result, task=task)
 
     async def _earlier(self, running: _Running) -> str | None:
         """The task that the same call has led to before, where it was made before and the agent can tell."""
@@ -183,9 +192,9 @@ class A2aLink:
         except (_Refused, BodyError):
             return None
         except AgentCallError as error:
-            if error.code == "undeclared_error":  # it knows no such method, by an HTTP status
-                return None
-            raise
+            if error.code != "undeclared_error" or error.class_ is FailureClass.TRANSIENT:
+                raise  # it may have one: asked again before anything is sent again
+            return None  # it knows no such method, by an HTTP status
 
     async def _followed(self, running: _Running, said: wire.Said) -> wire.Said:
         """The task asked for, less and less often, until it goes no further by itself."""
