@@ -407,3 +407,22 @@ def test_a_witness_of_the_whole_is_one_of_what_is_bound_together() -> None:
 def test_true_and_one_are_two_alternatives_of_one_value() -> None:
     one, other = Shape.of({"const": 1}), Shape.of({"const": True})
     assert lifted(Shape.union([one, other])) == {"anyOf": [{"const": 1}, {"const": True}]}
+
+
+UNDER = "when: {let: {i: $.input.id}, expr: \"i != ''\"}"
+AGAIN = "{id: again, contract: doc.get, %s, in: {id: {let: {i: $.steps.get.output.id}, expr: i}}}"
+
+
+def test_what_runs_under_the_same_condition_is_there() -> None:
+    assert found(checked(SKIPPED % "", AGAIN % UNDER, strict=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "condition"),
+    [
+        (SKIPPED % ", on_failure: {not_found: skip}", UNDER),
+        (SKIPPED % "", UNDER.replace("!= ''", "!= 'x'")),
+    ],
+)
+def test_what_may_be_skipped_otherwise_may_be_absent(first: str, condition: str) -> None:
+    assert found(checked(first, AGAIN % condition)) == [("warning", "MAY_BE_ABSENT", "/plan/steps/1/in/id")]

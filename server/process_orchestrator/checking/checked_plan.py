@@ -5,10 +5,12 @@ Data alone. `plan_check` fills it; `fit` and `compile` read it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from process_orchestrator.checking.bindings import Value, references
+from process_orchestrator.checking.containing import written_alike
 from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType, Serve, Step
 from process_orchestrator.checking.plan_document import Types
 from process_orchestrator.checking.plan_flow import waited
@@ -124,3 +126,22 @@ def _presence(each: CheckedStep, default: Shape | None) -> Presence:
     asked = step.when is not None and not (step.for_each is not None and _by_item(each))
     fails = step.for_each is None and OnFailure.SKIP in step.on_failure.values()
     return Presence.MAYBE if asked or fails else Presence.ALWAYS
+
+
+def there_with(
+    each: CheckedStep, known: Mapping[str, CheckedStep], outputs: Mapping[str, Produced | None]
+) -> Mapping[str, Produced | None]:
+    """What the arguments of a step may see of others: there is all that runs under its own condition.
+
+    What a condition looks at does not change, so one that is written twice holds twice, or not at all.
+    """
+    if each.step.when is None or _by_item(each):
+        return outputs
+    found = dict(outputs)
+    for name, given in outputs.items():
+        other = known[name]
+        if given is None or other.step.when is None or OnFailure.SKIP in other.step.on_failure.values():
+            continue
+        if written_alike(other.step.when, each.step.when) and not _by_item(other):
+            found[name] = replace(given, presence=Presence.ALWAYS)
+    return found

@@ -101,8 +101,8 @@ def _key(pair: Pair) -> bytes | None:
     return sha256(both[0] + b"\n" + both[1]).digest()
 
 
-def written_alike(one: Schema, other: Schema) -> bool:
-    """Whether two schemas say the same word for word. Python alone takes `true` and `1` for equal."""
+def written_alike(one: Json, other: Json) -> bool:
+    """Whether two values say the same word for word. Python alone takes `true` and `1` for equal."""
     return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 

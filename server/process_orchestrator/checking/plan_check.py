@@ -7,6 +7,7 @@ each value fits its consumer is asked here and answered by `plan_verdicts`, over
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,7 @@ from process_orchestrator.checking.bindings import (
     read_value,
     references,
 )
-from process_orchestrator.checking.checked_plan import CheckedPlan, CheckedStep, label, output_of
+from process_orchestrator.checking.checked_plan import CheckedPlan, CheckedStep, label, output_of, there_with
 from process_orchestrator.checking.definitions import Agent, Contract, Plan, Problem, ProcessType, Serve, Step
 from process_orchestrator.checking.explain import escape
 from process_orchestrator.checking.nearest import likely, nearest
@@ -322,6 +323,7 @@ class _PlanCheck:
 
     def _arguments(self, each: CheckedStep, check: ValueCheck) -> None:
         value, contract = each.values["/in"], each.closes
+        check.scene = replace(check.scene, steps=there_with(each, self._known, check.scene.steps))
         check.check(value)
         if contract is None:
             return
