@@ -111,16 +111,18 @@ READ = "{id: get, contract: doc.get, in: {id: $.input.id}}"
 LINES = "{id: lines, contract: line.one, for_each: $.steps.get.output.lines, in: {amount: {first: [$.item.amount, 0.0]}, sku: $.item.sku, at: $.index}}"
 
 
-def definitions() -> Registry:
-    texts = (GET, PUT, DROP, ONE, SEEN, EITHER, UNION)
+def definitions(*more: str) -> Registry:
+    texts = (GET, PUT, DROP, ONE, SEEN, EITHER, UNION, *more)
     contracts = [contract(text) for text in texts]
     return Registry.of(contracts=contracts, agents=[agent("all", *(f"{each.name}@^1" for each in contracts))])
 
 
-def checked(*steps: str, output: str = DONE, strict: bool = False, more: str = "") -> CheckedPlan:
+def checked(
+    *steps: str, output: str = DONE, strict: bool = False, more: str = "", contracts: tuple[str, ...] = ()
+) -> CheckedPlan:
     process_type = plan(f"[{', '.join(steps)}]", output=output, head=HEAD, more=more)
     assert process_type.plan is not None
-    return check_plan(process_type.plan, process_type=process_type, registry=definitions(), strict=strict)
+    return check_plan(process_type.plan, process_type=process_type, registry=definitions(*contracts), strict=strict)
 
 
 def found(plan: CheckedPlan) -> list[tuple[str, str, str]]:
@@ -426,3 +428,38 @@ def test_what_runs_under_the_same_condition_is_there() -> None:
 )
 def test_what_may_be_skipped_otherwise_may_be_absent(first: str, condition: str) -> None:
     assert found(checked(first, AGAIN % condition)) == [("warning", "MAY_BE_ABSENT", "/plan/steps/1/in/id")]
+
+
+PROMISED = """
+contract: sum.get
+input: {type: object, required: [id], additionalProperties: false, properties: {id: {type: string}}}
+output:
+  type: object
+  required: [total, day]
+  additionalProperties: false
+  properties: {total: {type: number}, day: {type: string}, parts: {type: array, items: {type: number}}}
+ensures: [{id: positive, expr: "output.total >= 0.0"}]
+"""
+SUM = "{id: sum, contract: sum.get, in: {id: $.input.id}}"
+
+
+@pytest.mark.parametrize(
+    ("promised", "arguments", "expected"),
+    [
+        (PROMISED, "total: $.steps.sum.output.total", []),
+        (PROMISED, 'total: {let: {t: $.steps.sum.output.total}, expr: "t * 2.0"}', []),
+        (PROMISED, "total: {first: [$.steps.sum.output.total, 1.0]}", []),
+        (PROMISED.replace("output.total", "output['total']"), "total: $.steps.sum.output.total", []),
+        (PROMISED, "day: $.steps.sum.output.day", [("warning", "MAY_NOT_FIT", "/plan/steps/1/in/day")]),
+        (PROMISED, "total: $.steps.sum.output.day", [("error", "NEVER_FITS", "/plan/steps/1/in/total")]),
+        (
+            PROMISED + "examples: [{name: one, input: {id: a}, output: {total: 0, day: soon}}]",
+            'total: {let: {t: $.steps.sum.output.total}, expr: "t - 1.0"}',
+            [("warning", "MAY_NOT_FIT", "/plan/steps/1/in/total")],
+        ),
+    ],
+)
+def test_a_witness_breaks_no_condition_of_its_producer(
+    promised: str, arguments: str, expected: list[tuple[str, str, str]]
+) -> None:
+    assert found(checked(SUM, put(arguments), contracts=(promised,))) == expected

@@ -95,7 +95,8 @@ class ArgumentSchemas:
         found = project(source.shape, bound.segments)
         presence = min(found.presence, source.presence)
         missing = () if presence is Presence.ALWAYS else (bound,)
-        return Argument(_lift(lifter, found.shape), presence, is_exact(source.shape, bound.segments), missing)
+        exact = source.free(bound.segments) and is_exact(source.shape, bound.segments)
+        return Argument(_lift(lifter, found.shape), presence, exact, missing)
 
     def _computed(self, value: Computed, lifter: Lifter) -> Argument:
         """A variable that is absent stops the whole; what the expression gives of its type is not known."""

@@ -5,19 +5,22 @@ Data alone. `plan_check` fills it; `fit` and `compile` read it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from process_orchestrator.checking.bindings import Value, references
 from process_orchestrator.checking.containing import written_alike
-from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType, Serve, Step
+from process_orchestrator.checking.definitions import Agent, Condition, Contract, Problem, ProcessType, Serve, Step
 from process_orchestrator.checking.plan_document import Types
 from process_orchestrator.checking.plan_flow import waited
 from process_orchestrator.checking.plan_rows import PlanRow
 from process_orchestrator.checking.plan_values import ANY_NUMBER, Count, Produced, list_shape
 from process_orchestrator.checking.projection import Presence, Shape
 from process_orchestrator.core.facts.values import OnFailure
+
+_WORD: Final = re.compile(r"\w+")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,6 +93,7 @@ def _produced(each: CheckedStep, closes: Contract | ProcessType, default: Shape 
         presence=_presence(each, default),
         examples=_examples(closes),
         sha256=closes.source.sha256,
+        tied=tied_by(closes.ensures, "output") if isinstance(closes, Contract) else frozenset(),
     )
     if step.for_each is None:
         return given
@@ -97,7 +101,18 @@ def _produced(each: CheckedStep, closes: Contract | ProcessType, default: Shape 
     holes = step.item_failure == "skip" or OnFailure.SKIP in step.on_failure.values() or (by_item and default is None)
     promised = list_shape(declared, holes=holes, count=each.count)
     shape = list_shape(given.shape, holes=holes, count=each.count) if by_item else _or(promised, default)
-    return replace(given, declared=promised, shape=shape, examples=tuple([body] for body in given.examples))
+    tied = frozenset(("",)) if given.tied else given.tied
+    return replace(given, declared=promised, shape=shape, examples=tuple([body] for body in given.examples), tied=tied)
+
+
+def tied_by(conditions: Iterable[Condition], side: str) -> frozenset[str]:
+    """The words of conditions, among them every property of that side that they speak of; "" for the whole side."""
+    found: set[str] = set()
+    for each in conditions:
+        found.update(_WORD.findall(each.expr))
+        if re.search(rf"\b{side}\b(?!\s*\.\s*[a-zA-Z_])", each.expr):
+            found.add("")
+    return frozenset(found - {side})
 
 
 def _or(declared: Shape, default: Shape | None) -> Shape:

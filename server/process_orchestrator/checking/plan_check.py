@@ -319,7 +319,8 @@ class _PlanCheck:
         if source is None or not isinstance(value, Bound):
             return Produced(label=each.step.id, part="for_each/*", declared=items, shape=items)
         below = "".join(f"/{escape(str(segment))}" for segment in value.segments)
-        return Produced(label=source.label, part=f"{source.part}{below}/*", declared=items, shape=items)
+        tied = frozenset[str]() if source.free(value.segments) else frozenset(("",))
+        return Produced(label=source.label, part=f"{source.part}{below}/*", declared=items, shape=items, tied=tied)
 
     def _arguments(self, each: CheckedStep, check: ValueCheck) -> None:
         value, contract = each.values["/in"], each.closes

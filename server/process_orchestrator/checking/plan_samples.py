@@ -59,7 +59,10 @@ def _scopes(value: Value, check: ValueCheck, fitting: Fitting) -> Iterator[Scope
             statuses.add(bound.step or "")
         elif source is not None:
             name = f"steps.{bound.step}" if bound.root == "steps" else bound.root
-            bodies[name] = bodies.get(name) or _bodies(source, fitting)
+            if not source.free(bound.segments):  # a generated body may break a condition; an example keeps it
+                bodies[name] = source.examples
+            elif name not in bodies:
+                bodies[name] = _bodies(source, fitting)
     if not all(bodies.values()):
         return
     for number in range(SCENES_MAX if bodies else 1):

@@ -58,6 +58,11 @@ class Produced:
     presence: Presence = Presence.ALWAYS  # MAYBE: the step may be skipped, and has no default
     examples: tuple[Json, ...] = ()  # bodies that it gave, or would give, as its contract shows them
     sha256: str = ""  # of the definition that promises it
+    tied: frozenset[str] = frozenset()  # names in its conditions, which its schema does not know; "" for the whole
+
+    def free(self, path: tuple[str | int, ...]) -> bool:
+        """Whether no condition speaks of what lies at a path, so that its schema is all that is said of it."""
+        return not self.tied or ("" not in self.tied and bool(path) and str(path[0]) not in self.tied)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from process_orchestrator.checking.bindings import Read, read_value
-from process_orchestrator.checking.checked_plan import label
+from process_orchestrator.checking.checked_plan import label, tied_by
 from process_orchestrator.checking.definitions import Contract, Problem
 from process_orchestrator.checking.fitting import Fitting
 from process_orchestrator.checking.lines import Document, step_into
@@ -81,4 +81,5 @@ def _side(contract: Contract, part: str) -> Produced:
         shape=shape,
         examples=tuple(example[part] for example in contract.examples if part in example),
         sha256=contract.source.sha256,
+        tied=tied_by(contract.requires if part == "input" else (*contract.requires, *contract.ensures), part),
     )
