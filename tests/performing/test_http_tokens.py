@@ -207,3 +207,25 @@ def test_no_text_of_what_is_held_or_sent_shows_a_secret() -> None:
     url = web_address(f"https://x.example/a?key={SECRET.replace('/', '%2F')}")
     sending = Sending(method="GET", url=url, headers={"Authorization": SECRET})
     assert "s3cret" not in f"{shown} {shown!r} {sending} {sending!r} {Credentials(token=SECRET)!r}"
+
+
+async def test_a_token_that_two_agents_were_given_is_masked_until_both_have_others(tmp_path: Path) -> None:
+    async with scripted_server() as server:
+        given = ["shared-token", "shared-token", *(f"other-token-{number}" for number in range(20))]
+
+        async def token(heard: Heard, stream: SocketStream) -> None:
+            await says({"access_token": given.pop(0), "token_type": "bearer", "expires_in": 3600})(heard, stream)
+
+        async def echo(heard: Heard, stream: SocketStream) -> None:
+            await says({"seen": heard.headers["authorization"]})(heard, stream)
+
+        server.scripts |= {"/token": token, "/x": echo, "/ended": says({}, status=401)}
+        both = [http(name, server.url, auth=client(server.url)) for name in ("desk", "other")]
+        async with open_pool(Directory(*both), tmp_path) as pool:
+            for name in ("desk", "other"):
+                await pool.call(name, POST, {}, one_call())
+            for _ in range(6):  # more tokens than are masked of one agent
+                with pytest.raises(AgentCallError):
+                    await pool.call("desk", POST | {"path": "/ended"}, {}, one_call())
+            answer = await pool.call("other", POST, {}, one_call())
+    assert answer.value == {"seen": "Bearer [secret]"}

@@ -161,8 +161,10 @@ class TokenSource:
         return _unreachable(message, wait_ms=retry_after_ms(received.headers.get("retry-after")))
 
     def _mask(self, token: str) -> None:
-        self._secrets.remember(token)
-        if token not in self._masked:
+        if token in self._masked:
+            self._secrets.remember(token)
+        else:
+            self._secrets.hold(token)
             self._masked.append(token)
         while len(self._masked) > TOKENS_MASKED:
             self._secrets.forget(self._masked.popleft())

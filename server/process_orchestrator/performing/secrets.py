@@ -51,7 +51,7 @@ class Secrets:
     """Resolves references and knows which values to mask."""
 
     def __init__(self) -> None:
-        self._plain: dict[str, None] = {}
+        self._plain: dict[str, int] = {}  # by value: how many will say when it is a secret no more
         self._forms: tuple[str, ...] = ()  # of all values, the longest first: one may stand within another
         self._encoded: tuple[bytes, ...] = ()
 
@@ -83,12 +83,21 @@ class Secrets:
             return
         if len(self._plain) >= SECRETS_KNOWN_MAX:
             self._plain.pop(next(iter(self._plain)))
-        self._plain[value] = None
+        self._plain[value] = 0
         self._encode()
 
-    def forget(self, value: str) -> None:
-        """A value that is a secret no more, such as a token that ended."""
+    def hold(self, value: str) -> None:
+        """As `remember`, until it is forgotten as often as it was held: two agents may be given the same token."""
+        self.remember(value)
         if value in self._plain:
+            self._plain[value] += 1
+
+    def forget(self, value: str) -> None:
+        """A value that is a secret no more for one of those who held it, such as a token that ended."""
+        if value not in self._plain:
+            return
+        self._plain[value] -= 1
+        if self._plain[value] <= 0:
             del self._plain[value]
             self._encode()
 
