@@ -181,6 +181,21 @@ async def test_a_secret_that_begins_like_another_leaves_no_rest_of_it(monkeypatc
     assert secrets.mask_text("desk:desk-0815") == "[secret]:[secret]"
 
 
+@pytest.mark.parametrize("length", [8, 12, 19, 20])
+async def test_a_secret_that_a_message_cuts_off_is_masked_as_far_as_it_goes(
+    monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    secret = "sk-live-sk-live-0815"
+    monkeypatch.setenv("KEY", secret)
+    secrets = Secrets()
+    await secrets.resolve("env:KEY", folder=FOLDER)
+    reply = Reply(text="x" * (200 - length) + f"{secret} is no key", failed=True, status=403)
+    assert secrets.mask_cut(refusal(reply, {}).message).endswith("x[secret]")
+    assert secrets.mask_cut("sk-live") == "sk-live"
+    assert secrets.mask_cut("sk-live-sk-live-sk-liv") == "sk-live-[secret]"
+    assert secrets.mask_text("sk-live-sk") == "sk-live-sk"  # an answer is masked by whole secrets alone
+
+
 async def test_a_secret_that_is_no_text_is_masked_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY", "bytes-\udcff\udcfe")
     secrets = Secrets()

@@ -293,7 +293,7 @@ class AgentPool:
         except AgentCallError as failure:
             error = failure
             lane.failures += 1
-            lane.last_error = f"{failure.code}: {self.secrets.mask_text(failure.message)[:200]}"
+            lane.last_error = f"{failure.code}: {self.secrets.mask_cut(failure.message)[:200]}"
             raise
         except BaseException as broken_off:
             error = broken_off

@@ -93,13 +93,15 @@ class Invoker:
         failed = within_the_contract(failed, definition)
         shown = Failed(
             code=failed.code,
-            message=masked.mask_text(failed.message),
+            message=masked.mask_cut(failed.message),
             class_=failed.class_,
             blame=failed.blame,
             outcome=failed.outcome if delivery == 1 else Outcome.UNKNOWN,
             pointer=failed.pointer,
             rule=failed.rule,
-            answer=masked.mask_value(failed.answer),
+            answer=masked.mask_cut(failed.answer)
+            if isinstance(failed.answer, str)
+            else masked.mask_value(failed.answer),
             problems=failed.problems,
             stderr=None if failed.stderr is None else masked.mask_text(failed.stderr),
             retry_after_ms=retry_after,

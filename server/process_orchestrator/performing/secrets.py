@@ -21,6 +21,8 @@ from process_orchestrator.core.facts.values import FailureClass
 MASK: Final = "[secret]"
 SECRET_LENGTH_MIN: Final = 4
 """Shorter values are not masked: replacing every `a` would destroy answers and still hide nothing."""
+CUT_LENGTH_MIN: Final = 8
+"""Of the beginning of a secret at the end of a text that was cut there."""
 SECRETS_KNOWN_MAX: Final = 1000
 SECRET_FILE_BYTES_MAX: Final = 65_536
 
@@ -114,6 +116,18 @@ class Secrets:
         for known in self._forms:
             if known in text:
                 text = text.replace(known, MASK)
+        return text
+
+    def mask_cut(self, text: str) -> str:
+        """As `mask_text`, for a text that was cut off, maybe in the middle of a secret. No answer is masked so."""
+        text = self.mask_text(text)
+        for known in self._forms:
+            start = known[:CUT_LENGTH_MIN]
+            at = text.find(start, max(0, len(text) - len(known)))
+            while at >= 0:
+                if len(text) - at >= CUT_LENGTH_MIN and known.startswith(text[at:]):
+                    return text[:at] + MASK
+                at = text.find(start, at + 1)
         return text
 
     def mask_value(self, value: Any) -> Any:

@@ -332,7 +332,7 @@ class Verifier:
             verdict=verdict,
             what=clean(case.what) or None,
             code=failed.code if said and failed is not None else None,
-            message=self._pool.secrets.mask_text(clean(failed.message)) if said and failed is not None else None,
+            message=self._pool.secrets.mask_cut(clean(failed.message)) if said and failed is not None else None,
             pointer=failed.pointer if said and failed is not None else None,
             rule=failed.rule if said and failed is not None else None,
             ms=None if seen is None else seen.ms,
