@@ -207,3 +207,19 @@ def test_process_types_are_contracts_too() -> None:
     before = definition_from_dict("process", old)
     found = [difference(before, definition_from_dict("process", each)).judgement for each in (new, dearer, told, old)]
     assert found == [BREAKING, WIDENING, TEXT, SAME]
+
+
+def test_a_plan_that_gives_one_instead_of_true_has_changed() -> None:
+    plan: Document = {"steps": [{"id": "wait", "wait": {"seconds": 1}}], "output": {"known": True}}
+    old: Document = {
+        "process": "desk",
+        "version": "1.0.0",
+        "summary": "For a test.",
+        "input": {"type": "object"},
+        "output": {"type": "object"},
+        "plan": plan,
+    }
+    new = copy.deepcopy(old)
+    new["plan"]["output"]["known"] = 1
+    found = difference(definition_from_dict("process", old), definition_from_dict("process", new))
+    assert [(each.judgement, each.pointer) for each in found.changes] == [(Judgement.WIDENING, "/plan")]

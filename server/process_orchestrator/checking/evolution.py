@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from process_orchestrator.checking.definitions import Approval, Contract, ProcessType, Undo
-from process_orchestrator.checking.schema_change import Judgement, judge_schema
+from process_orchestrator.checking.schema_change import Judgement, judge_schema, same
 from process_orchestrator.checking.versions import VERSION, order
 from process_orchestrator.core.facts.specs import DeclaredError, RetryFacts
 from process_orchestrator.core.facts.values import Effect, Fact, Idempotency, Outcome
@@ -122,11 +122,16 @@ def _changes(old: Contract | ProcessType, new: Contract | ProcessType) -> Iterat
             yield from judge(old, new)
     elif isinstance(old, ProcessType) and isinstance(new, ProcessType):
         for field, judgement in _PROCESS.items():
-            if getattr(old, field) != getattr(new, field):
+            if _differ(getattr(old, field), getattr(new, field)):
                 yield _change(judgement, f"/{field}", f"`{field}` changed")
     if old.summary != new.summary:
         yield _change(Judgement.TEXT, "/summary", "`summary` changed")
     yield from _unread(old.source.canonical, new.source.canonical)
+
+
+def _differ(old: object, new: object) -> bool:
+    """Whether parts that hold values as written differ: Python alone takes `true` and `1` for equal."""
+    return old != new or not same(msgspec.to_builtins(old), msgspec.to_builtins(new))
 
 
 def _schema(part: str, old: Json, new: Json, *, may: str) -> Iterator[Change]:
@@ -161,7 +166,7 @@ def _effects(old: Contract, new: Contract) -> Iterator[Change]:
 
 
 def _undo(old: Undo | None, new: Undo | None) -> Iterator[Change]:
-    if old == new:
+    if not _differ(old, new):
         return
     if new is None:
         yield _change(Judgement.BREAKING, "/effects/undo", "it can no longer be undone")

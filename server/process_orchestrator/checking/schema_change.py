@@ -13,8 +13,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import msgspec
-import orjson
 
+from process_orchestrator.checking.containing import written_alike
 from process_orchestrator.checking.containment import Comparing, Contained
 from process_orchestrator.checking.explain import escape
 from process_orchestrator.checking.shown import shown
@@ -389,8 +389,4 @@ def same(one: Json, other: Json) -> bool:
         return True
     if one is msgspec.UNSET or other is msgspec.UNSET:
         return False
-    return _stored(one) == _stored(other)
-
-
-def _stored(value: Json) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return written_alike(one, other)
