@@ -194,6 +194,19 @@ async def test_an_earlier_task_that_cannot_be_read_may_have_been_done(tmp_path: 
     assert (methods(server), raised.value.outcome) == (["ListTasks", "GetTask"], "unknown")
 
 
+@pytest.mark.behaviour("P5-deadline")
+@pytest.mark.parametrize("state", ["WORKING", "COMPLETED"])
+async def test_a_task_that_no_answer_has_named_by_the_deadline_is_found_and_cancelled(
+    tmp_path: Path, state: str
+) -> None:
+    known = KNOWN | {"status": {"state": f"TASK_STATE_{state}"}}
+    scripts = {"SendMessage": silent, "ListTasks": rpc({"tasks": [known]}), "CancelTask": rpc(known)}
+    async with modern_clerk(tmp_path, **scripts) as (pool, server):
+        assert (await refused(pool, timeout_ms=400)).code == "timeout"
+    cancels = ["CancelTask"] if state == "WORKING" else []
+    assert methods(server) == ["SendMessage", "ListTasks", *cancels]
+
+
 async def test_a_busy_agent_is_asked_for_its_task_again(tmp_path: Path) -> None:
     async with clerk(tmp_path, rpc(WORKING)) as (pool, server):
         answers = [rpc(WORKING), says({}, status=503), resets, rpc(DONE)]

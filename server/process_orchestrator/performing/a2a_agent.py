@@ -83,6 +83,7 @@ class _Running:
         self.bind, self.call, self.target, self.interface = bind, call, target, interface
         self.progress = Progress()
         self.task: str | None = None
+        self.unanswered = False  # its message went out, and no answer has named a task yet
 
 
 class A2aLink:
@@ -135,11 +136,11 @@ class A2aLink:
             raise AgentCallError("timeout", message, outcome=Outcome.NOT_DONE) from None
         except anyio.get_cancelled_exc_class():
             if running is not None and not told_to_stop():
-                running.task = None  # the next start meets it again
+                running.task, running.unanswered = None, False  # the next start meets it again
             raise
         finally:
-            if running is not None and running.task is not None:
-                await self._stop(running, running.task)
+            if running is not None and (running.task is not None or running.unanswered):
+                await self._stop(running)
 
     async def card(self, timeout_s: float = CARD_S) -> Card:
         """The agent's card as it is now. Raises AgentCallError."""
@@ -156,7 +157,7 @@ class A2aLink:
         try:
             earlier = await self._earlier(running)
             if earlier is None:
-                said = wire.read_said(await self._ask(wire.SEND, params, running))
+                said = await self._sent(running, params)
             else:
                 said = await self._met_again(running, earlier)
         except _Refused as refused:
@@ -169,6 +170,16 @@ class A2aLink:
         if said.state == wire.COMPLETED:
             return said.reply
         raise _task_failure(said, running.bind)
+
+    async def _sent(self, running: _Running, params: dict[str, Any]) -> wire.Said:
+        running.unanswered = True
+        try:
+            said = wire.read_said(await self._ask(wire.SEND, params, running))
+        except (_Refused, BodyError, AgentCallError):
+            running.unanswered = False
+            raise
+        running.unanswered = False
+        return said
 
     async def _met_again(self, running: _Running, task: str) -> wire.Said:
         """What became of a task that the same call has led to before. Whatever fails here, it may have been done."""
@@ -219,13 +230,21 @@ class A2aLink:
             running.task = None
         return said
 
-    async def _stop(self, running: _Running, task: str) -> None:
-        """Tell the agent to stop what nobody waits for any more; what it says to that is not waited for long."""
+    async def _stop(self, running: _Running) -> None:
+        """Tell the agent to stop what nobody waits for any more; what it says to that is not waited for long.
+
+        A task that no answer has named yet is looked up, where the agent can tell.
+        """
         if self._closed:
             return
         with anyio.CancelScope(shield=True), anyio.move_on_after(CANCEL_S):
             with contextlib.suppress(AgentCallError, BodyError, _Refused):
-                await self._ask(wire.CANCEL, wire.task_params(running.interface, task), running)
+                task, interface = running.task, running.interface
+                if task is None and wire.LIST in wire.METHODS[interface.version]:
+                    listed = await self._ask(wire.LIST, wire.list_params(interface, running.call), running)
+                    task = wire.live_task(listed, running.call)
+                if task is not None:
+                    await self._ask(wire.CANCEL, wire.task_params(interface, task), running)
 
     # --- the card -----------------------------------------------------------------------------------------------
 

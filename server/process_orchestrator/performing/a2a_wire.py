@@ -110,13 +110,21 @@ def earlier_task(result: Any, call: AgentCall) -> str | None:
     Of an earlier try, which was told to stop, only one that is completed; of the same one, after its engine ended,
     one that still goes on as well.
     """
-    allowed = {COMPLETED, *LIVE} if call.delivery > 1 else {COMPLETED}
+    return _task_in(result, call, states=frozenset({COMPLETED, *LIVE} if call.delivery > 1 else {COMPLETED}))
+
+
+def live_task(result: Any, call: AgentCall) -> str | None:
+    """The newest task of this very call that still goes on. Raises BodyError (not_json)."""
+    return _task_in(result, call, states=LIVE)
+
+
+def _task_in(result: Any, call: AgentCall, *, states: frozenset[str]) -> str | None:
     for each in _list(_object(result, "the list of tasks").get("tasks")):
         task = _object(each, "a task")
         name, status = task.get("id"), task.get("status")
         if task.get("contextId") != same_id("context", call.key) or not isinstance(status, dict):
             continue
-        if isinstance(name, str) and 0 < len(name) <= ID_CHARS_MAX and _state(status.get("state")) in allowed:
+        if isinstance(name, str) and 0 < len(name) <= ID_CHARS_MAX and _state(status.get("state")) in states:
             return name
     return None
 
