@@ -40,6 +40,8 @@ def test_a_definition_error_names_the_first_problem() -> None:
         (errors.BodyError("not_json", "x"), "not_json", False),
         (errors.SchemaError("bad_pattern", "x"), "BAD_SCHEMA", False),
         (errors.PathError("x", position=3), "BAD_PATH", False),
+        (errors.AddressError("x"), "BAD_URL", False),
+        (errors.CardError("x"), "BAD_CARD", False),
         (errors.ExpressionError("x", fix="1000.0"), "condition_error", False),
         (errors.BindingError("missing_binding", "x", blame=Blame.PLANNER), "missing_binding", False),
         (errors.AgentCallError("timeout", "x"), "timeout", False),
