@@ -24,9 +24,9 @@ import psutil
 from harness import SCHEMA_IN, SCHEMA_OUT, SUMMARY, _bounded, cpu_s, pct, step_input
 from peer_ours import Ours, process, registry_of
 from process_orchestrator.assemble import Fleet, Mode, open_engine
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.validate import Validator, encode_body, parse_body
+from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.schemas.validate import Validator, encode_body, parse_body
 from process_orchestrator.core.facts.values import Assurance
 from process_orchestrator.core.ports import EscalationQuery, Page, ProcessQuery
 from process_orchestrator.hosting import chain

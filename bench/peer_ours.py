@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 
 from harness import SCHEMA_IN, SCHEMA_OUT, SUMMARY, Peer, log_end, log_start, main, stamp
 from process_orchestrator.assemble import Fleet, Mode, open_engine
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.validate import encode_body, ref_of
+from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.schemas.validate import encode_body, ref_of
 from process_orchestrator.core.facts.events import EscalationResolved
 from process_orchestrator.core.facts.specs import Budget, ProcessSpec
 from process_orchestrator.core.facts.values import Assurance, Decision, TypePin

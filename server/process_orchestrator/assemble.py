@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 from msgspec.structs import replace
 
-from process_orchestrator.checking.compiled import Compiler
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.errors import EngineError
 from process_orchestrator.core.limits import CHILD_LIMITS, PIN_CHECK_S, PROCESSES_RUNNING_MAX, ChildLimits
 from process_orchestrator.home import LiveHome
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from process_orchestrator.checking.a2a_card import Card
-    from process_orchestrator.checking.definitions import Agent
+    from process_orchestrator.checking.documents.definitions import Agent
     from process_orchestrator.core.ports import (
         AgentHealth,
         Artifacts,

@@ -14,8 +14,8 @@ import subprocess
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from process_orchestrator.checking.loader import FOLDERS, is_definition
-from process_orchestrator.checking.yaml_reader import FILE_BYTES_MAX
+from process_orchestrator.checking.documents.yaml_reader import FILE_BYTES_MAX
+from process_orchestrator.checking.loading.loader import FOLDERS, is_definition
 
 GIT_S: Final = 10.0
 FILES_MAX: Final = 1_000

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from platformdirs import user_data_path
 
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.loading.registry import Registry
 
 DEFINITION_FOLDERS: Final = ("contracts", "agents_registry")
 RECHECK_S: Final = 1.0

@@ -40,8 +40,8 @@ from process_orchestrator.views.models import (
 from process_orchestrator.views.process_view import steps_view
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.compiled import Compiler
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.loading.registry import Registry
+    from process_orchestrator.checking.plans.compiled import Compiler
     from process_orchestrator.core.errors import OrchestratorError
     from process_orchestrator.usecases.redriving import Redriver
     from process_orchestrator.views.replay_view import ReplayView

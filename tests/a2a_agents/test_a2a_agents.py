@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict
 
 from a2a_agents.serving import a2a_server
 from performing.fleet import Directory, agent, one_call, open_pool, until
-from process_orchestrator.checking.definitions import Agent, Transport
+from process_orchestrator.checking.documents.definitions import Agent, Transport
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.performing.agent_pool import AgentPool
 

@@ -25,7 +25,7 @@ from performing.fleet import (
     scripted_server,
 )
 from performing.http_misdeeds import endless, half, resets, silent, trickles
-from process_orchestrator.checking.definitions import Agent, Transport
+from process_orchestrator.checking.documents.definitions import Agent, Transport
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.performing.a2a_wire import same_id
 from process_orchestrator.performing.agent_pool import AgentPool

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from performing.fleet import ScriptedServer, closed_port, says
 from performing.http_misdeeds import half, resets
 from pins.tools import BOOK, LOOK, changed, put
-from process_orchestrator.checking.pins import Pins, pin, write_pins
+from process_orchestrator.checking.documents.pins import Pins, pin, write_pins
 
 HOSTILE: Final = str(Path(__file__).parents[1] / "performing" / "agents" / "hostile.py")
 OLD_TIMES: Final = str(Path(__file__).parents[1] / "pins" / "agents" / "old_times.py")

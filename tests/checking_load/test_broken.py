@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from process_orchestrator.checking.loader import load_home
-from process_orchestrator.checking.report import check_report
+from process_orchestrator.checking.loading.loader import load_home
+from process_orchestrator.checking.loading.report import check_report
 
 HERE = Path(__file__).parent
 

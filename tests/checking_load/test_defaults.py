@@ -13,9 +13,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_orchestrator.checking.definitions import Agent, Contract, ProcessType
-from process_orchestrator.checking.loader import definition_from_dict, load_bytes
-from process_orchestrator.checking.show import show
+from process_orchestrator.checking.documents.definitions import Agent, Contract, ProcessType
+from process_orchestrator.checking.documents.show import show
+from process_orchestrator.checking.loading.loader import definition_from_dict, load_bytes
 from process_orchestrator.core.facts.specs import DeclaredError, RetryFacts
 from process_orchestrator.core.facts.values import Assurance, Effect, FailureClass, Idempotency, OnFailure, Outcome
 

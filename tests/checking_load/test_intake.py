@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from process_orchestrator.checking.intake import Ambiguous, Classified, classify
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.loading.registry import Registry
 
 
 def made(name: str, *, version: str = "1.0.0", **intake: Any) -> Any:

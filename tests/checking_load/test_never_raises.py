@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from process_orchestrator.checking.loader import load_bytes, load_text
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.yaml_reader import read
+from process_orchestrator.checking.documents.yaml_reader import read
+from process_orchestrator.checking.loading.loader import load_bytes, load_text
+from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.errors import DefinitionError
 
 HOME = Path(__file__).parent / "home"

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from process_orchestrator.checking.yaml_reader import read
+from process_orchestrator.checking.documents.yaml_reader import read
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = resources.files("process_orchestrator.checking") / "meta_schemas"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from process_orchestrator.checking.yaml_reader import read
+from process_orchestrator.checking.documents.yaml_reader import read
 from process_orchestrator.core.errors import DefinitionError
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from process_orchestrator.checking.definitions import Problem
-from process_orchestrator.checking.loader import definition_from_dict, load_home, load_text
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.report import check_report
+from process_orchestrator.checking.documents.definitions import Problem
+from process_orchestrator.checking.loading.loader import definition_from_dict, load_home, load_text
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.loading.report import check_report
 from process_orchestrator.core.errors import DefinitionError
 from process_orchestrator.core.facts.values import Assurance
 

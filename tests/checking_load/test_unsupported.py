@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from formats.writing import problems, write_home
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 
 HOME = """
     contract: thing.act

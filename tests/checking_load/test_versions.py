@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from process_orchestrator.checking.versions import order, reference
+from process_orchestrator.checking.documents.versions import order, reference
 
 
 @pytest.mark.parametrize(

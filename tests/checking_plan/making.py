@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from process_orchestrator.checking.definitions import Agent, Contract, ProcessType
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.shape import agent_from, contract_from, process_from
-from process_orchestrator.checking.yaml_reader import read
+from process_orchestrator.checking.documents.definitions import Agent, Contract, ProcessType
+from process_orchestrator.checking.documents.shape import agent_from, contract_from, process_from
+from process_orchestrator.checking.documents.yaml_reader import read
+from process_orchestrator.checking.loading.registry import Registry
 
 
 def value(text: str) -> Any:

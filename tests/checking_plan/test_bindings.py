@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from process_orchestrator.checking.bindings import (
+from process_orchestrator.checking.schemas.paths import ABSENT
+from process_orchestrator.checking.schemas.value_types import ANY
+from process_orchestrator.checking.values.bindings import (
     Bound,
     Scope,
     StepScope,
@@ -18,9 +20,7 @@ from process_orchestrator.checking.bindings import (
     references,
     resolver,
 )
-from process_orchestrator.checking.expressions import Expression
-from process_orchestrator.checking.paths import ABSENT
-from process_orchestrator.checking.value_types import ANY
+from process_orchestrator.checking.values.expressions import Expression
 from process_orchestrator.core.errors import BindingError
 from process_orchestrator.core.facts.values import Blame
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from checking_plan.making import agent, contract, plan, registry
-from process_orchestrator.checking.compile import CompiledProcess, compile_process
-from process_orchestrator.checking.definitions import ProcessType
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.shape import pinned_contract
+from process_orchestrator.checking.documents.definitions import ProcessType
+from process_orchestrator.checking.documents.shape import pinned_contract
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.compile import CompiledProcess, compile_process
 from process_orchestrator.core.facts.specs import PlanFacts, StepFacts
 from process_orchestrator.core.facts.values import Assurance, OnFailure, StepKind
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from checking_plan.making import HEAD, contract, plan, registry
-from process_orchestrator.checking.compile import compile_process, contract_body
-from process_orchestrator.checking.compiled import (
+from process_orchestrator.checking.plans.compile import compile_process, contract_body
+from process_orchestrator.checking.plans.compiled import (
     ABSENT,
     CompiledContract,
     CompiledPlan,

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from process_orchestrator.checking.expressions import Expression
-from process_orchestrator.checking.projection import Shape
-from process_orchestrator.checking.value_types import ValueType, type_of
+from process_orchestrator.checking.schemas.projection import Shape
+from process_orchestrator.checking.schemas.value_types import ValueType, type_of
+from process_orchestrator.checking.values.expressions import Expression
 from process_orchestrator.core.errors import ExpressionError
 
 CORPUS = yaml.safe_load((Path(__file__).parent / "expressions.yaml").read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_orchestrator.checking.paths import ABSENT, find, finder, parse_path, write_path
+from process_orchestrator.checking.schemas.paths import ABSENT, find, finder, parse_path, write_path
 from process_orchestrator.core.errors import PathError
 
 PARTS = st.sampled_from(

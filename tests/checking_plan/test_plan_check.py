@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from checking_plan.making import HEAD, agent, plan, registry
-from process_orchestrator.checking.compile import compile_process
-from process_orchestrator.checking.definitions import ProcessType
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.documents.definitions import ProcessType
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.compile import compile_process
 from process_orchestrator.core.facts.values import Assurance
 
 READ = "{id: read, contract: document.read, in: {document: $.input.document}}"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_orchestrator.checking.explain import kind_of
-from process_orchestrator.checking.paths import ABSENT, find
-from process_orchestrator.checking.projection import (
+from process_orchestrator.checking.schemas.explain import kind_of
+from process_orchestrator.checking.schemas.paths import ABSENT, find
+from process_orchestrator.checking.schemas.projection import (
     Presence,
     Shape,
     items_of,
@@ -19,8 +19,8 @@ from process_orchestrator.checking.projection import (
     project,
     required_names,
 )
-from process_orchestrator.checking.validate import Validator
-from process_orchestrator.checking.value_types import converter, type_of
+from process_orchestrator.checking.schemas.validate import Validator
+from process_orchestrator.checking.schemas.value_types import converter, type_of
 
 EXTRACT: dict[str, Any] = {
     "$defs": {

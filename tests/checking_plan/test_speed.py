@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 from checking_plan.making import contract, plan, registry
-from process_orchestrator.checking.compile import compile_process
-from process_orchestrator.checking.compiled import CompiledContract, Compiler, Scope, StepScope
-from process_orchestrator.checking.validate import check_value, encode_body, parse_body, read_stored, ref_of
+from process_orchestrator.checking.plans.compile import compile_process
+from process_orchestrator.checking.plans.compiled import CompiledContract, Compiler, Scope, StepScope
+from process_orchestrator.checking.schemas.validate import check_value, encode_body, parse_body, read_stored, ref_of
 from process_orchestrator.core.facts.values import Assurance
 
 ROUNDS = 2_000

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from flow.home import registry_of
-from process_orchestrator.checking.definitions import ProcessType
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.documents.definitions import ProcessType
+from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.facts.specs import Budget, PlanFacts
 from process_orchestrator.core.facts.values import Effect, StepKind
 

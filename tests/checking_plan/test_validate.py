@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_orchestrator.checking.validate import (
+from process_orchestrator.checking.schemas.validate import (
     Validator,
     check_depth,
     check_value,

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from checking_plan.making import agent, contract, plan
-from process_orchestrator.checking.checked_plan import CheckedPlan
-from process_orchestrator.checking.lifted import lifted
-from process_orchestrator.checking.plan_check import check_plan
-from process_orchestrator.checking.projection import Shape
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.validate import Validator
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.checked_plan import CheckedPlan
+from process_orchestrator.checking.plans.lifted import lifted
+from process_orchestrator.checking.plans.plan_check import check_plan
+from process_orchestrator.checking.schemas.projection import Shape
+from process_orchestrator.checking.schemas.validate import Validator
 
 GET = """
 contract: doc.get

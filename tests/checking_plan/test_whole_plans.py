@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from checking_plan.making import agent, contract, plan
-from process_orchestrator.checking.checked_plan import CheckedPlan
-from process_orchestrator.checking.compile import compile_process
-from process_orchestrator.checking.plan_bounds import told
-from process_orchestrator.checking.plan_check import check_plan
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.shape import agent_from
+from process_orchestrator.checking.documents.shape import agent_from
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.checked_plan import CheckedPlan
+from process_orchestrator.checking.plans.compile import compile_process
+from process_orchestrator.checking.plans.plan_bounds import told
+from process_orchestrator.checking.plans.plan_check import check_plan
 from process_orchestrator.core.facts.values import Assurance
 
 LIST = """

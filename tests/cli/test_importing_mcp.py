@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cli.calling import Called, call
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 
 PROGRAM = Path(__file__).resolve().parents[1] / "importing" / "tools_server.py"
 TIME = Path(sys.executable).with_name("mcp-server-time")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cli.calling import Called, call
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 
 TOKEN = "opensesame"
 LOOK = {"name": "look", "description": "Looks.", "inputSchema": {"type": "object"}}

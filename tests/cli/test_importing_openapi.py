@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from cli.calling import call
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 
 DATA = Path(__file__).resolve().parents[1] / "importing" / "data"
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from cli.calling import call
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 
 PRACTICE = Path(__file__).resolve().parents[2] / "docs" / "practice"
 

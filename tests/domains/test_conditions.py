@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from domains.running import ROOT
-from process_orchestrator.checking.compiled import CompiledContract, CompiledStep, Compiler, Scope
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
+from process_orchestrator.checking.plans.compiled import CompiledContract, CompiledStep, Compiler, Scope
 from process_orchestrator.core.facts.values import Assurance
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from domains.running import ROOT
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.core.facts.values import Assurance
 
 

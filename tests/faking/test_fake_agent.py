@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from process_orchestrator.checking.compiled import CompiledContract
-from process_orchestrator.checking.definitions import Contract
-from process_orchestrator.checking.generate import invalid_values, valid_values
-from process_orchestrator.checking.loader import definition_from_dict, load_home
+from process_orchestrator.checking.documents.definitions import Contract
+from process_orchestrator.checking.loading.loader import definition_from_dict, load_home
+from process_orchestrator.checking.plans.compiled import CompiledContract
+from process_orchestrator.checking.schemas.generate import invalid_values, valid_values
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.usecases.faking import FakeAgent, read_fault
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from process_orchestrator.checking.compile import CompiledProcess
-from process_orchestrator.checking.definitions import ProcessType
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.documents.definitions import ProcessType
+from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.compile import CompiledProcess
 from process_orchestrator.core.facts.values import Assurance
 
 Json = Any

@@ -23,8 +23,8 @@ from faults.judging import Heard, judge_acknowledged, judge_process
 from faults.network import Network, SteadyNetwork
 from faults.people import steady
 from faults.virtual_time import StuckError, VirtualClock, run_virtual
-from process_orchestrator.checking.compiled import Compiler
-from process_orchestrator.checking.validate import encode_body, ref_of
+from process_orchestrator.checking.plans.compiled import Compiler
+from process_orchestrator.checking.schemas.validate import encode_body, ref_of
 from process_orchestrator.core.facts.specs import Budget, ProcessSpec
 from process_orchestrator.core.facts.state import Process
 from process_orchestrator.core.facts.values import TypePin

@@ -8,7 +8,7 @@ from typing import Final
 
 from faults.catalogue import catalogue
 from faults.disk import Disk, SimulatedJournal
-from process_orchestrator.checking.compiled import Compiler
+from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.facts.state import Process
 from process_orchestrator.core.ports import ChangeListener, Clock, Host, InProcessAgent, JournalRow, ProcessQuery
 from process_orchestrator.hosting.embedded import embedded_host

@@ -28,7 +28,7 @@ from faults.crash_points import CrashRun, Points, Run, differences
 from faults.disk import SimulatedJournal, Write
 from faults.network import Deed, SteadyNetwork
 from process_orchestrator.assemble import Fleet, open_engine
-from process_orchestrator.checking.compiled import Compiler
+from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.facts.values import Decision
 from process_orchestrator.core.ports import Host, InProcessCall
 from process_orchestrator.hosting.writer import TurnWrite, Writer

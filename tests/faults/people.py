@@ -9,7 +9,7 @@ import msgspec
 
 from faults.catalogue import SERVED
 from faults.network import Deed
-from process_orchestrator.checking.validate import encode_body, ref_of
+from process_orchestrator.checking.schemas.validate import encode_body, ref_of
 from process_orchestrator.core.facts.events import EscalationResolved
 from process_orchestrator.core.facts.state import Escalation, Process
 from process_orchestrator.core.facts.values import Decision

@@ -12,7 +12,7 @@ from typing import Final
 
 from faults.catalogue import catalogue
 from faults.simulation import Report, Setting, shrink, simulate
-from process_orchestrator.checking.compiled import Compiler
+from process_orchestrator.checking.plans.compiled import Compiler
 
 SEEDS: Final = Path(__file__).with_name("seeds.txt")
 AT_ONCE: Final = 20

@@ -25,8 +25,8 @@ from faults.judging import Heard, judge_acknowledged, judge_process
 from faults.network import Network
 from faults.people import decide
 from faults.virtual_time import StuckError, VirtualClock, run_virtual
-from process_orchestrator.checking.compiled import CompiledContract, Compiler
-from process_orchestrator.checking.validate import encode_body, read_stored, ref_of
+from process_orchestrator.checking.plans.compiled import CompiledContract, Compiler
+from process_orchestrator.checking.schemas.validate import encode_body, read_stored, ref_of
 from process_orchestrator.core.errors import OrchestratorError, RefusedError
 from process_orchestrator.core.facts.events import CancelRequested
 from process_orchestrator.core.facts.specs import Budget, ProcessSpec

@@ -11,8 +11,8 @@ import pytest
 from fitting.pairs_of_lists import LISTED
 from fitting.pairs_of_objects import OBJECTS
 from fitting.pairs_of_values import VALUES, Pair
-from process_orchestrator.checking.fitting import Fit, Fitting, Verdict
-from process_orchestrator.checking.validate import Validator
+from process_orchestrator.checking.plans.fitting import Fit, Fitting, Verdict
+from process_orchestrator.checking.schemas.validate import Validator
 
 FAMILIES: dict[str, list[Pair]] = {**VALUES, **OBJECTS, **LISTED}
 PAIRS = [pytest.param(*rest, id=f"{family}: {name}") for family, pairs in FAMILIES.items() for name, *rest in pairs]

@@ -12,13 +12,20 @@ import psutil
 import pytest
 
 from fitting.hostile import PAIRS, chain, circle, twice, wide
-from process_orchestrator.checking import containing
-from process_orchestrator.checking.containing import BATCH_S, Containing, Pair, small
-from process_orchestrator.checking.fitting import Fitting, Verdict
-from process_orchestrator.checking.lifted import UnliftableError, lifted
-from process_orchestrator.checking.projection import Shape, items_of, kinds_of, names_of, project, required_names
-from process_orchestrator.checking.validate import Containment, Validator
-from process_orchestrator.checking.value_types import type_of
+from process_orchestrator.checking.plans.fitting import Fitting, Verdict
+from process_orchestrator.checking.plans.lifted import UnliftableError, lifted
+from process_orchestrator.checking.schemas import containing
+from process_orchestrator.checking.schemas.containing import BATCH_S, Containing, Pair, small
+from process_orchestrator.checking.schemas.projection import (
+    Shape,
+    items_of,
+    kinds_of,
+    names_of,
+    project,
+    required_names,
+)
+from process_orchestrator.checking.schemas.validate import Containment, Validator
+from process_orchestrator.checking.schemas.value_types import type_of
 
 EVERYDAY = ("12 groups of 6 choices", "9,000 references in a row", "190 levels", "a pattern that doubles")
 PAIR_S = 4.0

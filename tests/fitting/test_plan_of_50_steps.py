@@ -8,8 +8,8 @@ import time
 import pytest
 
 from checking_plan.making import plan, registry
-from process_orchestrator.checking.definitions import ProcessType
-from process_orchestrator.checking.plan_check import check_plan
+from process_orchestrator.checking.documents.definitions import ProcessType
+from process_orchestrator.checking.plans.plan_check import check_plan
 
 STEPS = 50
 MILLISECONDS = 50.0

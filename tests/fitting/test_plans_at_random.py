@@ -10,13 +10,13 @@ import pytest
 
 from checking_plan.making import agent, process
 from fitting.random_schemas import NAMES, random_schema
-from process_orchestrator.checking.bindings import Scope, StepScope, read_value, resolver
-from process_orchestrator.checking.compile import compile_process
-from process_orchestrator.checking.generate import Limits, valid_values
-from process_orchestrator.checking.paths import ABSENT
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.shape import contract_from
-from process_orchestrator.checking.validate import Validator
+from process_orchestrator.checking.documents.shape import contract_from
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.compile import compile_process
+from process_orchestrator.checking.schemas.generate import Limits, valid_values
+from process_orchestrator.checking.schemas.paths import ABSENT
+from process_orchestrator.checking.schemas.validate import Validator
+from process_orchestrator.checking.values.bindings import Scope, StepScope, read_value, resolver
 from process_orchestrator.core.errors import BindingError
 from process_orchestrator.core.facts.values import Assurance
 

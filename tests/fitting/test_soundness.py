@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from fitting.random_schemas import random_schema, random_value
-from process_orchestrator.checking.containing import Containing, Pair
-from process_orchestrator.checking.generate import Limits, valid_values
-from process_orchestrator.checking.validate import Containment, Validator
+from process_orchestrator.checking.schemas.containing import Containing, Pair
+from process_orchestrator.checking.schemas.generate import Limits, valid_values
+from process_orchestrator.checking.schemas.validate import Containment, Validator
 
 FEW = Limits(draws=20, nodes=200, all_nodes=2_000, depth=8, seconds=1.0)
 

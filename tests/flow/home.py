@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import anyio
 
-from process_orchestrator.checking.compiled import Compiler
-from process_orchestrator.checking.definitions import Agent, Contract, ProcessType
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.yaml_reader import read
+from process_orchestrator.checking.documents.definitions import Agent, Contract, ProcessType
+from process_orchestrator.checking.documents.yaml_reader import read
+from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.conformance import violations
 from process_orchestrator.core.facts.state import Process
 from process_orchestrator.core.facts.values import Assurance

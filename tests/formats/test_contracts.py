@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from formats.writing import opened, problems, write_home
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.usecases.refusals import unknown
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from process_orchestrator.assemble import open_orchestrator
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.core.ports import Proof, ProofKind
 from process_orchestrator.home import Home
 from process_orchestrator.orchestrator import Orchestrator

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from generating.schemas import HOSTILE, NOTHING, SCHEMAS
-from process_orchestrator.checking.generate import Broken, Limits, invalid_values, valid_values
-from process_orchestrator.checking.validate import Validator, encode_body
+from process_orchestrator.checking.schemas.generate import Broken, Limits, invalid_values, valid_values
+from process_orchestrator.checking.schemas.validate import Validator, encode_body
 from process_orchestrator.core.errors import SchemaError
 
 FEW = {

@@ -8,7 +8,7 @@ import anyio
 
 from hosting.scripted import CLOCK, Script, trust
 from process_orchestrator.assemble import Fleet, agents_health
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.ports import AgentHealth
 from process_orchestrator.doors.cli.doctor import agents_row
 from process_orchestrator.hosting.open_host import HostParts, open_host

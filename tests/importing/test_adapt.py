@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from process_orchestrator.checking.documents.lines import Document
 from process_orchestrator.checking.importers.adapt import adapted, is_object_schema
-from process_orchestrator.checking.lines import Document
-from process_orchestrator.checking.lint_schema import schema_problems
-from process_orchestrator.checking.validate import Validator
+from process_orchestrator.checking.loading.lint_schema import schema_problems
+from process_orchestrator.checking.schemas.validate import Validator
 
 
 def sound(schema: dict[str, Any]) -> bool:

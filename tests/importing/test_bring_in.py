@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from process_orchestrator.checking.documents.yaml_reader import read
 from process_orchestrator.checking.importers.draft import Draft, DraftContract, Todo
 from process_orchestrator.checking.importers.write import bring_in
-from process_orchestrator.checking.loader import load_home
-from process_orchestrator.checking.yaml_reader import read
+from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.core.errors import RefusedError
 
 

@@ -18,7 +18,7 @@ from process_orchestrator.checking.a2a_card import Card, read_card
 from process_orchestrator.checking.importers.a2a import draft_of
 from process_orchestrator.checking.importers.draft import Draft
 from process_orchestrator.checking.importers.write import bring_in
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.core.errors import RefusedError
 
 URL = "https://ledger.example"

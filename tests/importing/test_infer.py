@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from process_orchestrator.checking.infer import infer_schema
-from process_orchestrator.checking.validate import Validator
+from process_orchestrator.checking.schemas.infer import infer_schema
+from process_orchestrator.checking.schemas.validate import Validator
 
 JSON = st.recursive(
     st.none()

@@ -9,7 +9,7 @@ import pytest
 
 from cli.calling import call
 from importing import real_servers
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 
 FOLDER = real_servers.ROOT / ".real-servers"
 HOW = "python tests/importing/real_servers.py fetch .real-servers --live"

@@ -9,7 +9,7 @@ from process_orchestrator.checking.importers.draft import Draft, DraftContract
 from process_orchestrator.checking.importers.mcp import draft_of
 from process_orchestrator.checking.importers.mcp_source import McpSource
 from process_orchestrator.checking.importers.write import bring_in
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.core.errors import RefusedError
 
 SOURCE = McpSource(name="desk", transport={"kind": "mcp_stdio", "command": ["desk"]}, source="desk")

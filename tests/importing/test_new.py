@@ -10,10 +10,10 @@ import pytest
 from process_orchestrator.checking.authoring.given import given_bindings
 from process_orchestrator.checking.authoring.new_contract import new_contract
 from process_orchestrator.checking.authoring.new_process import Skeleton, new_process
-from process_orchestrator.checking.definitions import Contract
+from process_orchestrator.checking.documents.definitions import Contract
 from process_orchestrator.checking.importers.yaml_text import yaml_text
-from process_orchestrator.checking.loader import definition_from_dict, load_home, load_text
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.loading.loader import definition_from_dict, load_home, load_text
+from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.errors import RefusedError
 
 ROOT = Path(__file__).resolve().parents[2]

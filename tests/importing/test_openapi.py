@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from process_orchestrator.checking.documents.yaml_reader import read as read_yaml
 from process_orchestrator.checking.importers.draft import Draft, DraftContract
 from process_orchestrator.checking.importers.foreign_document import read_foreign
 from process_orchestrator.checking.importers.openapi import agent_name, chosen_part, draft_of
@@ -18,9 +19,8 @@ from process_orchestrator.checking.importers.openapi_check import checked, valid
 from process_orchestrator.checking.importers.openapi_server import Reach
 from process_orchestrator.checking.importers.write import bring_in
 from process_orchestrator.checking.importers.yaml_edit import edited
-from process_orchestrator.checking.loader import load_home
-from process_orchestrator.checking.validate import Validator
-from process_orchestrator.checking.yaml_reader import read as read_yaml
+from process_orchestrator.checking.loading.loader import load_home
+from process_orchestrator.checking.schemas.validate import Validator
 from process_orchestrator.core.errors import RefusedError
 
 DATA = Path(__file__).parent / "data"

@@ -9,7 +9,7 @@ import pytest
 from process_orchestrator.checking.importers.mcp import draft_of
 from process_orchestrator.checking.importers.mcp_source import stdio_source
 from process_orchestrator.checking.importers.write import bring_in
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 
 FILES = sorted((Path(__file__).parent / "servers").glob("*.json"))
 

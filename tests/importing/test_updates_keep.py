@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
+from process_orchestrator.checking.documents.yaml_reader import read
 from process_orchestrator.checking.importers.draft import Draft, DraftContract
 from process_orchestrator.checking.importers.merge import ABSENT, merge, same
 from process_orchestrator.checking.importers.write import bring_in
 from process_orchestrator.checking.importers.yaml_edit import edited
 from process_orchestrator.checking.importers.yaml_text import yaml_text
-from process_orchestrator.checking.lines import step_into, value_at
-from process_orchestrator.checking.yaml_reader import read
+from process_orchestrator.checking.schemas.pointers import step_into, value_at
 
 Json = Any
 WORDS = ("a", "b", "kind", "limit", "required", "todo", "x y", "no", "1", "#", "a: b", "- c", "é", "{}", "'", '"')

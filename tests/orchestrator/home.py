@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.memory_host import JumpingClock, MemoryHost
-from process_orchestrator.checking.compiled import Compiler
-from process_orchestrator.checking.definitions import Agent, Contract, ProcessType
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.documents.definitions import Agent, Contract, ProcessType
+from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.ports import InProcessCall, Proof, ProofKind
 from process_orchestrator.hosting.proofs import Derived, derive

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from orchestrator.memory_host import JumpingClock, MemoryHost
-from process_orchestrator.checking.compiled import Compiler
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.ports import Proof
 from process_orchestrator.hosting.proofs import Derived

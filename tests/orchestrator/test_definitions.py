@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from orchestrator.home import AGENTS, CONTRACTS, PROCESSES, Desk, open_desk, process_type
-from process_orchestrator.checking.definitions import Problem
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.documents.definitions import Problem
+from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.views.text_definitions import description_text
 

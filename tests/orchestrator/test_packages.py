@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from orchestrator.home import ASSERTED, CANARY, CONTRACTS, PASSPHRASE, REVIEWER, Desk
-from process_orchestrator.checking.compiled import Compiler
-from process_orchestrator.checking.definitions import Contract
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.validate import encode_body, ref_of
+from process_orchestrator.checking.documents.definitions import Contract
+from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.plans.compiled import Compiler
+from process_orchestrator.checking.schemas.validate import encode_body, ref_of
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts.commands import OpenEscalation
 from process_orchestrator.core.facts.events import EscalationOpened

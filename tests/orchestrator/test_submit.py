@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from orchestrator.home import AGENTS, CONTRACTS, PROCESSES, READ, Desk, Fleet, open_desk, process_type
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.views.models import Caller, SubmitRequest
 

@@ -7,7 +7,7 @@ ENGINE_ALONE = """
 import anyio, sys, tempfile
 from pathlib import Path
 from process_orchestrator.assemble import Fleet, open_engine
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.loading.registry import Registry
 
 async def main():
     folder = Path(tempfile.mkdtemp())

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from performing.fleet import FixedClock
-from process_orchestrator.checking.compiled import Compiler
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.validate import encode_body, read_stored, ref_of
+from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.compiled import Compiler
+from process_orchestrator.checking.schemas.validate import encode_body, read_stored, ref_of
 from process_orchestrator.core.facts.commands import InvokeAgent, OpenEscalation, PlanContext, PrepareCall, Source
 from process_orchestrator.core.facts.events import CallFailed, CallPrepared, CallSucceeded
 from process_orchestrator.core.facts.values import ApprovalMode, Assurance, Phase, Ref, TypePin

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from process_orchestrator.checking.definitions import Agent, AgentLimits, Circuit, SourceFile, Transport
-from process_orchestrator.checking.pins import Pins
+from process_orchestrator.checking.documents.definitions import Agent, AgentLimits, Circuit, SourceFile, Transport
+from process_orchestrator.checking.documents.pins import Pins
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.ports import InProcessAgent
 from process_orchestrator.performing.address import Resolver, resolved

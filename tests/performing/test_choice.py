@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from process_orchestrator.checking.plan_document import PinnedAgent
+from process_orchestrator.checking.plans.plan_document import PinnedAgent
 from process_orchestrator.performing.choice import Standing, choose
 from process_orchestrator.performing.circuit import CircuitState
 from process_orchestrator.performing.failure import Failed, RefusedCallError

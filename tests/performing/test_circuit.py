@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_orchestrator.checking.definitions import Circuit
+from process_orchestrator.checking.documents.definitions import Circuit
 from process_orchestrator.performing.circuit import Breaker, CircuitState, Ending, began, ended, state_of, wait_ms
 
 RULES = Circuit(failures=3, window_ms=1000, open_ms=5000)

@@ -8,7 +8,7 @@ import pytest
 
 from performing.desk import Desk, honest, open_desk
 from performing.fleet import Directory, agent
-from process_orchestrator.checking.definitions import AgentLimits, Transport
+from process_orchestrator.checking.documents.definitions import AgentLimits, Transport
 from process_orchestrator.core.facts.events import CallFailed, CallPrepared, CallSucceeded
 from process_orchestrator.core.facts.values import Blame, FailureClass, Outcome
 from process_orchestrator.core.ports import Bill, InProcessCall

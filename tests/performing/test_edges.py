@@ -27,7 +27,7 @@ from performing.fleet import (
     stdio,
     tool,
 )
-from process_orchestrator.checking.definitions import Transport
+from process_orchestrator.checking.documents.definitions import Transport
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.limits import ChildLimits
 from process_orchestrator.core.ports import InProcessCall

@@ -9,7 +9,7 @@ import pytest
 
 from measuring import peak_memory
 from performing.fleet import Directory, agent, failing, one_call, open_pool, stdio, tool, until
-from process_orchestrator.checking.definitions import Transport
+from process_orchestrator.checking.documents.definitions import Transport
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import Blame
 from process_orchestrator.performing.child_process import KILL_GRACE_S

@@ -26,7 +26,7 @@ from performing.fleet import (
     tool,
 )
 from performing.token_server import TokenDesk, client
-from process_orchestrator.checking.definitions import AgentLimits, Transport
+from process_orchestrator.checking.documents.definitions import AgentLimits, Transport
 from process_orchestrator.core.errors import AgentCallError
 
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from performing.fleet import Directory, agent, failing, one_call, open_pool, stdio, tool, until
-from process_orchestrator.checking.definitions import AgentLimits, Circuit, Serve, Transport
-from process_orchestrator.checking.plan_document import PinnedAgent
+from process_orchestrator.checking.documents.definitions import AgentLimits, Circuit, Serve, Transport
+from process_orchestrator.checking.plans.plan_document import PinnedAgent
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import ContractPin, FailureClass
 from process_orchestrator.core.ports import InProcessCall

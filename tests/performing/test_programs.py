@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from performing.fleet import FOLDER, Directory, agent, local_http, one_call, open_pool, stdio, tool, until
-from process_orchestrator.checking.definitions import Transport
+from process_orchestrator.checking.documents.definitions import Transport
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.performing.child_process import LOG_BYTES_MAX, ChildLog
 

@@ -4,9 +4,9 @@ import anyio
 import pytest
 
 from performing.desk import LEDGER, PAY, Store, ledger_agent, schema
-from process_orchestrator.checking.compiled import CompiledPlan, Compiler
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.compiled import CompiledPlan, Compiler
 from process_orchestrator.core.facts.commands import PlanContext, Source
 from process_orchestrator.core.facts.values import Assurance, Phase, TypePin
 from process_orchestrator.performing.pinned import BodyCache

@@ -12,7 +12,7 @@ import pytest
 from performing.canary import canary, certificate, tls_canary
 from performing.fleet import Directory, agent, http, one_call, open_pool, says, scripted_server
 from process_orchestrator.checking.addresses import allowed, followed, web_address
-from process_orchestrator.checking.definitions import Agent, Transport
+from process_orchestrator.checking.documents.definitions import Agent, Transport
 from process_orchestrator.checking.importers.fetch import read_source
 from process_orchestrator.core.errors import AddressError, AgentCallError, RefusedError
 from process_orchestrator.performing.address import Resolver

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from performing.virtual_time import run_virtually
-from process_orchestrator.checking.definitions import AgentLimits
+from process_orchestrator.checking.documents.definitions import AgentLimits
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.performing.turnstile import HOLD_S, REST_S_MAX, WAITING_MAX, Turnstile
 

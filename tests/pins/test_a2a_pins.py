@@ -10,7 +10,7 @@ import pytest
 from a2a_agents.test_hostile_a2a import BOOK, CARD, DONE, a2a, card, rpc
 from performing.fleet import Directory, one_call, says, scripted_server
 from pins.test_watching import open_compared
-from process_orchestrator.checking.pins import Pins, pin
+from process_orchestrator.checking.documents.pins import Pins, pin
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import Effect
 

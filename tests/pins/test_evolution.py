@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from process_orchestrator.checking.evolution import Bump, Difference, difference, least_version
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.schema_change import Judgement
+from process_orchestrator.checking.changes.evolution import Bump, Difference, difference, least_version
+from process_orchestrator.checking.changes.schema_change import Judgement
+from process_orchestrator.checking.loading.loader import definition_from_dict
 
 BREAKING, WIDENING, TEXT, SAME = Judgement.BREAKING, Judgement.WIDENING, Judgement.TEXT, Judgement.SAME
 Document = dict[str, Any]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pins.tools import BOOK, Tool, changed
-from process_orchestrator.checking.live_change import LiveChange, compare
-from process_orchestrator.checking.pins import PinVerdict, pin
+from process_orchestrator.checking.changes.live_change import LiveChange, compare
+from process_orchestrator.checking.documents.pins import PinVerdict, pin
 from process_orchestrator.core.facts.values import Effect
 
 BREAKING, COMPATIBLE, TEXT = PinVerdict.BREAKING, PinVerdict.COMPATIBLE, PinVerdict.TEXT_CHANGED

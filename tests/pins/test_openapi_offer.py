@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from cli.calling import call, replaced
+from process_orchestrator.checking.changes.live_change import compare
+from process_orchestrator.checking.documents.pins import PinVerdict, bound_name, pin
 from process_orchestrator.checking.importers.foreign_document import read_foreign
 from process_orchestrator.checking.importers.openapi import draft_of
 from process_orchestrator.checking.importers.openapi_offer import operations
-from process_orchestrator.checking.live_change import compare
-from process_orchestrator.checking.pins import PinVerdict, bound_name, pin
 
 DATA = Path(__file__).parent.parent / "importing" / "data"
 DOCUMENTS = sorted(DATA.glob("*.yaml"))

@@ -13,8 +13,8 @@ import pytest
 
 from performing.fleet import Directory, agent, closed_port, one_call, until
 from pins.test_watching import AGENTS, MINUTES, open_compared
-from process_orchestrator.checking.definitions import Transport
-from process_orchestrator.checking.pins import Pins, pin
+from process_orchestrator.checking.documents.definitions import Transport
+from process_orchestrator.checking.documents.pins import Pins, pin
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import Effect
 

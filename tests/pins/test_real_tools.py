@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from process_orchestrator.checking.live_change import compare
-from process_orchestrator.checking.pins import pin
+from process_orchestrator.checking.changes.live_change import compare
+from process_orchestrator.checking.documents.pins import pin
 
 SERVERS = sorted((Path(__file__).parent.parent / "importing" / "servers").glob("*.json"))
 WAYS = ("nothing", "words", "optional", "required", "gone")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from process_orchestrator.checking.generate import Limits, valid_values
-from process_orchestrator.checking.schema_change import Judgement, judge_schema
-from process_orchestrator.checking.validate import Validator
+from process_orchestrator.checking.changes.schema_change import Judgement, judge_schema
+from process_orchestrator.checking.schemas.generate import Limits, valid_values
+from process_orchestrator.checking.schemas.validate import Validator
 from process_orchestrator.core.errors import SchemaError
 
 NAMES = ("a", "b", "c", "d")

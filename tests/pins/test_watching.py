@@ -13,8 +13,8 @@ import pytest
 
 from performing.fleet import FOLDER, Directory, FixedClock, agent, one_call, until
 from pins.tools import BOOK, LOOK, calls, changed, put
-from process_orchestrator.checking.definitions import Transport
-from process_orchestrator.checking.pins import Pins, pin
+from process_orchestrator.checking.documents.definitions import Transport
+from process_orchestrator.checking.documents.pins import Pins, pin
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import Effect
 from process_orchestrator.performing.agent_pool import AgentPool

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from process_orchestrator.checking.definitions import Contract, ProcessType
-from process_orchestrator.checking.loader import definition_from_dict
-from process_orchestrator.checking.masking import CUT_BYTES, MASK, cut, encoded_bytes, mask, sensitive
-from process_orchestrator.checking.sensitivity import Sensitivity, sensitivity
+from process_orchestrator.checking.documents.definitions import Contract, ProcessType
+from process_orchestrator.checking.documents.masking import CUT_BYTES, MASK, cut, encoded_bytes, mask, sensitive
+from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.plans.sensitivity import Sensitivity, sensitivity
 
 ANYTHING = {"type": "object", "additionalProperties": True}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 from walkthrough.shell import Ran, Shell, commands, is_said, shown
 
 ROOT = Path(__file__).resolve().parents[2]

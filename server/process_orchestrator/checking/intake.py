@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
-from process_orchestrator.checking.definitions import ProcessType
-from process_orchestrator.checking.registry import Registry
+from process_orchestrator.checking.documents.definitions import ProcessType
+from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.facts.values import Fact
 
 Json = Any

@@ -27,7 +27,7 @@ from process_orchestrator.checking.a2a_card import (
     read_card,
     same_origin,
 )
-from process_orchestrator.checking.validate import encode_body, parse_body
+from process_orchestrator.checking.schemas.validate import encode_body, parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError, CardError
 from process_orchestrator.core.facts.values import Blame, Fact, FailureClass, Outcome
 from process_orchestrator.performing import a2a_wire as wire

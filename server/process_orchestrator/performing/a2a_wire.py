@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from process_orchestrator.checking.a2a_card import CURRENT, Interface, Skill
-from process_orchestrator.checking.validate import encode_body
+from process_orchestrator.checking.schemas.validate import encode_body
 from process_orchestrator.core.errors import BodyError
 from process_orchestrator.core.facts.values import Fact
 from process_orchestrator.performing.answer import Reply

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio.abc
 import anyio.to_thread
 
-from process_orchestrator.checking.definitions import Agent
+from process_orchestrator.checking.documents.definitions import Agent
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import FailureClass
 from process_orchestrator.core.limits import BODY_DEPTH_MAX, ChildLimits

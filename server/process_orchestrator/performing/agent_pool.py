@@ -20,10 +20,10 @@ import anyio.abc
 import anyio.to_thread
 from msgspec.structs import replace
 
-from process_orchestrator.checking.definitions import Agent
-from process_orchestrator.checking.pins import Definition, Pins, bound_name
-from process_orchestrator.checking.plan_document import PinnedAgent
-from process_orchestrator.checking.versions import reference
+from process_orchestrator.checking.documents.definitions import Agent
+from process_orchestrator.checking.documents.pins import Definition, Pins, bound_name
+from process_orchestrator.checking.documents.versions import reference
+from process_orchestrator.checking.plans.plan_document import PinnedAgent
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Blame, ContractPin, Fact, FailureClass
 from process_orchestrator.core.limits import CHILD_LIMITS, PIN_CHECK_S, ChildLimits

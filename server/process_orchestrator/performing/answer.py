@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from process_orchestrator.checking.paths import ABSENT, find, parse_path
-from process_orchestrator.checking.validate import check_depth, parse_body
+from process_orchestrator.checking.schemas.paths import ABSENT, find, parse_path
+from process_orchestrator.checking.schemas.validate import check_depth, parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Fact, FailureClass, Outcome
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from process_orchestrator.checking.plan_document import PinnedAgent
+from process_orchestrator.checking.plans.plan_document import PinnedAgent
 from process_orchestrator.core.facts.values import AgentPin, Fact
 from process_orchestrator.performing.circuit import CircuitState
 from process_orchestrator.performing.failure import Failed, RefusedCallError

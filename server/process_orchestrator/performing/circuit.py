@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.checking.definitions import Circuit
+from process_orchestrator.checking.documents.definitions import Circuit
 from process_orchestrator.core.facts.values import Fact
 
 COUNTED: Final = frozenset({"unreachable", "timeout", "lost"})

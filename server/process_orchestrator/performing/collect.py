@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import anyio.lowlevel
 
-from process_orchestrator.checking.compiled import BindingError, CompiledStep, Scope
-from process_orchestrator.checking.validate import check_value
+from process_orchestrator.checking.plans.compiled import BindingError, CompiledStep, Scope
+from process_orchestrator.checking.schemas.validate import check_value
 from process_orchestrator.core.errors import BodyError
 from process_orchestrator.core.facts.commands import BuildOutput, CollectItems, OpenMap
 from process_orchestrator.core.facts.events import ItemsCollected, MapOpened, OutputBuilt

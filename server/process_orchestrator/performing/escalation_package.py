@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import orjson
 
-from process_orchestrator.checking.bindings import Scope, StepScope
-from process_orchestrator.checking.definitions import Contract, Json, Plan
-from process_orchestrator.checking.masking import cut, mask, sensitive
-from process_orchestrator.checking.paths import ABSENT
-from process_orchestrator.checking.sensitivity import Sensitivity, of_item, sensitivity
-from process_orchestrator.checking.validate import encode_body, ref_of
+from process_orchestrator.checking.documents.definitions import Contract, Json, Plan
+from process_orchestrator.checking.documents.masking import cut, mask, sensitive
+from process_orchestrator.checking.plans.sensitivity import Sensitivity, of_item, sensitivity
+from process_orchestrator.checking.schemas.paths import ABSENT
+from process_orchestrator.checking.schemas.validate import encode_body, ref_of
+from process_orchestrator.checking.values.bindings import Scope, StepScope
 from process_orchestrator.core.assurance import required_assurance
 from process_orchestrator.core.errors import BindingError
 from process_orchestrator.core.facts.events import EscalationOpened
@@ -31,7 +31,7 @@ from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from process_orchestrator.checking.compiled import CompiledContract, CompiledPlan, CompiledStep
+    from process_orchestrator.checking.plans.compiled import CompiledContract, CompiledPlan, CompiledStep
     from process_orchestrator.core.facts.commands import OpenEscalation
 
 SOURCES_SHOWN_MAX: Final = 8

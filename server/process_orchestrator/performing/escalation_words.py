@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from process_orchestrator.checking.definitions import Contract
+from process_orchestrator.checking.documents.definitions import Contract
 from process_orchestrator.core import loops, rounds
 from process_orchestrator.core.facts.values import (
     Decision,

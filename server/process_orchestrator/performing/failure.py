@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from process_orchestrator.checking.masking import cut
-from process_orchestrator.checking.validate import ValueProblem, encode_body, ref_of
+from process_orchestrator.checking.documents.masking import cut
+from process_orchestrator.checking.schemas.validate import ValueProblem, encode_body, ref_of
 from process_orchestrator.core.codes import classify
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.events import CallFailed, StageFailed

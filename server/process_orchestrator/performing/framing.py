@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from process_orchestrator.checking.validate import parse_body
+from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import BodyError
 from process_orchestrator.core.facts.values import Fact
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from process_orchestrator.checking.addresses import WebAddress, web_address
-from process_orchestrator.checking.lines import segments
-from process_orchestrator.checking.paths import ABSENT
-from process_orchestrator.checking.validate import parse_body
+from process_orchestrator.checking.schemas.paths import ABSENT
+from process_orchestrator.checking.schemas.pointers import segments
+from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import AddressError, AgentCallError, BodyError
 from process_orchestrator.core.facts.values import FailureClass, Outcome
 from process_orchestrator.performing.answer import Reply

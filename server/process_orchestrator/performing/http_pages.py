@@ -14,8 +14,8 @@ import msgspec
 from msgspec.structs import replace
 
 from process_orchestrator.checking.addresses import WebAddress, followed
-from process_orchestrator.checking.lines import segments
-from process_orchestrator.checking.paths import ABSENT
+from process_orchestrator.checking.schemas.paths import ABSENT
+from process_orchestrator.checking.schemas.pointers import segments
 from process_orchestrator.core.errors import AddressError, AgentCallError
 from process_orchestrator.core.facts.values import FailureClass
 from process_orchestrator.performing.answer import Reply, refusal

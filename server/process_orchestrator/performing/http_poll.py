@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from process_orchestrator.checking.addresses import WebAddress, followed
-from process_orchestrator.checking.paths import ABSENT
+from process_orchestrator.checking.schemas.paths import ABSENT
 from process_orchestrator.core.errors import AddressError, AgentCallError
 from process_orchestrator.core.facts.values import FailureClass, Outcome
 from process_orchestrator.performing.answer import TRANSIENT_STATUS, Reply, declared_code, evidence

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 
-from process_orchestrator.checking.lint_http import BODILESS, OURS, PLACEHOLDER, SECRET
-from process_orchestrator.checking.validate import encode_body
+from process_orchestrator.checking.loading.lint_http import BODILESS, OURS, PLACEHOLDER, SECRET
+from process_orchestrator.checking.schemas.validate import encode_body
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import Fact
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from process_orchestrator.checking.compiled import CompiledContract
-from process_orchestrator.checking.validate import read_stored
+from process_orchestrator.checking.plans.compiled import CompiledContract
+from process_orchestrator.checking.schemas.validate import read_stored
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.commands import InvokeAgent
 from process_orchestrator.core.facts.events import CallSucceeded

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.checking.validate import check_value
+from process_orchestrator.checking.schemas.validate import check_value
 from process_orchestrator.core.errors import BodyError
 from process_orchestrator.core.ports import Body
 from process_orchestrator.performing.failure import Failed, body_of
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.compiled import CompiledContract
-    from process_orchestrator.checking.definitions import Contract
+    from process_orchestrator.checking.documents.definitions import Contract
+    from process_orchestrator.checking.plans.compiled import CompiledContract
     from process_orchestrator.performing.agent_pool import Answer
     from process_orchestrator.performing.secrets import Secrets
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import anyio
 
-from process_orchestrator.checking.definitions import Circuit, Transport
+from process_orchestrator.checking.documents.definitions import Circuit, Transport
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import FailureClass
 from process_orchestrator.performing.choice import WELL, Standing

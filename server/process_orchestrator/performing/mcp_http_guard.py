@@ -15,7 +15,7 @@ from typing import Any, Final
 import anyio
 import httpx2
 
-from process_orchestrator.checking.validate import parse_body
+from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Fact
 from process_orchestrator.performing.address import Resolver, destination, readable, resolved

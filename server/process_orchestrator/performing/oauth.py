@@ -15,7 +15,7 @@ from urllib.parse import quote_plus, urlencode
 
 import anyio
 
-from process_orchestrator.checking.validate import parse_body
+from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Fact, FailureClass, Outcome
 from process_orchestrator.performing.address import Resolver, readable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from process_orchestrator.checking.compiled import Compiler
+from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.facts.commands import (
     BuildOutput,
     CheckPlan,

@@ -14,13 +14,22 @@ import anyio
 import anyio.to_thread
 from msgspec import UNSET
 
-from process_orchestrator.checking.pins import LOCK_FILE, READS, Definition, Pin, Pins, PinVerdict, hash_of, heaviest
+from process_orchestrator.checking.documents.pins import (
+    LOCK_FILE,
+    READS,
+    Definition,
+    Pin,
+    Pins,
+    PinVerdict,
+    hash_of,
+    heaviest,
+)
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import Effect
 from process_orchestrator.performing.failure import clean
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.live_change import LiveChange
+    from process_orchestrator.checking.changes.live_change import LiveChange
 
 DRIFTED: Final = "drifted"
 OPEN_S: Final = 30.0
@@ -200,7 +209,7 @@ def _offer(live: Mapping[str, Definition | None], mask: Callable[[Any], Any]) ->
 
 
 def _judged(name: str, pin: Pin, live: Definition | None) -> LiveChange:
-    from process_orchestrator.checking.live_change import compare  # noqa: PLC0415 - 20 ms that only a pin pays
+    from process_orchestrator.checking.changes.live_change import compare  # noqa: PLC0415 - 20 ms that only a pin pays
 
     return compare(name, pin, live)
 

@@ -12,9 +12,9 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from process_orchestrator.checking.compiled import CompiledContract, CompiledPlan, Compiler
-from process_orchestrator.checking.validate import read_stored
-from process_orchestrator.checking.versions import reference
+from process_orchestrator.checking.documents.versions import reference
+from process_orchestrator.checking.plans.compiled import CompiledContract, CompiledPlan, Compiler
+from process_orchestrator.checking.schemas.validate import read_stored
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import AgentPin, ContractPin, Ref
 from process_orchestrator.core.ports import Artifacts, Body

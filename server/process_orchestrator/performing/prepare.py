@@ -10,9 +10,9 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol
 
-from process_orchestrator.checking.compiled import ABSENT, BindingError, CompiledContract, CompiledStep, Scope
-from process_orchestrator.checking.plan_document import PinnedAgent, PlannedChild
-from process_orchestrator.checking.validate import ValueProblem, check_value, encode_body
+from process_orchestrator.checking.plans.compiled import ABSENT, BindingError, CompiledContract, CompiledStep, Scope
+from process_orchestrator.checking.plans.plan_document import PinnedAgent, PlannedChild
+from process_orchestrator.checking.schemas.validate import ValueProblem, check_value, encode_body
 from process_orchestrator.core.assurance import highest
 from process_orchestrator.core.errors import BodyError
 from process_orchestrator.core.facts.commands import PrepareCall, UndoneCall

@@ -14,7 +14,7 @@ from typing import Any, Final
 import anyio
 import msgspec
 
-from process_orchestrator.checking.validate import parse_body
+from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import FailureClass, Outcome
 from process_orchestrator.performing.answer import Reply, declared_code, refusal

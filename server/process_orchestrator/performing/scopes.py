@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from process_orchestrator.checking.compiled import ABSENT, CompiledStep, Scope, StepScope
+from process_orchestrator.checking.plans.compiled import ABSENT, CompiledStep, Scope, StepScope
 from process_orchestrator.core.facts.commands import PlanContext
 from process_orchestrator.performing.pinned import BodyCache, Recent
 

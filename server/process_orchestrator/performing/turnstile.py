@@ -13,7 +13,7 @@ from typing import Final
 
 import anyio
 
-from process_orchestrator.checking.definitions import AgentLimits
+from process_orchestrator.checking.documents.definitions import AgentLimits
 from process_orchestrator.core.errors import AgentCallError
 
 HOLD_S: Final = 10.0

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from process_orchestrator.checking.definitions import Plan
-from process_orchestrator.checking.masking import mask, sensitive
-from process_orchestrator.checking.sensitivity import Sensitivity, of_item, sensitivity
-from process_orchestrator.checking.validate import read_stored
+from process_orchestrator.checking.documents.definitions import Plan
+from process_orchestrator.checking.documents.masking import mask, sensitive
+from process_orchestrator.checking.plans.sensitivity import Sensitivity, of_item, sensitivity
+from process_orchestrator.checking.schemas.validate import read_stored
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Decision
 from process_orchestrator.core.keys import is_undo, step_of_unit, unit_of_call
@@ -23,7 +23,7 @@ from process_orchestrator.views.trace_view import EntryBodies
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from process_orchestrator.checking.compiled import CompiledContract, CompiledPlan, Compiler
+    from process_orchestrator.checking.plans.compiled import CompiledContract, CompiledPlan, Compiler
     from process_orchestrator.core.facts.specs import StepFacts
     from process_orchestrator.core.facts.state import Escalation, Process
     from process_orchestrator.core.facts.values import Ref

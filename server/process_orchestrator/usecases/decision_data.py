@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.checking.validate import check_value, ref_of
+from process_orchestrator.checking.schemas.validate import check_value, ref_of
 from process_orchestrator.core.errors import BodyError, RefusedError
 from process_orchestrator.core.facts.specs import PlanFacts
 from process_orchestrator.core.facts.values import Decision, EscalationKind, Fact, Ref, TypePin
@@ -21,7 +21,7 @@ from process_orchestrator.usecases.refusals import condition_mismatch, mismatch,
 from process_orchestrator.usecases.submitting import find_type
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.compiled import CompiledContract
+    from process_orchestrator.checking.plans.compiled import CompiledContract
     from process_orchestrator.core.facts.state import Escalation, Process, Unit
     from process_orchestrator.usecases.submitting import Submitter
     from process_orchestrator.usecases.surroundings import Workplace

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from anyio import to_thread
 
-from process_orchestrator.checking.compiled import CompiledContract
-from process_orchestrator.checking.definitions import Contract
-from process_orchestrator.checking.loader import load_text
-from process_orchestrator.checking.report import check_report
-from process_orchestrator.checking.validate import Validator, check_value
+from process_orchestrator.checking.documents.definitions import Contract
+from process_orchestrator.checking.loading.loader import load_text
+from process_orchestrator.checking.loading.report import check_report
+from process_orchestrator.checking.plans.compiled import CompiledContract
+from process_orchestrator.checking.schemas.validate import Validator, check_value
 from process_orchestrator.core.errors import BodyError, RefusedError
 from process_orchestrator.usecases.identifiers import read_name, shown
 from process_orchestrator.usecases.refusals import condition_view, problem_views, unknown, unreadable
@@ -20,9 +20,9 @@ from process_orchestrator.views import describe_view
 from process_orchestrator.views.models import CheckReportView, Description, Validation
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.definitions import ProcessType
-    from process_orchestrator.checking.registry import Registry
-    from process_orchestrator.checking.report import CheckReport
+    from process_orchestrator.checking.documents.definitions import ProcessType
+    from process_orchestrator.checking.loading.registry import Registry
+    from process_orchestrator.checking.loading.report import CheckReport
     from process_orchestrator.usecases.surroundings import Workplace
 
 DEFINITION_BYTES_MAX: Final = 1_000_000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from process_orchestrator.checking.validate import read_stored
+from process_orchestrator.checking.schemas.validate import read_stored
 from process_orchestrator.core import keys, orders
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.specs import Earlier
@@ -18,7 +18,7 @@ from process_orchestrator.performing.prepare import digest_of, stored
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from process_orchestrator.checking.compiled import CompiledContract, Compiler
+    from process_orchestrator.checking.plans.compiled import CompiledContract, Compiler
     from process_orchestrator.core.facts.specs import PlanFacts, StepFacts
     from process_orchestrator.core.facts.state import Process, Unit
     from process_orchestrator.core.facts.values import ContractPin, Ref

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.checking.bindings import Bound, part_at, path_text, read_value, references
+from process_orchestrator.checking.values.bindings import Bound, part_at, path_text, read_value, references
 from process_orchestrator.core.facts.state import Failure
 from process_orchestrator.core.facts.values import Blame, EscalationKind, FailureClass, Phase, Status
 from process_orchestrator.core.keys import is_undo, unit_of_call
@@ -24,7 +24,7 @@ from process_orchestrator.views.why_view import WhyBodies, culprit, why_view
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from process_orchestrator.checking.compiled import CompiledPlan
+    from process_orchestrator.checking.plans.compiled import CompiledPlan
     from process_orchestrator.core.facts.state import Process, Unit
     from process_orchestrator.usecases.bodies import BodyReader
     from process_orchestrator.views.models import TraceEntry, WhyView

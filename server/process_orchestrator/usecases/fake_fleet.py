@@ -15,8 +15,8 @@ from process_orchestrator.usecases.refusals import unknown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from process_orchestrator.checking.definitions import Contract
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.documents.definitions import Contract
+    from process_orchestrator.checking.loading.registry import Registry
 
 AGENT: Final = "fake"
 """Name of the agent that a registry of fakes has; its file is `fake.agent.yaml`."""

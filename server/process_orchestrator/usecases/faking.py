@@ -13,17 +13,17 @@ from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.checking.compiled import CompiledContract, condition_variables
-from process_orchestrator.checking.expressions import Expression
-from process_orchestrator.checking.generate import Limits, valid_values
-from process_orchestrator.checking.validate import check_value, encode_body
+from process_orchestrator.checking.plans.compiled import CompiledContract, condition_variables
+from process_orchestrator.checking.schemas.generate import Limits, valid_values
+from process_orchestrator.checking.schemas.validate import check_value, encode_body
+from process_orchestrator.checking.values.expressions import Expression
 from process_orchestrator.core.errors import BodyError, ExpressionError, RefusedError, SchemaError
 from process_orchestrator.core.facts.values import Fact, FailureClass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from process_orchestrator.checking.definitions import Contract
+    from process_orchestrator.checking.documents.definitions import Contract
 
 Json = Any
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from process_orchestrator.checking.live_change import LiveChange, PinVerdict, compare
-from process_orchestrator.checking.pins import (
+from process_orchestrator.checking.changes.live_change import LiveChange, PinVerdict, compare
+from process_orchestrator.checking.documents.pins import (
     DESCRIBED,
     Definition,
     Pin,
@@ -26,8 +26,8 @@ from process_orchestrator.core.errors import AgentCallError, RefusedError
 from process_orchestrator.core.facts.values import Fact
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.definitions import Agent, ProcessType
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.documents.definitions import Agent, ProcessType
+    from process_orchestrator.checking.loading.registry import Registry
 
     Ask = Callable[[Agent, float], Awaitable[Mapping[str, Definition]]]
     """What an agent offers now, within so many seconds. Raises AgentCallError."""

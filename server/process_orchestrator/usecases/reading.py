@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from process_orchestrator.checking.nearest import nearest
+from process_orchestrator.checking.schemas.nearest import nearest
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Phase, Status

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.checking.nearest import nearest
-from process_orchestrator.checking.sub_process import limits_of
-from process_orchestrator.checking.validate import encode_body, ref_of
+from process_orchestrator.checking.plans.sub_process import limits_of
+from process_orchestrator.checking.schemas.nearest import nearest
+from process_orchestrator.checking.schemas.validate import encode_body, ref_of
 from process_orchestrator.core import keys
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts import events as e

@@ -12,9 +12,9 @@ from process_orchestrator.views.models import ValueProblemView
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from process_orchestrator.checking.compiled import ConditionFailure
-    from process_orchestrator.checking.registry import Registry
-    from process_orchestrator.checking.validate import ValueProblem
+    from process_orchestrator.checking.loading.registry import Registry
+    from process_orchestrator.checking.plans.compiled import ConditionFailure
+    from process_orchestrator.checking.schemas.validate import ValueProblem
 
 PROBLEMS_SHOWN_MAX: Final = 10
 UNKNOWN: Final = {

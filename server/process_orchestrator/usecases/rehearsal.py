@@ -25,8 +25,8 @@ from process_orchestrator.usecases.retold import said
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from process_orchestrator.checking.compiled import Compiler
-    from process_orchestrator.checking.plan_document import PinnedAgent
+    from process_orchestrator.checking.plans.compiled import Compiler
+    from process_orchestrator.checking.plans.plan_document import PinnedAgent
     from process_orchestrator.core.facts.state import Process
     from process_orchestrator.core.facts.values import ContractPin
     from process_orchestrator.core.ports import Bodies, Body, DefinitionBody, Host, Performed

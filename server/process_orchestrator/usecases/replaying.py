@@ -24,9 +24,9 @@ from process_orchestrator.views.replay_view import ReplayDifference, ReplayedPro
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from process_orchestrator.checking.compiled import Compiler
-    from process_orchestrator.checking.plan_document import PinnedAgent
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.loading.registry import Registry
+    from process_orchestrator.checking.plans.compiled import Compiler
+    from process_orchestrator.checking.plans.plan_document import PinnedAgent
     from process_orchestrator.core.facts.specs import StepFacts
     from process_orchestrator.core.facts.state import Process
     from process_orchestrator.core.facts.values import ContractPin

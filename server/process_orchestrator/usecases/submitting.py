@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.intake import Ambiguous, classify
-from process_orchestrator.checking.sub_process import limits_of
-from process_orchestrator.checking.validate import check_value, encode_body, ref_of
+from process_orchestrator.checking.plans.sub_process import limits_of
+from process_orchestrator.checking.schemas.validate import check_value, encode_body, ref_of
 from process_orchestrator.core.errors import BodyError, RefusedError
 from process_orchestrator.core.facts.specs import Budget, ProcessSpec
 from process_orchestrator.core.facts.values import ApprovalMode, TypePin
@@ -21,9 +21,9 @@ from process_orchestrator.views.models import Candidate
 from process_orchestrator.views.process_view import ENDED, Extras
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.compiled import CompiledPlan
-    from process_orchestrator.checking.definitions import ProcessType
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.documents.definitions import ProcessType
+    from process_orchestrator.checking.loading.registry import Registry
+    from process_orchestrator.checking.plans.compiled import CompiledPlan
     from process_orchestrator.core.facts.specs import PlanFacts
     from process_orchestrator.core.facts.state import Process
     from process_orchestrator.usecases.reading import Reader

@@ -11,8 +11,8 @@ from process_orchestrator.core.ports import AgentHealth
 from process_orchestrator.views.escalation_view import Places
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.compiled import Compiler
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.loading.registry import Registry
+    from process_orchestrator.checking.plans.compiled import Compiler
     from process_orchestrator.core.ports import Host
     from process_orchestrator.usecases.bodies import BodyReader
 

@@ -10,14 +10,14 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.checking.generate import Limits, invalid_values, valid_values
-from process_orchestrator.checking.validate import Validator, encode_body
+from process_orchestrator.checking.schemas.generate import Limits, invalid_values, valid_values
+from process_orchestrator.checking.schemas.validate import Validator, encode_body
 from process_orchestrator.core.facts.values import Fact, Idempotency
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from process_orchestrator.checking.compiled import CompiledContract
+    from process_orchestrator.checking.plans.compiled import CompiledContract
 
 Json = Any
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from process_orchestrator.checking.compiled import CompiledContract
-from process_orchestrator.checking.masking import cut, mask, sensitive
-from process_orchestrator.checking.registry import Registry
-from process_orchestrator.checking.validate import encode_body, pointer_of, read_stored
+from process_orchestrator.checking.documents.masking import cut, mask, sensitive
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.plans.compiled import CompiledContract
+from process_orchestrator.checking.schemas.validate import encode_body, pointer_of, read_stored
 from process_orchestrator.core.errors import AgentCallError, RefusedError
 from process_orchestrator.core.facts.values import Effect, Fact, FailureClass
 from process_orchestrator.performing.answer import renamed
@@ -32,7 +32,7 @@ from process_orchestrator.views.verify_view import CheckTotals, Measured, Verifi
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from process_orchestrator.checking.definitions import Agent, Contract, Serve
+    from process_orchestrator.checking.documents.definitions import Agent, Contract, Serve
     from process_orchestrator.performing.agent_pool import AgentPool, Answer
 
 Json = Any

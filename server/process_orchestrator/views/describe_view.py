@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from process_orchestrator.checking.pins import state_of
-from process_orchestrator.checking.plan_bounds import told
-from process_orchestrator.checking.show import show
+from process_orchestrator.checking.documents.pins import state_of
+from process_orchestrator.checking.documents.show import show
+from process_orchestrator.checking.plans.plan_bounds import told
 from process_orchestrator.core.facts.values import Assurance
 from process_orchestrator.core.money import usd
 from process_orchestrator.views.models import (
@@ -28,8 +28,8 @@ from process_orchestrator.views.process_view import verdict_view
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from process_orchestrator.checking.definitions import Agent, Contract, Problem, ProcessType
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.documents.definitions import Agent, Contract, Problem, ProcessType
+    from process_orchestrator.checking.loading.registry import Registry
     from process_orchestrator.core.ports import AgentHealth
 
 TODO_SHOWN_MAX = 20

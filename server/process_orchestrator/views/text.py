@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from process_orchestrator.checking.masking import cut
+from process_orchestrator.checking.documents.masking import cut
 from process_orchestrator.views import models as m
 from process_orchestrator.views.formats import counted, harmless, one_line
 from process_orchestrator.views.text_definitions import check_text, description_text, validation_text

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.checking.masking import cut, encoded_bytes
+from process_orchestrator.checking.documents.masking import cut, encoded_bytes
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Outcome
 from process_orchestrator.core.money import usd

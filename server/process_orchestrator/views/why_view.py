@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.checking.masking import cut
+from process_orchestrator.checking.documents.masking import cut
 from process_orchestrator.core.facts.values import Blame, EscalationKind, Phase, Status
 from process_orchestrator.core.trace import only_reads
 from process_orchestrator.views.models import NextAction, WhyView

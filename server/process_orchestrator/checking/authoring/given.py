@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from process_orchestrator.checking.importers.naming import one_line
-from process_orchestrator.checking.nearest import nearest
-from process_orchestrator.checking.paths import Segments, parse_path
-from process_orchestrator.checking.validate import parse_body
+from process_orchestrator.checking.schemas.nearest import nearest
+from process_orchestrator.checking.schemas.paths import Segments, parse_path
+from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import BodyError, PathError, RefusedError
 
 Json = Any

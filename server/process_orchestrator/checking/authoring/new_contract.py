@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from process_orchestrator.checking.infer import infer_schema
+from process_orchestrator.checking.schemas.infer import infer_schema
 
 Json = Any
 

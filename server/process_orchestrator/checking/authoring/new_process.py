@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 from process_orchestrator.checking.authoring.given import Given, GivenBindings, refuse_unknown
 from process_orchestrator.checking.authoring.proposals import Output, Place, Proposal, places_of, proposals
 from process_orchestrator.checking.authoring.transplant import Transplant
-from process_orchestrator.checking.definitions import Contract
-from process_orchestrator.checking.fitting import Fitting, Verdict
+from process_orchestrator.checking.documents.definitions import Contract
 from process_orchestrator.checking.importers.naming import free_name, one_line, valid_name
-from process_orchestrator.checking.projection import Presence, Shape, names_of, project, required_names
+from process_orchestrator.checking.plans.fitting import Fitting, Verdict
+from process_orchestrator.checking.schemas.projection import Presence, Shape, names_of, project, required_names
 from process_orchestrator.core.facts.values import Effect
 
 Json = Any

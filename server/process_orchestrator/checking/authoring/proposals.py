@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from process_orchestrator.checking.definitions import Contract
-from process_orchestrator.checking.fitting import UNDECIDED, Fit, Fitting, Question, Verdict
+from process_orchestrator.checking.documents.definitions import Contract
 from process_orchestrator.checking.importers.naming import valid_name
-from process_orchestrator.checking.lifted import UnliftableError, lifted
-from process_orchestrator.checking.nearest import likeness
-from process_orchestrator.checking.projection import (
+from process_orchestrator.checking.plans.fitting import UNDECIDED, Fit, Fitting, Question, Verdict
+from process_orchestrator.checking.plans.lifted import UnliftableError, lifted
+from process_orchestrator.checking.schemas.nearest import likeness
+from process_orchestrator.checking.schemas.projection import (
     Presence,
     Shape,
     is_exact,

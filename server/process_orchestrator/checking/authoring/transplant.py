@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from process_orchestrator.checking.lint_schema import KEYWORDS, LIST, MAP, ONE
-from process_orchestrator.checking.projection import Schema, target_of
+from process_orchestrator.checking.schemas.keywords import KEYWORDS, LIST, MAP, ONE
+from process_orchestrator.checking.schemas.projection import Schema, target_of
 
 Json = Any
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from process_orchestrator.checking.a2a_card import Card, Skill, card_url, same_origin
 from process_orchestrator.checking.importers.draft import Draft, DraftContract, Todo
 from process_orchestrator.checking.importers.naming import one_line
-from process_orchestrator.checking.nearest import nearest
+from process_orchestrator.checking.schemas.nearest import nearest
 from process_orchestrator.core.errors import CardError, RefusedError
 
 Json = Any

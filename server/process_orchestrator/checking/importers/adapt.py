@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from process_orchestrator.checking.documents.lines import Document
 from process_orchestrator.checking.importers.naming import one_line
-from process_orchestrator.checking.lines import Document, segments, step_into, value_at
-from process_orchestrator.checking.lint_schema import KEYWORDS, LIST, MAP, ONE, TYPES, schema_problems
-from process_orchestrator.checking.validate import Validator
+from process_orchestrator.checking.loading.lint_schema import TYPES, schema_problems
+from process_orchestrator.checking.schemas.keywords import KEYWORDS, LIST, MAP, ONE
+from process_orchestrator.checking.schemas.pointers import segments, step_into, value_at
+from process_orchestrator.checking.schemas.validate import Validator
 from process_orchestrator.core.errors import SchemaError
 from process_orchestrator.core.facts.values import Fact
 

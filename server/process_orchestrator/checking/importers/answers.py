@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from process_orchestrator.checking.importers.adapt import adapted
 from process_orchestrator.checking.importers.openapi_output import ITEMS, VALUE
-from process_orchestrator.checking.infer import infer_schema
-from process_orchestrator.checking.validate import parse_body
+from process_orchestrator.checking.schemas.infer import infer_schema
+from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import BodyError, RefusedError
 from process_orchestrator.core.facts.values import Fact
 from process_orchestrator.core.limits import BODY_BYTES_MAX, BODY_DEPTH_MAX

@@ -18,9 +18,9 @@ from process_orchestrator.checking.importers.answers import Inferred
 from process_orchestrator.checking.importers.documents import DRAFT_LINE
 from process_orchestrator.checking.importers.naming import one_line
 from process_orchestrator.checking.importers.yaml_edit import edited
-from process_orchestrator.checking.loader import load_bytes, load_home
-from process_orchestrator.checking.nearest import nearest
-from process_orchestrator.checking.registry import LoadedFile, Registry
+from process_orchestrator.checking.loading.loader import load_bytes, load_home
+from process_orchestrator.checking.loading.registry import LoadedFile, Registry
+from process_orchestrator.checking.schemas.nearest import nearest
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts.values import Effect, Fact
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from process_orchestrator.checking.definitions import Problem
+from process_orchestrator.checking.documents.definitions import Problem
 from process_orchestrator.checking.importers.draft import Draft
 from process_orchestrator.checking.importers.yaml_text import yaml_text
-from process_orchestrator.checking.loader import load_bytes
+from process_orchestrator.checking.loading.loader import load_bytes
 
 Json = Any
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from process_orchestrator.checking.documents.versions import order
 from process_orchestrator.checking.importers import places
-from process_orchestrator.checking.loader import load_home
-from process_orchestrator.checking.registry import LoadedFile, Registry
-from process_orchestrator.checking.versions import order
+from process_orchestrator.checking.loading.loader import load_home
+from process_orchestrator.checking.loading.registry import LoadedFile, Registry
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts.values import Fact
 

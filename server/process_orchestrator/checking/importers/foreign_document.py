@@ -24,9 +24,9 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from process_orchestrator.checking.documents.yaml_reader import JSON_NUMBER, JSON_WORDS
 from process_orchestrator.checking.importers.naming import one_line
-from process_orchestrator.checking.validate import parse_body
-from process_orchestrator.checking.yaml_reader import JSON_NUMBER, JSON_WORDS
+from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import BodyError, RefusedError
 
 Json = Any

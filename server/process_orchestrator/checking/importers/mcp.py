@@ -18,7 +18,7 @@ from process_orchestrator.checking.importers.adapt import Adapted, adapted, is_o
 from process_orchestrator.checking.importers.draft import Draft, DraftContract, Todo
 from process_orchestrator.checking.importers.mcp_source import McpSource
 from process_orchestrator.checking.importers.naming import SUMMARY_CHARS_MAX, one_line
-from process_orchestrator.checking.nearest import nearest
+from process_orchestrator.checking.schemas.nearest import nearest
 from process_orchestrator.core.errors import RefusedError
 
 Json = Any

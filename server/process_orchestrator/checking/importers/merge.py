@@ -12,7 +12,7 @@ from enum import Enum
 from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
-from process_orchestrator.checking.lines import step_into
+from process_orchestrator.checking.schemas.pointers import step_into
 
 Json = Any
 

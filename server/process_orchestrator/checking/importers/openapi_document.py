@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from process_orchestrator.checking.importers.naming import one_line
-from process_orchestrator.checking.lines import segments, step_into
+from process_orchestrator.checking.schemas.pointers import segments, step_into
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts.values import Fact
 

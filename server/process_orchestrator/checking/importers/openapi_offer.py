@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import anyio.to_thread
 
+from process_orchestrator.checking.documents.pins import Definition, bound_name, document_of
 from process_orchestrator.checking.importers.fetch import read_source
 from process_orchestrator.checking.importers.foreign_document import read_foreign
 from process_orchestrator.checking.importers.openapi import draft_of
 from process_orchestrator.checking.importers.openapi_document import OpenApi, mapping
-from process_orchestrator.checking.pins import Definition, bound_name, document_of
 from process_orchestrator.core.errors import AgentCallError, RefusedError
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.definitions import Agent
+    from process_orchestrator.checking.documents.definitions import Agent
 
 Json = Any
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Final
 
 from process_orchestrator.checking.importers.openapi_document import HOPS_MAX, OpenApi, listed, mapping
-from process_orchestrator.checking.lint_schema import KEYWORDS, LIST, MAP, ONE
+from process_orchestrator.checking.schemas.keywords import KEYWORDS, LIST, MAP, ONE
 from process_orchestrator.core.facts.values import Fact
 
 Json = Any

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from process_orchestrator.checking.validate import parse_body
+from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import BodyError, RefusedError
 from process_orchestrator.core.facts.values import Fact
 

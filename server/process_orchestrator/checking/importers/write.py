@@ -17,7 +17,7 @@ from process_orchestrator.checking.importers.draft import Draft, DraftContract, 
 from process_orchestrator.checking.importers.existing import Existing
 from process_orchestrator.checking.importers.naming import contract_name, free_name, valid_name
 from process_orchestrator.checking.importers.update import updated
-from process_orchestrator.checking.lines import segments
+from process_orchestrator.checking.schemas.pointers import segments
 from process_orchestrator.core.errors import RefusedError
 
 Json = Any

@@ -18,9 +18,9 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.tokens import BlockEntryToken, ScalarToken
 
+from process_orchestrator.checking.documents.yaml_reader import read
 from process_orchestrator.checking.importers.merge import item_name, same
 from process_orchestrator.checking.importers.yaml_text import after_key, block_lines, item_lines
-from process_orchestrator.checking.yaml_reader import read
 from process_orchestrator.core.errors import DefinitionError
 
 Json = Any

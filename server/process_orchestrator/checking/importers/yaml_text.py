@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any, Final
 
-from process_orchestrator.checking.yaml_reader import JSON_NUMBER, JSON_WORDS, YAML_ONLY
+from process_orchestrator.checking.documents.yaml_reader import JSON_NUMBER, JSON_WORDS, YAML_ONLY
 
 Json = Any
 

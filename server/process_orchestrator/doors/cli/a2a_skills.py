@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.assemble import read_card
-from process_orchestrator.checking.definitions import Agent
+from process_orchestrator.checking.documents.definitions import Agent
 from process_orchestrator.checking.importers import a2a, mcp_source
 from process_orchestrator.checking.importers.existing import previous_selection
 from process_orchestrator.checking.importers.naming import valid_name
-from process_orchestrator.checking.loader import definition_from_dict, load_home
+from process_orchestrator.checking.loading.loader import definition_from_dict, load_home
 from process_orchestrator.core.errors import AgentCallError, DefinitionError, RefusedError
 from process_orchestrator.views.formats import one_line
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from process_orchestrator.assemble import Mode
-from process_orchestrator.checking.loader import load_home, load_text
-from process_orchestrator.checking.report import check_report
+from process_orchestrator.checking.loading.loader import load_home, load_text
+from process_orchestrator.checking.loading.report import check_report
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.activate_commands import activate_command
 from process_orchestrator.doors.cli.call_commands import call_agent_command
@@ -40,7 +40,7 @@ from process_orchestrator.views.text_definitions import description_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.loading.registry import Registry
     from process_orchestrator.views.models import Description
 
 contracts_app = typer.Typer(help="Contracts: what each capability takes, gives, costs and does.")
@@ -114,7 +114,7 @@ def _against_last_commit(registry: Registry, home: Path) -> Registry:
     before = changed_since_commit(home)
     if not before:
         return registry
-    from process_orchestrator.checking.bumps import bump_problems  # noqa: PLC0415 - 10 ms that only a change pays
+    from process_orchestrator.checking.changes.bumps import bump_problems  # noqa: PLC0415 - 10 ms that only a change pays
 
     return registry.with_problems(bump_problems(registry, before))
 

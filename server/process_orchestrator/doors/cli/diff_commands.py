@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 import typer
 
-from process_orchestrator.checking.definitions import Contract, ProcessType
-from process_orchestrator.checking.loader import load_bytes, load_home
-from process_orchestrator.checking.shown import shown
-from process_orchestrator.checking.yaml_reader import FILE_BYTES_MAX
+from process_orchestrator.checking.documents.definitions import Contract, ProcessType
+from process_orchestrator.checking.documents.yaml_reader import FILE_BYTES_MAX
+from process_orchestrator.checking.loading.loader import load_bytes, load_home
+from process_orchestrator.checking.schemas.shown import shown
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.session import Exit, Session, command, print_json
 from process_orchestrator.git_history import committed
 from process_orchestrator.views.text import clean
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.evolution import Change, Difference
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.changes.evolution import Change, Difference
+    from process_orchestrator.checking.loading.registry import Registry
 
 Versioned = Contract | ProcessType
 
@@ -37,7 +37,7 @@ async def diff_command(
 ) -> Exit:
     """Compare two versions: what breaks, what widens, and the least version allowed. Exit code 2 for a lower one."""
     # Late: 10 ms that only this command pays.
-    from process_orchestrator.checking.evolution import difference  # noqa: PLC0415
+    from process_orchestrator.checking.changes.evolution import difference  # noqa: PLC0415
 
     registry = load_home(session.home.path)
     before, after = _side(old, registry), _side(new, registry)

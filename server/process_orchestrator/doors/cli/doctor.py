@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator import __version__
-from process_orchestrator.checking.loader import load_home
-from process_orchestrator.checking.pins import LOCK_FILE, PinState, PinVerdict, state_of
+from process_orchestrator.checking.documents.pins import LOCK_FILE, PinState, PinVerdict, state_of
+from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.doors.cli.database_commands import first_bad
 from process_orchestrator.doors.cli.session import (
     Exit,
@@ -28,7 +28,7 @@ from process_orchestrator.hosting.verification import verify
 from process_orchestrator.views.formats import one_line
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.loading.registry import Registry
     from process_orchestrator.core.ports import AgentHealth
     from process_orchestrator.home import Home
     from process_orchestrator.hosting.backup import BackupReport

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.doors.cli.session import Session, command, print_json
 
 FAULTS: Final = "ORCHESTRATOR_FAKE_FAIL"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.checking.lines import value_at
-from process_orchestrator.checking.validate import encode_body, parse_body
+from process_orchestrator.checking.schemas.pointers import value_at
+from process_orchestrator.checking.schemas.validate import encode_body, parse_body
 from process_orchestrator.core.errors import BodyError, RefusedError
 from process_orchestrator.core.limits import BODY_BYTES_MAX, BODY_DEPTH_MAX
 from process_orchestrator.doors.cli.batches import GOING, finish, rows_of

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.assemble import list_tools
-from process_orchestrator.checking.definitions import Agent
+from process_orchestrator.checking.documents.definitions import Agent
 from process_orchestrator.checking.importers import mcp, mcp_source
 from process_orchestrator.checking.importers.existing import previous_selection
 from process_orchestrator.checking.importers.mcp_source import McpSource
 from process_orchestrator.checking.importers.naming import valid_name
 from process_orchestrator.checking.importers.write import refuse_early
-from process_orchestrator.checking.loader import definition_from_dict, load_home
+from process_orchestrator.checking.loading.loader import definition_from_dict, load_home
 from process_orchestrator.core.errors import AgentCallError, DefinitionError, RefusedError
 from process_orchestrator.views.formats import one_line
 

@@ -11,18 +11,18 @@ import typer
 from process_orchestrator.checking.authoring.given import given_bindings
 from process_orchestrator.checking.authoring.new_contract import new_contract
 from process_orchestrator.checking.authoring.new_process import STEPS_MAX, Skeleton, new_process
+from process_orchestrator.checking.documents.yaml_reader import FILE_BYTES_MAX
 from process_orchestrator.checking.importers import places
 from process_orchestrator.checking.importers.yaml_text import yaml_text
-from process_orchestrator.checking.loader import load_home, load_text
-from process_orchestrator.checking.report import CheckReport
-from process_orchestrator.checking.yaml_reader import FILE_BYTES_MAX
+from process_orchestrator.checking.loading.loader import load_home, load_text
+from process_orchestrator.checking.loading.report import CheckReport
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.session import Session, command, print_json, read_json
 from process_orchestrator.views.text import clean
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.definitions import Contract
-    from process_orchestrator.checking.registry import Registry
+    from process_orchestrator.checking.documents.definitions import Contract
+    from process_orchestrator.checking.loading.registry import Registry
 
 CONTRACT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 NAME: Final = re.compile(r"[a-z][a-z0-9_]*")

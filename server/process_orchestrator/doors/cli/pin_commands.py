@@ -8,9 +8,16 @@ import msgspec
 import typer
 
 from process_orchestrator.assemble import open_agents
-from process_orchestrator.checking.loader import load_home
-from process_orchestrator.checking.pins import LOCK_FILE, PinState, PinVerdict, bound_names, document_of, write_pins
-from process_orchestrator.checking.shown import shown
+from process_orchestrator.checking.documents.pins import (
+    LOCK_FILE,
+    PinState,
+    PinVerdict,
+    bound_names,
+    document_of,
+    write_pins,
+)
+from process_orchestrator.checking.loading.loader import load_home
+from process_orchestrator.checking.schemas.shown import shown
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.session import Exit, Session, command, print_json
 from process_orchestrator.views.formats import one_line
@@ -19,8 +26,8 @@ from process_orchestrator.views.text import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from process_orchestrator.checking.definitions import Agent
-    from process_orchestrator.checking.pins import Definition
+    from process_orchestrator.checking.documents.definitions import Agent
+    from process_orchestrator.checking.documents.pins import Definition
     from process_orchestrator.performing.agent_pool import AgentPool
     from process_orchestrator.usecases.pinning import AgentDrift, Ask, BoundDrift
 

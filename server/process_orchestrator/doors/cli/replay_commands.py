@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from process_orchestrator.assemble import Mode
-from process_orchestrator.checking.loader import load_home
+from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.doors.cli.session import Exit, Session, command
 from process_orchestrator.views.replay_view import replay_text
 

@@ -28,7 +28,7 @@ import typer
 from rich.console import Console
 
 from process_orchestrator.assemble import Mode, engine_answers, open_orchestrator
-from process_orchestrator.checking.validate import parse_body
+from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import (
     AgentCallError,
     BodyError,

@@ -1,0 +1,1 @@
+"""What becomes of a definition: versions, bumps, and live definitions beside their pins."""

@@ -1,0 +1,1 @@
+"""What files say: strict YAML, places in them, definitions with their defaults. Judges nothing."""

@@ -1,0 +1,1 @@
+"""Plans held against definitions before anything runs: map, order, values, verdicts, budget; and what is compiled."""

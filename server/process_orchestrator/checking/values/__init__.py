@@ -1,0 +1,1 @@
+"""Bindings and expressions: how they are written, read, typed and evaluated. Knows no plan."""
