@@ -45,6 +45,7 @@ def test_a_definition_error_names_the_first_problem() -> None:
         (errors.ExpressionError("x", fix="1000.0"), "condition_error", False),
         (errors.BindingError("missing_binding", "x", blame=Blame.PLANNER), "missing_binding", False),
         (errors.AgentCallError("timeout", "x"), "timeout", False),
+        (errors.ModelError("timeout", "x"), "timeout", False),
         (errors.StorageError("x"), "STORAGE_UNTRUSTED", False),
         (errors.StorageFullError("x"), "STORAGE_FULL", True),
         (errors.EngineError("ENGINE_UNAVAILABLE", "x"), "ENGINE_UNAVAILABLE", True),
@@ -54,3 +55,8 @@ def test_an_error_has_a_code_and_says_whether_to_try_again(
     error: errors.OrchestratorError, code: str, *, retryable: bool
 ) -> None:
     assert (error.code, error.retryable, str(error)) == (code, retryable, "x")
+
+
+@pytest.mark.parametrize(("code", "available"), [("output_mismatch", True), ("truncated", True), ("timeout", False)])
+def test_a_models_bad_answer_is_told_from_a_model_that_is_not_there(code: str, *, available: bool) -> None:
+    assert errors.ModelError(code, "x").available is available

@@ -11,6 +11,7 @@ OrchestratorError
 ├── CardError               an A2A agent card that cannot be used
 ├── BindingError            a value of a plan cannot be made: missing_binding, condition_error (a CallFailed code)
 ├── AgentCallError          an agent's answer or the way to it failed (a CallFailed code)
+├── ModelError              a language model's answer or the way to it failed (a StageFailed or CallFailed code)
 ├── StorageError            the database cannot be trusted or written
 │   └── StorageFullError
 └── EngineError             the engine cannot be reached or speaks another version
@@ -190,6 +191,37 @@ class AgentCallError(OrchestratorError):
         self.code, self.message, self.answered = code, message, answered
         self.class_, self.blame, self.outcome = class_, blame, outcome
         self.retry_after_ms, self.answer, self.stderr = retry_after_ms, answer, stderr
+
+
+class ModelError(OrchestratorError):
+    """A call of a language model that failed. Becomes StageFailed or CallFailed at the performer's boundary.
+
+    `code`: no_model, not_configured (key or address missing), unreachable, rate_limited, timeout, refused (the host
+    will not answer this), not_json, truncated, too_large, output_mismatch. `tokens` and `usd_micros` are what the
+    failed call was billed all the same, None where nobody knows; `answer` is what came, cut.
+    """
+
+    def __init__(  # noqa: PLR0913 - the facts of one failure, each by its name
+        self,
+        code: str,
+        message: str,
+        *,
+        model: str = "",
+        retry_after_ms: int | None = None,
+        answer: str | None = None,
+        tokens: int | None = None,
+        usd_micros: int | None = None,
+        ms: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.code, self.message, self.model = code, message, model
+        self.retry_after_ms, self.answer = retry_after_ms, answer
+        self.tokens, self.usd_micros, self.ms = tokens, usd_micros, ms
+
+    @property
+    def available(self) -> bool:
+        """Whether the model was there and answered: another try at once may bring a better answer."""
+        return self.code in {"not_json", "truncated", "too_large", "output_mismatch"}
 
 
 class StorageError(OrchestratorError):

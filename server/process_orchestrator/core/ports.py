@@ -48,6 +48,7 @@ class Performed(Fact, kw_only=True):
 
     event: Event
     bodies: tuple[Body, ...] = ()
+    definitions: tuple[DefinitionBody, ...] = ()  # what a plan or type that was found on the way pins
 
 
 class Performer(Protocol):

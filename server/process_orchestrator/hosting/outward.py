@@ -93,7 +93,8 @@ class Outward:
         delivery = live.deliveries[subject] = live.deliveries.get(subject, 0) + 1
         try:
             performed = await self._performer.perform(command, delivery=delivery, heartbeat=no_heartbeat)
-            return Fed(event=performed.event, bodies=Bodies(artifacts=performed.bodies))
+            bodies = Bodies(artifacts=performed.bodies, definitions=performed.definitions)
+            return Fed(event=performed.event, bodies=bodies)
         except OrchestratorError as error:
             self._drives.set_aside(live, error)
         except Exception:  # noqa: BLE001 - the call boundary: whatever happened, the call may have been sent

@@ -54,7 +54,7 @@ class TurnMaker:
                 assert self._performer is not None
                 performed = await self._performer.perform(live.locals.popleft(), delivery=1, heartbeat=no_heartbeat)
                 if not live.dead:
-                    self._apply(live, draft, performed.event, performed.bodies)
+                    self._apply(live, draft, performed.event, performed.bodies, performed.definitions)
             else:
                 self._take(live, draft, live.inbox.popleft())
         return draft

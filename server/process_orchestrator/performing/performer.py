@@ -7,8 +7,10 @@ are the rooms `prepare`, `collect`, `invoke`, and the agent pool.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.facts.commands import (
     BuildOutput,
@@ -23,9 +25,9 @@ from process_orchestrator.core.facts.commands import (
     ProposePlan,
     WriteBrief,
 )
-from process_orchestrator.core.facts.events import StageFailed
-from process_orchestrator.core.facts.values import Blame, Stage
+from process_orchestrator.core.facts.values import Assurance
 from process_orchestrator.core.ports import Artifacts, BillsSince, Clock, Performed
+from process_orchestrator.llm.port import Model, NoModel
 from process_orchestrator.performing.agent_pool import AgentPool
 from process_orchestrator.performing.collect import Collector
 from process_orchestrator.performing.day_caps import DayCaps, nothing_billed
@@ -34,6 +36,10 @@ from process_orchestrator.performing.invoke import Invoker
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 from process_orchestrator.performing.prepare import Preparer
 from process_orchestrator.performing.scopes import Scopes
+from process_orchestrator.performing.stages.brief import Briefs
+from process_orchestrator.performing.stages.intake import Intake
+from process_orchestrator.performing.stages.planner import Planner
+from process_orchestrator.performing.stages.surroundings import StageParts
 
 PLANS_OPENED_MAX: Final = 256
 """Plans whose agents were opened ahead, as far as is remembered."""
@@ -43,6 +49,15 @@ class PackageBuilder(Protocol):
     """Computes the evidence package of a question."""
 
     def __call__(self, command: OpenEscalation, *, at: int) -> Awaitable[Performed]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thinking:
+    """What the stages that may ask a model know of this installation. The default: rules mode, an empty map."""
+
+    model: Model = field(default_factory=NoModel)
+    registry: Callable[[], Registry] = Registry.of
+    server_floor: Assurance = Assurance.A0
 
 
 class LocalPerformer:
@@ -57,6 +72,7 @@ class LocalPerformer:
         *,
         build_package: PackageBuilder | None = None,
         bills: BillsSince = nothing_billed,
+        thinking: Thinking | None = None,
     ) -> None:
         self._agents, self._clock = agents, clock
         self._opened = Recent[str](PLANS_OPENED_MAX)
@@ -72,6 +88,17 @@ class LocalPerformer:
         self._invoker = Invoker(
             bodies=bodies, pinned=pinned, agents=agents, clock=clock, from_caller=self._preparer.from_caller
         )
+        thinking = thinking or Thinking()
+        parts = StageParts(
+            bodies=bodies,
+            pinned=pinned,
+            clock=clock,
+            model=thinking.model,
+            registry=thinking.registry,
+            secrets=agents.secrets,
+            server_floor=thinking.server_floor,
+        )
+        self._intake, self._planner, self._briefs = Intake(parts), Planner(parts), Briefs(parts)
 
     async def perform(self, command: Command, *, delivery: int, heartbeat: Callable[[], None]) -> Performed:
         """Carry out a command; `delivery` is 1 the first time. Raises StorageError where a body cannot be read."""
@@ -97,29 +124,23 @@ class LocalPerformer:
             return await self._collector.build_output(command)
         if isinstance(command, OpenEscalation):
             return await self._build_package(command, at=self._clock.now_ms())
-        return self._without_model(command)
+        return await self._stage(command)
 
     async def _open_agents(self, plan: str) -> None:
         """Open the agents that a plan met for the first time will ask, each step's first choice."""
         steps = (await self._pinned.plan(self._opened.put(plan, plan))).steps
         self._agents.open_ahead({step.agents[0].name: None for step in steps if step.agents})
 
-    def _without_model(self, command: Command) -> Performed:
-        """The answer to what needs a model: none is set up, so the stage fails and the rules go on."""
-        if isinstance(command, ClassifyTask):
-            stage = Stage.INTAKE
-        elif isinstance(command, (ProposePlan, CheckPlan)):
-            stage = Stage.PLAN
-        elif isinstance(command, WriteBrief):
-            stage = Stage.BRIEF
-        else:
-            raise TypeError(f"{type(command).__name__} is a host's command, none of the performer's")
-        event = StageFailed(
-            at=self._clock.now_ms(),
-            stage=stage,
-            code="no_model",
-            blame=Blame.POLICY,
-            escalation=command.escalation if isinstance(command, WriteBrief) else None,
-            message="no model is set up for this",
-        )
-        return Performed(event=event)
+    async def _stage(self, command: Command) -> Performed:
+        """A command that may ask a model."""
+        match command:
+            case ClassifyTask():
+                return await self._intake.classify(command)
+            case ProposePlan():
+                return await self._planner.propose(command)
+            case CheckPlan():
+                return await self._planner.check(command)
+            case WriteBrief():
+                return await self._briefs.write(command)
+            case _:
+                raise TypeError(f"{type(command).__name__} is a host's command, none of the performer's")

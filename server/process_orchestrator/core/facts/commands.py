@@ -138,9 +138,12 @@ class OpenEscalation(CommandFact, kw_only=True):
 
 
 class ClassifyTask(CommandFact, kw_only=True):
+    """Find the type of a task, and its input. `process_type`: it is known already, only the input is to be found."""
+
     class_of: ClassVar[CommandClass] = CommandClass.OUTWARD
     task: Ref | None
     input: Ref | None
+    process_type: TypePin | None = None
 
 
 class ProposePlan(CommandFact, kw_only=True):

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from process_orchestrator.core.facts.specs import Fit, Gate, PlanFacts, ProcessSpec
+from process_orchestrator.core.facts.specs import Budget, Fit, Gate, PlanFacts, ProcessSpec
 from process_orchestrator.core.facts.values import (
     AgentPin,
     Assurance,
@@ -26,6 +26,7 @@ from process_orchestrator.core.facts.values import (
     TypePin,
     Usage,
 )
+from process_orchestrator.core.limits import Limits
 
 
 class EventFact(Fact, tag_field="type", tag=True, kw_only=True):
@@ -52,6 +53,8 @@ class EscalationResolved(EventFact, kw_only=True):
     fresh_key: bool = False
     process_type: TypePin | None = None  # choose_type
     plan: PlanFacts | None = None  # choose_type
+    budget: Budget | None = None  # choose_type: the type's, narrowed by what was asked for
+    limits: Limits | None = None  # choose_type
     note: str | None = None
     by: str = ""
     channel: str = ""
@@ -111,6 +114,8 @@ class TaskClassified(EventFact, kw_only=True):
     input: Ref
     by: str
     usage: Usage = Usage()
+    budget: Budget | None = None  # the type's, narrowed by what was asked for; None: as the process started
+    limits: Limits | None = None
 
 
 class PlanProposed(EventFact, kw_only=True):

@@ -171,13 +171,26 @@ class Earlier(Fact, kw_only=True):
     acted: bool = True
 
 
+class Requirement(Fact, kw_only=True):
+    """What the task's own words ask for beside its input: it can only narrow what the process may do.
+
+    `quote` is what the task says, word for word; `value` the amount in US dollars, the milliseconds, or the word of an
+    ApprovalMode that was read from it.
+    """
+
+    kind: str  # budget | deadline | approval
+    quote: str
+    value: str
+
+
 class ProcessSpec(Fact, kw_only=True):
     """All that a process starts from.
 
     `process_id` is empty in a request: the host fills it, from (principal, key) where a key is given, else at random.
     `request_sha256` is over the request's body (task, process_type, input, budget_usd, approval), so that the same key
     with another body is told apart. `redrives` names the ended process that this one takes up again, `earlier` what was
-    done there, by unit.
+    done there, by unit. `models` names the stages (intake, plan, brief) that have a model, each with the worst case of
+    one call in micro-dollars, None where its price is unknown: a stage that is not named is never ordered.
     """
 
     process_id: str = ""
@@ -198,3 +211,5 @@ class ProcessSpec(Fact, kw_only=True):
     core_version: int = 1
     redrives: str | None = None
     earlier: dict[str, Earlier] = {}
+    models: dict[str, int | None] = {}
+    requirements: tuple[Requirement, ...] = ()

@@ -227,6 +227,14 @@ class Stage(StrEnum):
     BRIEF = "brief"
 
 
+class Tier(StrEnum):
+    """Which of the configured models a stage asks."""
+
+    LIGHT = "light"  # intake
+    MID = "mid"  # prose of escalations
+    STRONG = "strong"  # plans
+
+
 class Money(Fact, kw_only=True):
     """How a budget stands towards one call that does not fit into it."""
 

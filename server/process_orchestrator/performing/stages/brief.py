@@ -1,0 +1,25 @@
+"""WriteBrief: answered by Briefs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from process_orchestrator.core.errors import ModelError
+from process_orchestrator.core.facts.values import Stage
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.facts.commands import WriteBrief
+    from process_orchestrator.core.ports import Performed
+    from process_orchestrator.performing.stages.surroundings import StageParts
+
+
+class Briefs:
+    def __init__(self, parts: StageParts) -> None:
+        self._parts = parts
+
+    async def write(self, command: WriteBrief) -> Performed:
+        return self._parts.failed(
+            Stage.BRIEF,
+            ModelError("no_model", f"no model is set up for {command.process}"),
+            escalation=command.escalation,
+        )

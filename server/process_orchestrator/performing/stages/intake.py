@@ -1,0 +1,21 @@
+"""ClassifyTask: answered by Intake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from process_orchestrator.core.errors import ModelError
+from process_orchestrator.core.facts.values import Stage
+
+if TYPE_CHECKING:
+    from process_orchestrator.core.facts.commands import ClassifyTask
+    from process_orchestrator.core.ports import Performed
+    from process_orchestrator.performing.stages.surroundings import StageParts
+
+
+class Intake:
+    def __init__(self, parts: StageParts) -> None:
+        self._parts = parts
+
+    async def classify(self, command: ClassifyTask) -> Performed:
+        return self._parts.failed(Stage.INTAKE, ModelError("no_model", f"no model is set up for {command.process}"))
