@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
 from core.journeys import PROCESS, TYPE, Journey, plan_of, ref, step
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
+from process_orchestrator.core.facts.specs import Budget, PlanFacts
 from process_orchestrator.core.facts.values import (
     ApprovalMode,
     Assurance,
@@ -60,6 +63,44 @@ def test_a_task_without_a_type_is_classified_first() -> None:
     [prepare] = journey.ordered(c.PrepareCall)
     assert (prepare.context.type, prepare.context.input) == (TYPE, ref("found"))
     assert journey.tell(classified).last == ()
+
+
+@pytest.mark.parametrize("plan", [None, PLAN])
+def test_a_type_that_is_known_leaves_intake_only_its_input_to_find(plan: PlanFacts | None) -> None:
+    journey = Journey(plan, task=ref("task"), input=None)
+    assert journey.last == (c.ClassifyTask(process=PROCESS, task=ref("task"), input=None, process_type=TYPE),)
+    journey.tell(e.TaskClassified(at=0, process_type=TYPE, input=ref("found"), by="model"))
+    assert [type(order) for order in journey.last] == [c.ProposePlan if plan is None else c.PrepareCall]
+    assert journey.state.spec.input == ref("found")
+
+
+def test_a_plan_of_another_type_than_the_one_that_was_found_is_not_followed() -> None:
+    journey = Journey(PLAN, task=ref("task"), input=None)
+    other = replace(TYPE, name="other", sha256="other-sha")
+    journey.tell(e.TaskClassified(at=0, process_type=other, input=ref("found"), by="model"))
+    [propose] = journey.last
+    assert isinstance(propose, c.ProposePlan)
+    assert (propose.task, propose.context.type) == (ref("task"), other)
+
+
+def test_the_type_brings_its_budget_and_its_limits() -> None:
+    journey = unplanned(type=None)
+    budget, limits = Budget(usd_micros=70, tokens=9), Limits(calls=7)
+    journey.tell(
+        e.TaskClassified(
+            at=0, process_type=TYPE, plan=PLAN, input=ref("found"), by="model", budget=budget, limits=limits
+        )
+    )
+    assert (journey.state.spec.budget, journey.state.spec.limits) == (budget, limits)
+
+
+def test_a_type_that_a_human_chose_brings_its_budget_and_limits_and_is_planned_where_it_has_no_plan() -> None:
+    journey = unplanned(type=None, budget=Budget(usd_micros=5)).tell(stage_failed(Stage.INTAKE))
+    budget, limits = Budget(usd_micros=70), Limits(calls=7)
+    chosen: dict[str, Any] = {"process_type": TYPE, "data": ref("by-hand"), "checked": TYPE.sha256}
+    journey.decide(Decision.CHOOSE_TYPE, budget=budget, limits=limits, **chosen)
+    assert [type(order) for order in journey.last] == [c.ProposePlan]
+    assert (journey.state.spec.budget, journey.state.spec.limits) == (budget, limits)
 
 
 def test_rules_that_classify_bill_nothing() -> None:
@@ -120,7 +161,8 @@ def test_a_plan_is_proposed_checked_and_followed() -> None:
     assert isinstance(propose, c.ProposePlan)
     assert (propose.round, propose.report, propose.context.plan) == (1, None, "")
     proposed(journey)
-    assert journey.last == (c.CheckPlan(process=PROCESS, plan=ref("plan-1"), round=1),)
+    context = c.PlanContext(plan="", type=TYPE, input=ref("input"))
+    assert journey.last == (c.CheckPlan(process=PROCESS, plan=ref("plan-1"), round=1, context=context),)
     checked(journey)
     assert (journey.state.plan, journey.state.usd_micros) == (PLAN, 3)
     assert [order.call for order in journey.ordered(c.PrepareCall)] == ["a.1"]

@@ -228,10 +228,18 @@ def stage_command(standing: Standing, stage: Stage) -> Command:
     """The command whose answer the process as a whole waits for: intake, plan or output."""
     spec = standing.spec
     if stage is Stage.INTAKE:
-        return ClassifyTask(process=spec.process_id, task=spec.task, input=spec.input)
+        return ClassifyTask(process=spec.process_id, task=spec.task, input=spec.input, process_type=spec.type)
     if stage is Stage.OUTPUT:
         return build_output(standing)
-    if standing.plan_proposed is not None:
-        return CheckPlan(process=spec.process_id, plan=standing.plan_proposed, round=standing.plan_round)
     context = _context(standing, ())
-    return ProposePlan(process=spec.process_id, round=standing.plan_round, context=context, report=standing.plan_report)
+    if standing.plan_proposed is not None:
+        return CheckPlan(
+            process=spec.process_id, plan=standing.plan_proposed, round=standing.plan_round, context=context
+        )
+    return ProposePlan(
+        process=spec.process_id,
+        round=standing.plan_round,
+        context=context,
+        report=standing.plan_report,
+        task=spec.task,
+    )

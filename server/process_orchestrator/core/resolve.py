@@ -47,8 +47,7 @@ def about_process(draft: Draft, event: EscalationResolved) -> None:
     elif event.decision is Decision.RETRY:
         _retry_stage(draft, failure)
     elif event.decision is Decision.CHOOSE_TYPE:
-        assert event.process_type is not None  # admitted
-        stage.take_type(draft, event.process_type, plan=event.plan, given=event.data, by="human")
+        stage.chosen(draft, event)
     else:
         ending.abort(draft)
 

@@ -10,19 +10,30 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from process_orchestrator.core import ending, escalate, failures, loops, orders, schedule
-from process_orchestrator.core.facts.values import ApprovalMode, Blame, EscalationKind, OnFailure, Stage
+from process_orchestrator.core.facts.specs import Budget, PlanFacts
+from process_orchestrator.core.facts.values import (
+    ApprovalMode,
+    Blame,
+    EscalationKind,
+    Fact,
+    OnFailure,
+    Ref,
+    Stage,
+    TypePin,
+)
+from process_orchestrator.core.limits import Limits
 
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
     from process_orchestrator.core.facts.events import (
+        EscalationResolved,
         OutputBuilt,
         PlanChecked,
         PlanProposed,
         StageFailed,
         TaskClassified,
     )
-    from process_orchestrator.core.facts.specs import PlanFacts
-    from process_orchestrator.core.facts.values import Ref, TypePin, Usage
+    from process_orchestrator.core.facts.values import Usage
 
 
 def start(draft: Draft) -> None:
@@ -34,14 +45,14 @@ def start(draft: Draft) -> None:
 
 
 def begin(draft: Draft) -> None:
-    """Begin with the plan that is given, else with planning, else with intake."""
+    """Begin with intake where type or input is yet to be found in the task, else with the plan, else with planning."""
     spec = draft.spec
-    if spec.plan is not None:
-        follow(draft, spec.plan)
-    elif spec.type is not None:
-        propose(draft, plan_round=1)
-    else:
+    if spec.type is None or (spec.input is None and spec.task is not None):
         _await(draft, Stage.INTAKE)
+    elif spec.plan is not None:
+        follow(draft, spec.plan)
+    else:
+        propose(draft, plan_round=1)
 
 
 def follow(draft: Draft, plan: PlanFacts) -> None:
@@ -59,13 +70,55 @@ def classified(draft: Draft, event: TaskClassified) -> bool:
     if draft.stage is not Stage.INTAKE:
         return False
     bill(draft, event.usage)
-    take_type(draft, event.process_type, plan=event.plan, given=event.input, by=event.by)
+    found = Found(
+        pin=event.process_type,
+        input=event.input,
+        by=event.by,
+        plan=event.plan,
+        budget=event.budget,
+        limits=event.limits,
+    )
+    take_type(draft, found)
     return True
 
 
-def take_type(draft: Draft, pin: TypePin, *, plan: PlanFacts | None, given: Ref | None, by: str) -> None:
+def chosen(draft: Draft, event: EscalationResolved) -> None:
+    """A human has chosen the type."""
+    assert event.process_type is not None  # admitted
+    found = Found(
+        pin=event.process_type,
+        input=event.data,
+        by="human",
+        plan=event.plan,
+        budget=event.budget,
+        limits=event.limits,
+    )
+    take_type(draft, found)
+
+
+class Found(Fact, kw_only=True):
+    """What a process turned out to be. Budget and limits are those it started with where none are given."""
+
+    pin: TypePin
+    input: Ref | None
+    by: str
+    plan: PlanFacts | None
+    budget: Budget | None
+    limits: Limits | None
+
+
+def take_type(draft: Draft, found: Found) -> None:
     """Go on as a process of this type, with this input."""
-    draft.spec = replace(draft.spec, type=pin, input=given, classified_by=by)
+    spec = draft.spec
+    draft.spec = replace(
+        spec,
+        type=found.pin,
+        input=found.input,
+        classified_by=found.by,
+        budget=found.budget or spec.budget,
+        limits=found.limits or spec.limits,
+    )
+    plan = found.plan or (spec.plan if spec.type == found.pin else None)
     if plan is not None:
         follow(draft, plan)
     else:

@@ -107,9 +107,13 @@ class BuildOutput(CommandFact, kw_only=True):
 
 
 class CheckPlan(CommandFact, kw_only=True):
+    """Check a proposal. `kept` steps stand in `context.plan`, the plan followed so far, and are taken over from it."""
+
     class_of: ClassVar[CommandClass] = CommandClass.LOCAL
-    plan: Ref
+    plan: Ref  # what the model said
     round: int
+    context: PlanContext
+    kept: tuple[str, ...] = ()
 
 
 class OpenEscalation(CommandFact, kw_only=True):
@@ -147,10 +151,25 @@ class ClassifyTask(CommandFact, kw_only=True):
 
 
 class ProposePlan(CommandFact, kw_only=True):
+    """Ask for a plan; where one is followed already (`context.plan`), for what is left of it.
+
+    `kept` are its steps that are done, skipped or under way (`context.sources` has them all). `failed` is the step
+    that nothing mended, `code`, `message` and `detail` how it failed. `rejected`: a human has rejected the last plan,
+    `note` is what he said to it.
+    """
+
     class_of: ClassVar[CommandClass] = CommandClass.OUTWARD
     round: int
     context: PlanContext
-    report: Ref | None = None
+    report: Ref | None = None  # of the last check
+    task: Ref | None = None
+    kept: tuple[str, ...] = ()
+    failed: str | None = None
+    code: str | None = None
+    message: str | None = None
+    detail: Ref | None = None
+    rejected: bool = False
+    note: str | None = None
 
 
 class WriteBrief(CommandFact, kw_only=True):

@@ -207,6 +207,7 @@ class StageFailed(EventFact, kw_only=True):
     pointer: str | None = None
     message: str | None = None
     detail: Ref | None = None
+    retry_after_ms: int | None = None  # of a model that could not be had: when it may be asked again
     usage: Usage = Usage()
 
 
