@@ -24,24 +24,30 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?;])\s+|\n+")
 _NO_END: Final = re.compile(
     r"(?:\b(?:max|approx|ca|bzw|z\.\s?b|p\.m|a\.m|no|nr|min|std|usw|etc|inkl|dr|mr|mrs|ms)\.)$", re.IGNORECASE
 )
-_CLAUSE_END: Final = re.compile(r",\s+|\s[–—-]+\s|[()]|\s?[–—]\s?")
+_CLAUSE_END: Final = re.compile(",\\s+|\\s[-\u2013\u2014]+\\s|[()]|\\s?[\u2013\u2014]\\s?")
 _LEAD: Final = re.compile(
     r"^(?:(?:and|but|so|then|also|please|ok|okay|hi|hello|note|und|aber|dann|also|bitte|hallo|auch)\b[\s:,]*)+",
     re.IGNORECASE,
 )
 _TOLD: Final = re.compile(
     # A finite verb, a speaker or a relative pronoun: the clause tells something and asks for nothing.
-    r"\b(?:is|are|was|were|isn't|wasn't|has|had|have|having|been|will|would|did|does|says|said|writes|wrote|states|stated|claims"
-    r"|claimed|asks|asked|wants|wanted|told|tells|demands|demanded|promises|promised|replied|replies|paid|pays|due|payable"
-    r"|delivered|delivers|delivery|arrives?|arrived|ships|shipped|shipping|expires?|expired|that|which|who|whose|because"
-    r"|ist|sind|war|waren|hat|hatte|haben|wurde|wurden|wird|werden|sagt|sagte|schreibt|schrieb|bittet|bat|fordert|will"
+    r"\b(?:is|are|was|were|isn't|wasn't|has|had|have|having|been|will|would|did|does|says|said|writes|wrote"
+    r"|states|stated|claims"
+    r"|claimed|asks|asked|wants|wanted|told|tells|demands|demanded|promises|promised|replied|replies|paid|pays"
+    r"|due|payable"
+    r"|delivered|delivers|delivery|arrives?|arrived|ships|shipped|shipping|expires?|expired|that|which|who|whose"
+    r"|because"
+    r"|ist|sind|war|waren|hat|hatte|haben|wurde|wurden|wird|werden|sagt|sagte|schreibt|schrieb|bittet|bat"
+    r"|fordert|will"
     r"|behauptet|verlangt|versprach|versprochen|bezahlt|gezahlt|fällig|zahlbar|geliefert|liefert|lieferung|ankommt"
     r"|lieferzeit|zahlungsziel|frist|läuft|dass|welche[rs]?|deren|dessen|weil)\b",
     re.IGNORECASE,
 )
 _SUBJECT: Final = re.compile(
-    r"^(?:the|a|an|this|that|these|those|my|our|your|his|her|its|their|he|she|they|customer|client|vendor|supplier|invoice"
-    r"|order|payment|der|die|das|den|dem|ein|eine|einen|dieser|diese|dieses|mein|meine|unser|unsere|sein|seine|ihr|ihre"
+    r"^(?:the|a|an|this|that|these|those|my|our|your|his|her|its|their|he|she|they|customer|client|vendor"
+    r"|supplier|invoice"
+    r"|order|payment|der|die|das|den|dem|ein|eine|einen|dieser|diese|dieses|mein|meine|unser|unsere|sein|seine"
+    r"|ihr|ihre"
     r"|er|sie|kunde|kundin|lieferant|rechnung|bestellung|zahlung|\w+'s|[\w.+-]+@[\w.-]+)\b",
     re.IGNORECASE,
 )

@@ -79,9 +79,11 @@ _IN: Final = (
 )
 _LASTING: Final = re.compile(rf"\b{_IN} (?:the next |der nächsten |den nächsten )?{_AMOUNT}", re.IGNORECASE)
 _ALLOWED: Final = re.compile(
-    r"^(?:(?:(?:it|this|that|everything|all of (?:it|this)|the (?:whole )?(?:process|run|task|thing|job|work)|es|das|alles"
+    r"^(?:(?:(?:it|this|that|everything|all of (?:it|this)|the (?:whole )?(?:process|run|task|thing|job|work)|es"
+    r"|das|alles"
     r"|der (?:ganze )?(?:vorgang|ablauf|prozess))\s)?"
-    r"(?:(?:may|must|should|can|shall) (?:not )?take (?:at most|no longer than|longer than|more than|up to|no more than)"
+    r"(?:(?:may|must|should|can|shall) (?:not )?take (?:at most|no longer than|longer than|more than|up to"
+    r"|no more than)"
     r"|take (?:at most|no longer than|no more than)|no longer than|time limit(?: is| of|:)?|deadline(?: is| of|:)?"
     r"|(?:you|du|sie) (?:have|hast|haben)(?: at most| höchstens| maximal)?|nicht länger als|zeitlimit(?: ist| von|:)?"
     r"|darf (?:höchstens|maximal|nicht länger als))) " + _AMOUNT,
@@ -91,16 +93,21 @@ _BARE_DEADLINE: Final = re.compile(
     rf"^(?:my |the )?(?:deadline|due date for you|frist|abgabe)(?: is| ist|:)? (?P<point>{_POINT})$", re.IGNORECASE
 )
 _WISHED: Final = re.compile(
-    r"\b(?:(?:i|we) (?:need|want|expect|would like|must have)|(?:it|this|that|everything|all of (?:it|this)|the (?:report|answer|result|draft|process|task))"
-    r" (?:must be|has to be|needs to be|should be|is to be|must get|is needed|is due) ?(?:done|finished|ready|complete[d]?|closed|booked|sent|written)?"
+    r"\b(?:(?:i|we) (?:need|want|expect|would like|must have)|(?:it|this|that|everything|all of (?:it|this)"
+    r"|the (?:report|answer|result|draft|process|task))"
+    r" (?:must be|has to be|needs to be|should be|is to be|must get|is needed|is due) ?(?:done|finished|ready"
+    r"|complete[d]?|closed|booked|sent|written)?"
     r"|(?:ich|wir) (?:brauche|brauchen|benötige|benötigen|möchte|hätte)|(?:es|das|alles) (?:muss|soll|sollte))\b",
     re.IGNORECASE,
 )
 _RANGE: Final = re.compile(
-    r"\b(?:since|between|seit|zwischen|starting|(?:from|von|vom|ab)\s(?:\d|the|dem|" + "|".join((*_WEEKDAYS, *_MONTHS)) + r"))\b"
-    r"|\b(?:commits?|changes|orders?|entries|emails?|messages|änderungen|bestellungen|einträge|nachrichten|rechnungen|invoices|authored|written|signed|dated|made)$",
+    r"\b(?:since|between|seit|zwischen|starting|(?:from|von|vom|ab)\s(?:\d|the|dem|"
+    + "|".join((*_WEEKDAYS, *_MONTHS))
+    + r"))\b"
+    r"|\b(?:commits?|changes|orders?|entries|emails?|messages|änderungen|bestellungen|einträge|nachrichten"
+    r"|authored|written|signed|dated|made)$",
     re.IGNORECASE,
-)  # fmt: skip
+)
 
 
 class Deadline(NamedTuple):
@@ -138,9 +145,10 @@ def _duration(found: re.Match[str]) -> int:
 
 
 def _until(found: re.Match[str], now: datetime) -> Deadline | None:
-    clock, day = _clock(found), _day(found, now)
-    if not found["point"] or clock is None or day is False:
+    clock, days = _clock(found), _days(found, now)
+    if not found["point"] or clock is None or days == ():
         return None
+    day = days[0] if days is not None else None
     if day is None:
         moment = now.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
         moment += timedelta(days=1) if moment <= now else timedelta()
@@ -178,20 +186,17 @@ def _dated(found: re.Match[str]) -> bool:
     return any(found[each] is not None for each in ("near", "eod", "iso", "dotted", "dayfirst", "monthfirst"))
 
 
-def _day(found: re.Match[str], now: datetime) -> date | None | bool:
-    """The day that is meant: None where none is said, False where there is no such day."""
+def _days(found: re.Match[str], now: datetime) -> tuple[date, ...] | None:
+    """The days that may be meant: None where none is said, none where there is no such day."""
     today = now.date()
     if found["weekday"] is not None:
-        return today + timedelta(days=(_WEEKDAYS[found["weekday"].lower()] - today.weekday()) % 7)
+        return (today + timedelta(days=(_WEEKDAYS[found["weekday"].lower()] - today.weekday()) % 7),)
     if found["near"] is not None:
-        return today + timedelta(days=1 if found["near"].lower().startswith(("tomorrow", "morgen")) else 0)
+        return (today + timedelta(days=1 if found["near"].lower().startswith(("tomorrow", "morgen")) else 0),)
     if found["eod"] is not None:
-        return today
+        return (today,)
     written = next((found[each] for each in ("iso", "dotted", "dayfirst", "monthfirst") if found[each]), None)
-    if written is None:
-        return None
-    day = dates_in(written, year=today.year)
-    return day[0] if day else False
+    return None if written is None else dates_in(written, year=today.year)
 
 
 _DATES: Final = re.compile(

@@ -26,31 +26,45 @@ STRICTNESS: Final = (ApprovalMode.POLICY, ApprovalMode.PLAN, ApprovalMode.EVERY_
 _MONEY: Final = (
     r"(?P<before>US\$|USD|\$|€|EUR|£|GBP|CHF)?\s?"
     r"(?P<number>\d{1,3}(?:[.,]\d{3})+(?:[.,]\d{1,2})?|\d{1,9}(?:[.,]\d{1,6})?)(?![\d.,]*\d)"
-    r"\s?(?P<after>US[- ]dollars?|US-Dollar|USD|US\$|dollars?|\$|bucks|cents?|euros?|EUR|€|£|GBP|pounds?|CHF|francs?|franken)?"
+    r"\s?(?P<after>US[- ]dollars?|US-Dollar|USD|US\$|dollars?|\$|bucks|cents?|euros?|EUR|€|£|GBP|pounds?|CHF"
+    r"|francs?|franken)?"
     r"(?!\w|\s?(?:k|m|thousand|million|tausend|mio|percent|prozent|%)\b|%)"
 )
 _MOST: Final = (
     r"(?:at most|no more than|not more than|up to|(?:a )?max(?:imum|imal|\.)?(?: of)?|under|below|less than|within"
     r"|höchstens|maximal|nicht mehr als|bis zu|unter|weniger als)"
 )
-_OPEN: Final = r"(?:(?:with|on|within|use|you have|for|mit|bei|du hast|sie haben)\s)?(?:(?:a|an|the|your|my|our|total|max\.?|maximum|ein|eine|einem|einer|das|dein|mein|ihr|unser)\s){0,3}"
+_OPEN: Final = (
+    r"(?:(?:with|on|within|use|you have|for|mit|bei|du hast|sie haben)\s)?(?:(?:a|an|the|your|my|our|total"
+    r"|max\.?|maximum|ein|eine|einem|einer|das|dein|mein|ihr|unser)\s){0,3}"
+)
 _THIS: Final = (
-    r"(?:it|this|that|everything|all of (?:it|this)|the (?:whole )?(?:process|run|task|thing|job|work)|es|das|dies|alles"
+    r"(?:it|this|that|everything|all of (?:it|this)|the (?:whole )?(?:process|run|task|thing|job|work)|es|das"
+    r"|dies|alles"
     r"|das (?:ganze|alles)|der (?:ganze )?(?:vorgang|ablauf|prozess|lauf))"
 )
-_TAIL: Final = r"(?: (?:in total|total|all in|altogether|in all|for (?:this|it|all of it|everything)|insgesamt|dafür|please|bitte))?"
+_TAIL: Final = (
+    r"(?: (?:in total|total|all in|altogether|in all|for (?:this|it|all of it|everything)|insgesamt|dafür"
+    r"|please|bitte))?"
+)
 _BUDGETS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"^{_OPEN}(?:cost |spending |process )?budget\s?(?:of|is|:|=|von|ist|beträgt)?\s(?:{_MOST}\s)?{_MONEY}{_TAIL}$",
-        rf"^{_OPEN}(?:cost|costs|spending|price|money|kosten)[ -]?(?:limit|cap|ceiling|grenze|obergrenze)\s?(?:of|is|:|=|von|ist)?\s{_MONEY}",
+        rf"^{_OPEN}(?:cost |spending |process )?budget\s?(?:of|is|:|=|von|ist"
+        rf"|beträgt)?\s(?:{_MOST}\s)?{_MONEY}{_TAIL}$",
+        rf"^{_OPEN}(?:cost|costs|spending|price|money|kosten)[ -]?(?:limit|cap|ceiling|grenze"
+        rf"|obergrenze)\s?(?:of|is|:|=|von|ist)?\s{_MONEY}",
         rf"^{_OPEN}(?:max(?:imum|imal|\.)?\s)(?:cost|costs|spend|spending|kosten)\s?(?:of|is|:|=)?\s{_MONEY}",
-        rf"^(?:{_THIS}\s)?(?:may|must|should|can|shall|is to|darf|soll)?\s?(?:not |nicht )?(?:costs?|kosten)\s?:?\s?(?:{_MOST}|more than|over|mehr als)\s{_MONEY}",
+        rf"^(?:{_THIS}\s)?(?:may|must|should|can|shall|is to|darf|soll)?\s?(?:not |nicht )?(?:costs?"
+        rf"|kosten)\s?:?\s?(?:{_MOST}|more than|over|mehr als)\s{_MONEY}",
         rf"^(?:{_THIS}\s)?(?:darf|soll|sollte) (?:{_MOST}) {_MONEY} kosten",
         rf"^keep (?:it|this|the (?:total )?(?:costs?|spend|spending|bill)) {_MOST} {_MONEY}",
-        rf"(?:^|\band |\bbut |\byou (?:may|can|must|should) )(?:do not |don't |never |not )?spend (?:no )?(?:(?:{_MOST}|more than|over) )?{_MONEY}",
-        rf"^(?:gib|geben sie|du darfst|sie dürfen)(?: dafür| hierfür)? (?:{_MOST}) {_MONEY}(?: dafür)? (?:aus|ausgeben)",
-        rf"\b(?:with|on|within|mit) (?:a|an|einem) (?:total |max\.? |maximum )?budget (?:of|von) (?:{_MOST} )?{_MONEY}$",
+        rf"(?:^|\band |\bbut |\byou (?:may|can|must|should) )(?:do not |don't |never "
+        rf"|not )?spend (?:no )?(?:(?:{_MOST}|more than|over) )?{_MONEY}",
+        rf"^(?:gib|geben sie|du darfst|sie dürfen)(?: dafür| hierfür)? (?:{_MOST}) {_MONEY}(?: dafür)? (?:aus"
+        rf"|ausgeben)",
+        rf"\b(?:with|on|within|mit) (?:a|an|einem) (?:total |max\.? |maximum )?budget (?:of"
+        rf"|von) (?:{_MOST} )?{_MONEY}$",
     )
 )
 _BARE: Final = re.compile(rf"^(?:for |in total |insgesamt |but |aber )?{_MOST} {_MONEY}{_TAIL}$", re.IGNORECASE)
@@ -67,15 +81,20 @@ _JA: Final = r"(?:zustimmung|freigabe|erlaubnis|rückfrage|bestätigung|genehmig
 _STEPS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"\bask (?:for )?(?:{_ME}|my {_YES}|permission|approval)\b[^.]{{0,60}}?\b(?:before|first|each time|every time)\b",
-        rf"\b(?:check|confirm|verify|double-check|clear it)(?: \w+){{0,3}} with {_ME}\b[^.]{{0,40}}?\b(?:before|first)\b",
+        rf"\bask (?:for )?(?:{_ME}|my {_YES}|permission|approval)\b[^.]{{0,60}}?\b(?:before|first|each time"
+        rf"|every time)\b",
+        rf"\b(?:check|confirm|verify|double-check|clear it)(?: \w+){{0,3}} with {_ME}\b[^.]{{0,40}}?\b(?:before"
+        rf"|first)\b",
         rf"^(?:always )?(?:first|before)\b[^.]{{0,80}}?\b(?:ask|check with|confirm with) {_ME}\b",
-        rf"\bwithout (?:(?:first )?(?:asking|checking with)(?: {_ME})?(?: first)?|(?:my|our) (?:explicit |prior )?{_YES})\b",
+        rf"\bwithout (?:(?:first )?(?:asking|checking with)(?: {_ME})?(?: first)?|(?:my|our) (?:explicit "
+        rf"|prior )?{_YES})\b",
         rf"\b(?:wait for|get) my {_YES}\b(?! (?:of|on|for) (?:the|your) plan)",
-        r"\b(?:i|we) (?:want|would like|'d like|need|have|wish) to (?:approve|confirm|sign off(?: on)?) (?:each|every|all|any) \w+",
+        r"\b(?:i|we) (?:want|would like|'d like|need|have|wish) to (?:approve|confirm|sign off(?: on)?) (?:each"
+        r"|every|all|any) \w+",
         r"\b(?:let me|have me) (?:approve|confirm) (?:each|every) \w+",
         rf"\bconfirm (?:each|every) (?:step|action|payment|change) with {_ME}\b",
-        r"\bfrag(?:e|en sie|t)? (?:mich|uns|bei mir nach|bei uns nach|bei mir|bei uns)\b[^.]{0,80}?\b(?:bevor|vorher|zuerst|erst|vor (?:jede[mr]|dem|der))\b",
+        r"\bfrag(?:e|en sie|t)? (?:mich|uns|bei mir nach|bei uns nach|bei mir|bei uns)\b[^.]{0,80}?\b(?:bevor"
+        r"|vorher|zuerst|erst|vor (?:jede[mr]|dem|der))\b",
         r"\bfrag(?:e|en sie|t)? (?:vorher|zuerst|erst|vor (?:jede[mr]|dem|der))\b",
         r"\b(?:bevor|ehe) (?:du|sie|ihr|irgend\w*|etwas)\b[^.]{1,80}?\bfrag(?:e|en sie|st du)?\b",
         r"\bvor jedem schritt\b[^.]{0,40}?\b(?:frag\w*|nachfragen|rückfrage|freigabe)\b",
@@ -88,15 +107,19 @@ _STEPS: Final = tuple(
 _PLANS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"\b(?:show|send|give|present)(?: it)?(?: to)? {_ME} (?:the|your|a) plan\b(?! (?:of|for) the)[^.]{{0,60}}?\b(?:first|before|beforehand|for approval)\b",
+        rf"\b(?:show|send|give|present)(?: it)?(?: to)? {_ME} (?:the|your|a) plan\b(?! (?:of"
+        rf"|for) the)[^.]{{0,60}}?\b(?:first|before|beforehand|for approval)\b",
         rf"\bfirst (?:show|send|give) {_ME} (?:the|your|a) plan\b",
         rf"\bbefore (?:you )?\w+[^.]{{0,60}}?\bshow {_ME} (?:the|your|a) plan\b",
         r"\blet me (?:first )?(?:see|review|approve|check|look at) (?:the|your) plan\b(?! (?:of|for) the)",
-        r"\b(?:i|we) (?:want|would like|'d like|need|have|wish) to (?:see|approve|review|check) (?:the|your) plan\b(?! (?:of|for) the)",
+        r"\b(?:i|we) (?:want|would like|'d like|need|have|wish) to (?:see|approve|review|check) (?:the"
+        r"|your) plan\b(?! (?:of|for) the)",
         rf"\b(?:ask|wait) for my {_YES} (?:of|on|for) (?:the|your) plan\b",
         r"\b(?:before|until) (?:i|i've|i have|we have|we) approved? (?:the|your) plan\b",
-        r"\b(?:zeig|zeige|zeigen sie|leg|lege|legen sie|schick|schicke|gib)\s(?:mir|uns)\s(?:(?:bitte|zuerst|erst|vorher|vorab|zunächst)\s)*(?:den|deinen|einen|ihren) plan\b(?! (?:der|des|vom))",
-        r"\b(?:ich|wir) (?:will|möchte|wollen|möchten|muss) (?:\w+ ){0,2}(?:den|deinen|ihren) plan (?:\w+ ){0,3}(?:sehen|freigeben|prüfen|genehmigen)\b",
+        r"\b(?:zeig|zeige|zeigen sie|leg|lege|legen sie|schick|schicke|gib)\s(?:mir|uns)\s(?:(?:bitte|zuerst"
+        r"|erst|vorher|vorab|zunächst)\s)*(?:den|deinen|einen|ihren) plan\b(?! (?:der|des|vom))",
+        r"\b(?:ich|wir) (?:will|möchte|wollen|möchten|muss) (?:\w+ ){0,2}(?:den|deinen"
+        r"|ihren) plan (?:\w+ ){0,3}(?:sehen|freigeben|prüfen|genehmigen)\b",
         r"\b(?:nach|ohne|auf) (?:meine[rm]? )?(?:freigabe|zustimmung|genehmigung) (?:des|zum) plan(?:s|es)?\b",
     )
 )  # fmt: skip
