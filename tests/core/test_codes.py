@@ -27,6 +27,8 @@ TABLE = {
     "drifted": ("permanent", "contract", "not_done"),
     "circuit_open": ("transient", "transport", "not_done"),
     "rate_limited": ("transient", "policy", "not_done"),
+    "no_model": ("permanent", "policy", "not_done"),
+    "sensitive_to_model": ("permanent", "planner", "not_done"),
     "rejected": ("permanent", "policy", "not_done"),
     "aborted": ("permanent", "policy", "not_done"),
     "over_budget": ("permanent", "policy", "not_done"),

@@ -66,7 +66,7 @@ def test_a_document_imports_into_files_that_load(tmp_path: Path, path: Path) -> 
     value = read(path)
     outcome = bring_in(drafted(value, agent=agent_name(value, source=path.name)), tmp_path)
     registry = load_home(tmp_path)
-    assert {each.code for each in registry.problems} <= {"DRAFT", "NOT_YET_SUPPORTED"}
+    assert {each.code for each in registry.problems} <= {"DRAFT"}
     assert len(registry.contracts) == len(outcome.files) - 1
     assert all(each.status == "draft" and each.todo for each in registry.contracts)
 
@@ -146,7 +146,7 @@ def test_once_its_todos_are_answered_check_is_green(tmp_path: Path, path: Path) 
     bring_in(drafted(value, agent=agent_name(value, source=path.name)), tmp_path)
     answered_mechanically(tmp_path)
     registry = load_home(tmp_path)
-    assert [each.code for each in registry.problems if each.code != "NOT_YET_SUPPORTED"] == []
+    assert [each.code for each in registry.problems] == []
     assert all(each.status == "active" for each in registry.contracts)
 
 

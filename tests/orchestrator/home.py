@@ -17,9 +17,10 @@ from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.ports import InProcessCall, Proof, ProofKind
 from process_orchestrator.hosting.proofs import Derived, derive
 from process_orchestrator.hosting.reviewers import Cost, Reviewers
+from process_orchestrator.llm.port import Model, NoModel
 from process_orchestrator.orchestrator import Orchestrator, Surroundings
 from process_orchestrator.performing.agent_pool import AgentPool
-from process_orchestrator.performing.performer import LocalPerformer
+from process_orchestrator.performing.performer import LocalPerformer, Thinking
 from process_orchestrator.views.models import ProcessView, SubmitRequest
 
 CANARY: Final = "DE89370400440532013000"
@@ -285,9 +286,9 @@ class Desk:
 
 @asynccontextmanager
 async def open_desk(
-    folder: Path, *, fleet: Fleet | None = None, registry: Registry | None = None
+    folder: Path, *, fleet: Fleet | None = None, registry: Registry | None = None, model: Model | None = None
 ) -> AsyncGenerator[Desk]:
-    fleet, clock = fleet or Fleet(), JumpingClock()
+    fleet, clock, model = fleet or Fleet(), JumpingClock(), model or NoModel()
     registry = registry or Registry.of(CONTRACTS, PROCESSES, AGENTS)
     reviewers = Reviewers(folder, cost=Cost(n=16))
 
@@ -295,10 +296,11 @@ async def open_desk(
         return derive(proof, reviewers)
 
     host = MemoryHost(clock, proved)
-    async with AgentPool(
-        lambda: registry, state_dir=folder, home=folder, clock=clock, in_process=fleet.agents()
-    ) as pool:
-        async with host.running(LocalPerformer(host, Compiler(), pool, clock)):
+    pool = AgentPool(lambda: registry, state_dir=folder, home=folder, clock=clock, in_process=fleet.agents())
+    pool.model = model
+    async with pool:
+        thinking = Thinking(model=model, registry=lambda: registry)
+        async with host.running(LocalPerformer(host, Compiler(), pool, clock, thinking=thinking)):
             surroundings = Surroundings(reviewers_exist=lambda: bool(reviewers.active()))
             yield Desk(
                 orchestrator=Orchestrator(host, lambda: registry, Compiler(), surroundings=surroundings),

@@ -43,6 +43,8 @@ CODES: Final[Mapping[str, CodeFacts]] = {
     "circuit_open": _row(FailureClass.TRANSIENT, Blame.TRANSPORT, Outcome.NOT_DONE),
     "rate_limited": _row(FailureClass.TRANSIENT, Blame.POLICY, Outcome.NOT_DONE),
     "unreachable": _row(FailureClass.TRANSIENT, Blame.TRANSPORT, Outcome.NOT_DONE),
+    "no_model": _row(FailureClass.PERMANENT, Blame.POLICY, Outcome.NOT_DONE),
+    "sensitive_to_model": _row(FailureClass.PERMANENT, Blame.PLANNER, Outcome.NOT_DONE),
     # on the way
     "timeout": _row(FailureClass.TIMEOUT, Blame.TRANSPORT, Outcome.UNKNOWN),
     "lost": _row(FailureClass.LOST, Blame.TRANSPORT, Outcome.UNKNOWN),

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from process_orchestrator.core.facts.state import Escalation
-    from process_orchestrator.core.facts.values import Blame, FailureClass, Outcome
+    from process_orchestrator.core.facts.values import Blame, FailureClass, Outcome, Usage
 
 PUBLIC_CODES: Final = (
     "UNKNOWN_PROCESS",
@@ -171,7 +171,8 @@ class AgentCallError(OrchestratorError):
     """A call that failed. Becomes CallFailed at the performer's call boundary.
 
     `class_`, `blame` and `outcome` are None where the table of core.md §4 decides them from the code. `answered`: the
-    agent took the work and said so, only its end did not come in time: no outage.
+    agent took the work and said so, only its end did not come in time: no outage. `billed`: what it took, of an agent
+    that says so.
     """
 
     def __init__(  # noqa: PLR0913 - the facts of one failure, each by its name
@@ -186,9 +187,10 @@ class AgentCallError(OrchestratorError):
         answer: object = None,
         stderr: str | None = None,
         answered: bool = False,
+        billed: Usage | None = None,
     ) -> None:
         super().__init__(message)
-        self.code, self.message, self.answered = code, message, answered
+        self.code, self.message, self.answered, self.billed = code, message, answered, billed
         self.class_, self.blame, self.outcome = class_, blame, outcome
         self.retry_after_ms, self.answer, self.stderr = retry_after_ms, answer, stderr
 

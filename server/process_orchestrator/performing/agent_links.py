@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio.abc
 import anyio.to_thread
@@ -25,6 +25,7 @@ from process_orchestrator.performing.links import Link
 from process_orchestrator.performing.secrets import Secrets, is_reference
 
 if TYPE_CHECKING:
+    from process_orchestrator.llm.port import Model
     from process_orchestrator.performing.mcp_agent import McpLink
     from process_orchestrator.performing.oauth import TokenSource
 
@@ -33,8 +34,16 @@ ROOMS: Final = {
     "mcp_http": "process_orchestrator.performing.mcp_agent",
     "http": "process_orchestrator.performing.supervised_link",
     "a2a": "process_orchestrator.performing.a2a_agent",
+    "model": "process_orchestrator.performing.model_agent",
 }
 """The module that reaches agents of a kind, with all that it imports."""
+
+
+class Folders(NamedTuple):
+    """Where definitions lie, and where what runs here keeps its state."""
+
+    home: Path
+    state: Path
 
 
 class LinkMaker:
@@ -43,15 +52,16 @@ class LinkMaker:
     def __init__(
         self,
         *,
-        home: Path,
-        state_dir: Path,
+        folders: Folders,
         secrets: Secrets,
         lifeline: Lifeline,
         tasks: anyio.abc.TaskGroup,
         child_limits: ChildLimits,
+        model: Model,
         resolve: Resolver = resolved,
     ) -> None:
-        self._home, self._state_dir, self._child_limits = home, state_dir, child_limits
+        self._home, self._state_dir = folders
+        self._child_limits, self._model = child_limits, model
         self._secrets, self._lifeline, self._tasks, self._resolve = secrets, lifeline, tasks, resolve
 
     async def make(self, agent: Agent) -> Link:
@@ -68,6 +78,8 @@ class LinkMaker:
             return await self._http(agent)
         if transport.kind == "a2a":
             return await self._a2a(agent)
+        if transport.kind == "model":
+            return self._of_model(agent)
         raise AgentCallError(
             "unreachable",
             f"this version does not call agents of kind {transport.kind}",
@@ -153,6 +165,11 @@ class LinkMaker:
             )
 
         return A2aLink(target, output_bytes=agent.limits.output_bytes, network=Network(resolve=self._resolve))
+
+    def _of_model(self, agent: Agent) -> Link:
+        from process_orchestrator.performing.model_agent import ModelLink  # noqa: PLC0415 - see the docstring
+
+        return ModelLink(agent.name, self._model)
 
     async def _launch(self, agent: Agent, command: tuple[str, ...], filled: dict[str, str]) -> Launch:
         folder = self._folder(agent)

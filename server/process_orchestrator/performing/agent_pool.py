@@ -20,16 +20,18 @@ import anyio.abc
 import anyio.to_thread
 from msgspec.structs import replace
 
-from process_orchestrator.checking.documents.definitions import Agent
+from process_orchestrator.checking.documents.definitions import Agent, Contract
+from process_orchestrator.checking.documents.model_agents import KIND, model_promise
 from process_orchestrator.checking.documents.pins import Definition, Pins, bound_name
 from process_orchestrator.checking.documents.versions import reference
 from process_orchestrator.checking.plans.plan_document import PinnedAgent
 from process_orchestrator.core.errors import AgentCallError, BodyError
-from process_orchestrator.core.facts.values import Blame, ContractPin, Fact, FailureClass
+from process_orchestrator.core.facts.values import Blame, ContractPin, Fact, FailureClass, Usage
 from process_orchestrator.core.limits import CHILD_LIMITS, PIN_CHECK_S, ChildLimits
 from process_orchestrator.core.ports import AgentHealth, Clock, InProcessAgent, InProcessCall
+from process_orchestrator.llm.port import Model, NoModel
 from process_orchestrator.performing.address import Resolver, resolved
-from process_orchestrator.performing.agent_links import LinkMaker
+from process_orchestrator.performing.agent_links import Folders, LinkMaker
 from process_orchestrator.performing.answer import Reply, read_value, renamed
 from process_orchestrator.performing.child_process import Lifeline
 from process_orchestrator.performing.choice import WELL, Standing
@@ -75,6 +77,7 @@ class Answer(Fact, frozen=True, kw_only=True):
     usd_micros: int | None = None
     tokens: int | None = None
     stderr: str | None = None
+    metered: bool = False  # the agent says what each call took: None is then unknown, not the contract's price
 
 
 class AgentPool:
@@ -100,6 +103,7 @@ class AgentPool:
         self._in_process = dict(in_process or {})
         self._child_limits, self._resolve = child_limits, resolve
         self.pin_check_s = PIN_CHECK_S  # how long a comparison with pins holds; may be set until the pool is opened
+        self.model: Model = NoModel()  # what model agents ask, not closed here; may be set until the pool is opened
         self._capped_by: AgentDirectory | None = None  # the snapshot that `_caps_usd` was read from
         self._caps_usd: Mapping[str, float] = {}
         self.secrets = Secrets()
@@ -115,12 +119,12 @@ class AgentPool:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._maker = LinkMaker(
-            home=self._home,
-            state_dir=self._state_dir,
+            folders=Folders(self._home, self._state_dir),
             secrets=self.secrets,
             lifeline=self._lifeline,
             tasks=self._tasks,
             child_limits=self._child_limits,
+            model=self.model,
             resolve=self._resolve,
         )
         self._tasks.start_soon(self._keep_compared)
@@ -156,8 +160,33 @@ class AgentPool:
             return Standing(gone="is not registered")
         if agent.promise_sha256 != pinned.sha256 and not serves(agent, contract):
             return Standing(gone=f"does not serve {contract.name}@{contract.version} any more")
+        unset = self._lacks_model(pinned, agent)
+        if unset is not None:
+            return unset
         lane = self._lanes.get(pinned.name)
         return lane.standing(agent.circuit) if lane is not None else WELL
+
+    def _lacks_model(self, pinned: PinnedAgent, agent: Agent) -> Standing | None:
+        """Why a model agent cannot be asked at all; None for one that can, and for agents of other kinds."""
+        promise = model_promise(pinned.bind)
+        if (promise is None) is (agent.transport.kind == KIND):
+            return Standing(gone=f"is an agent of kind {agent.transport.kind} now")
+        if promise is None or self.model.tier(promise.tier) is not None:
+            return None
+        return Standing(gone=f"asks a model of the tier {promise.tier}, and none is set up", unset=True)
+
+    def price_usd_micros(self, bind: Mapping[str, Any], contract: Contract) -> int | None:
+        """The most that one call should cost: the contract's price, of a model its tokens at the price of its tier."""
+        promise = model_promise(bind)
+        if promise is None:
+            return contract.price_usd_micros
+        tier = self.model.tier(promise.tier)
+        if tier is None:
+            return None
+        if contract.model_tokens is None:
+            return contract.price_usd_micros
+        tokens_in, tokens_out = contract.model_tokens
+        return tier.price(tokens_in=tokens_in, tokens_out=tokens_out)
 
     def caps_usd(self) -> Mapping[str, float]:
         """What agents may cost in a day, as they are defined now; one without a cap is left out."""
@@ -193,7 +222,15 @@ class AgentPool:
         finally:
             took_s = time.perf_counter() - started
             lane.turnstile.leave(took_s)
-        return Answer(value=value, ms=int(took_s * 1000), stderr=reply.stderr)
+        billed = reply.billed or Usage()
+        return Answer(
+            value=value,
+            ms=int(took_s * 1000),
+            usd_micros=billed.usd_micros,
+            tokens=billed.tokens,
+            stderr=reply.stderr,
+            metered=reply.billed is not None,
+        )
 
     def open_ahead(self, agent_names: Iterable[str]) -> None:
         """Begin to open the ways to agents that will soon be called, beside each other.
@@ -396,7 +433,9 @@ class AgentPool:
             value = read_value(reply, bind, max_bytes=cap, depth=call.depth)
         except BodyError as error:
             answer = reply.text[:2000] if reply.text is not None else None
-            raise AgentCallError(error.code, error.message, answer=answer, stderr=reply.stderr) from error
+            raise AgentCallError(
+                error.code, error.message, answer=answer, stderr=reply.stderr, billed=reply.billed
+            ) from error
         return self.secrets.mask_value(value)
 
 

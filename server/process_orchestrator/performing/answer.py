@@ -14,7 +14,7 @@ import msgspec
 from process_orchestrator.checking.schemas.paths import ABSENT, find, parse_path
 from process_orchestrator.checking.schemas.validate import check_depth, parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError
-from process_orchestrator.core.facts.values import Fact, FailureClass, Outcome
+from process_orchestrator.core.facts.values import Fact, FailureClass, Outcome, Usage
 
 SEARCHED_TEXT_MAX: Final = 4096
 """Characters of an error text that `bind.errors` searches: a pattern over a megabyte of hostile text may hang."""
@@ -36,6 +36,7 @@ class Reply(Fact, frozen=True, kw_only=True):
     state: str | None = None  # A2A: how the agent's task ended
     retry_after_ms: int | None = None
     stderr: str | None = None
+    billed: Usage | None = None  # by an agent that says what each call took, as models do
 
 
 def read_value(reply: Reply, bind: dict[str, Any], *, max_bytes: int, depth: int) -> Any:

@@ -24,6 +24,7 @@ class Standing(Fact, frozen=True, kw_only=True):
     """How an agent stands now. `gone` says why it may not be called at all: "is not registered"."""
 
     gone: str | None = None
+    unset: bool = False  # gone because no model is set up for it: trying again does not help
     circuit: CircuitState = CircuitState.CLOSED
     capped: str | None = None  # it has cost all that it may cost today: how much, and when that frees
     circuit_wait_ms: int = 0  # until its circuit lets a call through; 0: it does now
@@ -47,9 +48,9 @@ def choose(
 ) -> tuple[AgentPin, str]:
     """The agent of the next call, and why it.
 
-    Raises RefusedCallError: `unreachable` where none is left, `over_budget` where all that are left have reached their
-    caps of today, `circuit_open` where none may be called yet, with the
-    time after which one may.
+    Raises RefusedCallError: `unreachable` where none is left, `no_model` where only models are left that are not set
+    up, `over_budget` where all that are left have reached their caps of today, `circuit_open` where none may be called
+    yet, with the time after which one may.
     """
     first = served[0] if served else None
     if first is not None and first.name not in tried and (only or first.name) == first.name and standing(first) == WELL:
@@ -63,7 +64,9 @@ def choose(
         message = "; ".join(each.standing.capped for each in able if each.standing.capped is not None)
         raise RefusedCallError(Failed(code="over_budget", message=message, rule=USD_PER_DAY))
     if not ranked:
-        raise RefusedCallError(Failed(code="unreachable", message=_nobody(served, stands, only)))
+        unset = bool(stands) and all(each.standing.unset for each in stands)
+        code = "no_model" if unset else "unreachable"
+        raise RefusedCallError(Failed(code=code, message=_nobody(served, stands, only)))
     agent, state = ranked[0]
     if state.circuit_wait_ms:
         names = ", ".join(each.agent.name for each in ranked)

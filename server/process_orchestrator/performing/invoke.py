@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
+
+from msgspec.structs import replace
 
 from process_orchestrator.checking.plans.compiled import CompiledContract
 from process_orchestrator.checking.schemas.validate import read_stored
@@ -16,7 +19,7 @@ from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.commands import InvokeAgent
 from process_orchestrator.core.facts.events import CallSucceeded
 from process_orchestrator.core.facts.specs import DeclaredError
-from process_orchestrator.core.facts.values import Effect, Idempotency, Outcome
+from process_orchestrator.core.facts.values import Effect, Idempotency, Outcome, Usage
 from process_orchestrator.core.ports import Clock, Performed
 from process_orchestrator.performing.agent_pool import AgentPool
 from process_orchestrator.performing.failure import Failed, Spent, call_failed
@@ -24,7 +27,12 @@ from process_orchestrator.performing.judging import judge, within_the_contract
 from process_orchestrator.performing.links import AgentCall
 from process_orchestrator.performing.pinned import BodyCache, Pinned
 
-UNSENT: Final = frozenset({"unreachable", "circuit_open", "rate_limited", "input_mismatch", "drifted"})
+UNSENT: Final = frozenset(
+    {
+        *("unreachable", "circuit_open", "rate_limited", "input_mismatch", "drifted"),
+        *("no_model", "sensitive_to_model"),
+    }
+)
 """Codes of calls that never reached the agent, which nobody bills."""
 
 
@@ -51,23 +59,23 @@ class Invoker:
         data = await self._bodies.data(command.input)
         heartbeat()
         started = time.perf_counter()
-        price = contract.contract.price_usd_micros
+        price: int | None = None
         try:
             bind = await self._pinned.bind(command.agent, command.contract)
+            price = self._agents.price_usd_micros(bind, contract.contract)
             # Parsed anew: an agent in this process may keep and change its arguments.
             call = call_of(command, contract, delivery=delivery)
             answer = await self._agents.call(command.agent.name, bind, read_stored(data), call)
         except AgentCallError as error:
-            spent = Spent(
-                usd_micros=0 if error.code in UNSENT else price,
-                ms=int((time.perf_counter() - started) * 1000),
-            )
+            spent = _spent(error, price, ms=int((time.perf_counter() - started) * 1000))
             return self._failed(command, contract, Failed.of(error), spent, delivery=delivery)
-        cost = price if answer.usd_micros is None else answer.usd_micros
+        cost = answer.usd_micros if answer.metered or answer.usd_micros is not None else price
         given = await self._bodies.value(command.input) if contract.contract.ensures else None
         judged = judge(contract, given, answer, secrets=self._agents.secrets)
         if isinstance(judged, Failed):
             spent = Spent(usd_micros=cost, tokens=answer.tokens, ms=answer.ms)
+            if answer.metered:  # a model has no effect
+                judged = replace(judged, outcome=Outcome.NOT_DONE)
             return self._failed(command, contract, judged, spent, delivery=delivery)
         self._bodies.keep(judged)
         event = CallSucceeded(
@@ -79,6 +87,13 @@ class Invoker:
             ms=answer.ms,
         )
         return Performed(event=event, bodies=(judged,))
+
+    async def worst_usd_micros(self, command: InvokeAgent) -> int | None:
+        """The most that a call should cost; None where that is not known."""
+        contract = (await self._pinned.contract(command.contract.sha256)).contract
+        with suppress(AgentCallError):
+            return self._agents.price_usd_micros(await self._pinned.bind(command.agent, command.contract), contract)
+        return contract.price_usd_micros
 
     def _failed(
         self, command: InvokeAgent, contract: CompiledContract, failed: Failed, spent: Spent, *, delivery: int
@@ -135,4 +150,12 @@ def call_of(command: InvokeAgent, contract: CompiledContract, *, delivery: int =
         keyed=contract.contract.key_field is not None,
         lineage=(*command.lineage, command.process),
         effect=command.effect,
+        keeps=contract.contract,
     )
+
+
+def _spent(error: AgentCallError, price: int | None, *, ms: int) -> Spent:
+    """What a failed call took. Where nobody knows and it may have been billed: all that it should cost at most."""
+    billed = error.billed or Usage()
+    cost = 0 if error.code in UNSENT else price
+    return Spent(usd_micros=cost if billed.usd_micros is None else billed.usd_micros, tokens=billed.tokens, ms=ms)

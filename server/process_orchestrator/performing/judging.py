@@ -23,6 +23,7 @@ OWN_CODES: Final = frozenset(
         *("unreachable", "timeout", "lost", "not_json", "duplicate_key", "not_finite", "too_deep", "too_large"),
         *("output_mismatch", "ensures_failed", "undeclared_error", "drifted", "circuit_open", "rate_limited"),
         "input_mismatch",  # arguments that the agent's transport cannot carry
+        *("no_model", "sensitive_to_model"),
     }
 )
 """Codes that this judgement and the transports give; any other must be declared by the contract."""

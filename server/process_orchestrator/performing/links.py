@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import anyio
 
+from process_orchestrator.checking.documents.definitions import Contract
 from process_orchestrator.core.facts.values import Effect, Fact
 from process_orchestrator.core.limits import BODY_BYTES_MAX, BODY_DEPTH_MAX
 from process_orchestrator.performing.answer import Reply
@@ -26,6 +27,7 @@ class AgentCall(Fact, frozen=True, kw_only=True):
     keyed: bool = False  # the contract takes the key: an HTTP agent also gets it as Idempotency-Key
     lineage: tuple[str, ...] = ()
     effect: Effect | None = None  # None: made by hand, compared with no pin
+    keeps: Contract | None = None  # what is to be kept: told to a model, which knows no contract of its own
 
 
 class Link(Protocol):

@@ -109,10 +109,9 @@ class LocalPerformer:
         if isinstance(command, InvokeAgent):
             if not self._caps.live_usd():
                 return await self._invoker.invoke(command, delivery=delivery, heartbeat=heartbeat)
-            contract = await self._pinned.contract(command.contract.sha256)
             return await self._caps.paid(
                 command,
-                reserve=contract.contract.price_usd_micros,
+                reserve=await self._invoker.worst_usd_micros(command),
                 delivery=delivery,
                 call=lambda: self._invoker.invoke(command, delivery=delivery, heartbeat=heartbeat),
             )

@@ -6,10 +6,11 @@ Touches artifacts only. Nothing is sent from here, so every failure is `not_done
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol
 
+from process_orchestrator.checking.documents.definitions import Contract
 from process_orchestrator.checking.plans.compiled import ABSENT, BindingError, CompiledContract, CompiledStep, Scope
 from process_orchestrator.checking.plans.plan_document import PinnedAgent, PlannedChild
 from process_orchestrator.checking.schemas.validate import ValueProblem, check_value, encode_body
@@ -63,6 +64,8 @@ class Roster(Protocol):
     """What is asked of the agents while a call is prepared."""
 
     def standing(self, pinned: PinnedAgent, contract: ContractPin) -> Standing: ...
+
+    def price_usd_micros(self, bind: Mapping[str, Any], contract: Contract) -> int | None: ...
 
     def place_wait_ms(self, name: str, process: str) -> int: ...
 
@@ -199,18 +202,21 @@ class Preparer:
         """The call with its arguments checked and its agent chosen."""
         contract = await self._pinned.contract(pin.sha256)
         arguments = checked(contract, given, sha256_of_contract=pin.sha256, key=command.key, blame=blame)
-        price = contract.contract.price_usd_micros
         capped = bool(self._caps.live_usd())
         if capped:
             await self._caps.learn(agent.name for agent in agents)
 
         def standing(agent: PinnedAgent) -> Standing:
             stands = self._roster.standing(agent, pin)
-            return self._caps.standing(stands, agent.name, reserve=price) if capped else stands
+            return self._caps.standing(stands, agent.name, reserve=price_at(agent)) if capped else stands
+
+        def price_at(agent: PinnedAgent) -> int | None:
+            return self._roster.price_usd_micros(agent.bind, contract.contract)
 
         agent, why = choose(agents, tried=command.tried, only=command.only_agent, standing=standing)
+        chosen = next(each for each in agents if each.name == agent.name)
         self._has_place(command, agent)
-        return Ready(arguments, agent, why, price, from_caller=blame("") is Blame.CALLER)
+        return Ready(arguments, agent, why, price_at(chosen), from_caller=blame("") is Blame.CALLER)
 
     def _call_prepared(self, command: PrepareCall, ready: Ready, gate: Gate | None) -> Performed:
         body = body_of(ready.arguments.data)

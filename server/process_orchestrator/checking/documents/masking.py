@@ -45,6 +45,11 @@ def mask(value: Any, pointers: Iterable[str]) -> Any:
     return value
 
 
+def holds(value: Any, pointer: str) -> bool:
+    """Whether anything stands at a pointer that `mask` would hide."""
+    return mask(value, (pointer,)) != value
+
+
 def _tokens(pointer: str) -> tuple[str, ...]:
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 

@@ -35,6 +35,7 @@ from process_orchestrator.checking.documents.definitions import (
     TypeLimits,
     Undo,
 )
+from process_orchestrator.checking.documents.model_agents import promised_bind
 from process_orchestrator.core.facts.specs import DeclaredError, RetryFacts
 from process_orchestrator.core.facts.values import Assurance, Effect, FailureClass, Idempotency, OnFailure, Outcome
 
@@ -109,7 +110,10 @@ def contract_from(written: Written, *, path: str) -> Contract:
 def agent_from(written: Written, *, path: str) -> Agent:
     """The struct of an agent. Its promise is its name and its `serves` as a process pins them."""
     whole = filled("agent", written)
-    serves = tuple(Serve(contract=each["contract"], bind=each["bind"]) for each in whole["serves"])
+    serves = tuple(
+        Serve(contract=each["contract"], bind=promised_bind(whole["transport"], each["bind"]))
+        for each in whole["serves"]
+    )
     promise = rfc8785.dumps(
         {"agent": whole["agent"], "serves": [{"contract": each.contract, "bind": each.bind} for each in serves]}
     )

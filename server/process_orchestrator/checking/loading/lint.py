@@ -27,7 +27,7 @@ CORE_CODES: Final = frozenset(
         *("input_mismatch", "requires_failed", "missing_binding", "condition_error", "unreachable", "timeout", "lost"),
         *("not_json", "duplicate_key", "not_finite", "too_deep", "too_large", "output_mismatch", "ensures_failed"),
         *("undeclared_error", "drifted", "circuit_open", "rate_limited", "rejected", "cancelled", "aborted"),
-        *("over_budget", "loop", "contract", "else"),
+        *("over_budget", "loop", "no_model", "sensitive_to_model", "contract", "else"),
     )
 )
 """Codes that the engine itself gives, and words that stand beside error codes: no contract may declare them."""
@@ -204,7 +204,7 @@ def _binds(document: Document, agent: Agent) -> Iterator[Problem]:
     for index, serve in enumerate(agent.serves):
         place = f"/serves/{index}/bind"
         if not wanted:
-            if any(not key.startswith("x-") for key in serve.bind):
+            if any(not key.startswith("x-") for key in value_at(document.value, place) or ()):
                 yield document.error("BIND_KIND", place, f"an agent of kind {kind} needs no bind", "remove bind")
             continue
         if not any(key in serve.bind for key in wanted):

@@ -11,10 +11,10 @@ from typing import TypeAlias
 from process_orchestrator.checking.documents.definitions import Agent, Contract, Problem, ProcessType
 from process_orchestrator.checking.documents.draft_status import draft_words
 from process_orchestrator.checking.documents.lines import Document
+from process_orchestrator.checking.documents.model_agents import HARMLESS, KIND
 from process_orchestrator.checking.documents.versions import reference
 from process_orchestrator.checking.loading.lint_http import argument_problems
 from process_orchestrator.checking.loading.registry import LoadedFile, Registry
-from process_orchestrator.checking.loading.unsupported import unsupported
 from process_orchestrator.checking.plans.undo_check import undo_problems
 from process_orchestrator.checking.schemas.pointers import step_into
 
@@ -66,8 +66,6 @@ def map_problems(registry: Registry, files: Mapping[str, LoadedFile]) -> tuple[P
             found.extend(_agent(registry, each.document, definition))
         elif definition is not None:
             found.extend(_process(registry, each.document, definition))
-        if definition is not None:
-            found.extend(unsupported(each.document, definition))
     return tuple(found)
 
 
@@ -93,6 +91,8 @@ def _agent(registry: Registry, document: Document, agent: Agent) -> Iterator[Pro
         contract = registry.contract(serve.contract)
         if contract is None:
             continue
+        if agent.transport.kind == KIND:
+            yield from _kept_by_model(document, place, contract)
         if agent.transport.kind == "http":
             yield from argument_problems(document, f"/serves/{index}/bind", serve.bind, contract)
         for code in serve.bind.get("errors", {}):
@@ -101,6 +101,23 @@ def _agent(registry: Registry, document: Document, agent: Agent) -> Iterator[Pro
                 known = ", ".join(contract.errors) or "none"
                 message = f"{contract.name} {contract.version} declares no error `{code}`"
                 yield document.error("BIND_ERRORS", where, message, f"declared: {known}")
+
+
+def _kept_by_model(document: Document, place: str, contract: Contract) -> Iterator[Problem]:
+    """What a model cannot keep, and what nobody can price."""
+    if contract.effect not in HARMLESS:
+        message = f"{contract.name} has the effect {contract.effect}; a model only says something, it does nothing"
+        fix = "let a program serve it, and a model a contract with effect none that makes its arguments"
+        yield document.error("MODEL_EFFECT", place, message, fix)
+    marked = [pointer for pointer in contract.sensitive if pointer.split("/")[1] == "input"]
+    if marked:
+        message = f"{', '.join(marked[:3])} of {contract.name} is sensitive, which is never sent to a model"
+        fix = "take it out of the input of this contract, or let a program serve it"
+        yield document.error("SENSITIVE_TO_MODEL", place, message, fix)
+    if contract.model_tokens is None and contract.price_usd_micros is None:
+        message = f"{contract.name} says nothing of its cost, so nothing is held back before a model is asked"
+        fix = "write cost: {model_tokens: {in: 1500, out: 300}} into the contract"
+        yield document.warning("PRICE_UNKNOWN", place, message, fix)
 
 
 def _process(registry: Registry, document: Document, process_type: ProcessType) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from process_orchestrator.checking.documents.definitions import Agent, Contract, Problem, ProcessType, Serve
 from process_orchestrator.checking.documents.lines import Document
+from process_orchestrator.checking.documents.model_agents import may_keep
 from process_orchestrator.checking.documents.pins import LOCK_FILE, Pins
 from process_orchestrator.checking.documents.versions import order, reference
 from process_orchestrator.checking.plans.compile import CompiledProcess, compile_process
@@ -142,7 +143,8 @@ class Registry:
 
     def serving(self, contract: Contract) -> tuple[tuple[Agent, Serve], ...]:
         """Who keeps a contract, in the order in which they are asked: by `prefer`, then name."""
-        found = [(agent, serve) for agent in self._agents.values() for serve in _first(agent, contract)]
+        able = [agent for agent in self._agents.values() if may_keep(agent.transport.kind, contract.effect)]
+        found = [(agent, serve) for agent in able for serve in _first(agent, contract)]
         return tuple(sorted(found, key=lambda pair: (pair[0].prefer, pair[0].name)))
 
     def nearest(self, kind: str, name: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from process_orchestrator.checking.documents.definitions import Agent, Contract, Plan, Problem, ProcessType, Serve, Step
+from process_orchestrator.checking.documents.model_agents import HARMLESS, KIND
 from process_orchestrator.checking.plans.checked_plan import CheckedPlan, CheckedStep
 from process_orchestrator.checking.plans.fit import fit_of
 from process_orchestrator.checking.plans.plan_bounds import WorstCase, worst_case
@@ -335,7 +336,7 @@ class _Compilation:
             answer_level=_answer_level(contract, step),
             role=role or self._type.escalation.role,
             repeat=repeat_of(step),
-            free=not each.human and contract.effect in {Effect.NONE, Effect.READ} and contract.price_usd_micros == 0,
+            free=_free(each, contract),
         )
 
     def _started(self, each: CheckedStep) -> CompiledProcess | None:
@@ -394,6 +395,13 @@ def _answer_level(contract: Contract, step: Step) -> Assurance:
     stated = contract.approval.min_assurance if contract.approval is not None else None
     own = step.approval.min_assurance if step.approval is not None else None
     return highest(stated or Assurance.A0, own or Assurance.A0)
+
+
+def _free(each: CheckedStep, contract: Contract) -> bool:
+    """Whether a call harms nobody and costs nothing even if it is made twice. A model bills by tokens."""
+    if each.human or any(agent.transport.kind == KIND for agent, _ in each.agents):
+        return False
+    return contract.effect in HARMLESS and contract.price_usd_micros == 0
 
 
 def tightened(retry: RetryFacts, written: dict[str, Json] | None) -> RetryFacts:
