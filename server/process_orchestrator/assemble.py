@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.errors import EngineError
+from process_orchestrator.core.facts.values import Assurance
 from process_orchestrator.core.limits import CHILD_LIMITS, PIN_CHECK_S, PROCESSES_RUNNING_MAX, ChildLimits
 from process_orchestrator.home import LiveHome
 from process_orchestrator.hosting.bills import bills_since
@@ -31,6 +32,8 @@ from process_orchestrator.hosting.open_host import HostParts, open_host
 from process_orchestrator.hosting.proofs import Derived, derive
 from process_orchestrator.hosting.remote_host import engine_health
 from process_orchestrator.hosting.reviewers import Reviewers
+from process_orchestrator.llm.configured import configured_model
+from process_orchestrator.llm.port import NoModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -51,8 +54,10 @@ if TYPE_CHECKING:
         Proof,
     )
     from process_orchestrator.home import Home
+    from process_orchestrator.llm.port import Model
     from process_orchestrator.orchestrator import Orchestrator
     from process_orchestrator.performing.agent_pool import AgentPool
+    from process_orchestrator.performing.secrets import Secrets
     from process_orchestrator.settings import Settings
     from process_orchestrator.usecases.verifying import VerifyRequest
     from process_orchestrator.views.verify_view import VerifyView
@@ -82,14 +87,18 @@ async def open_orchestrator(
     mode: Mode = Mode.DRIVE,
     in_process: Mapping[str, InProcessAgent] | None = None,
     listener: ChangeListener | None = None,
+    model: Model | None = None,
 ) -> AsyncGenerator[Orchestrator]:
     """Offer the use cases of a home for the life of this context.
 
-    `in_process` agents shadow those of the registry (tests, benchmark). `listener` hears of every committed change.
-    Raises EngineError where an engine holds the home and does not answer, StorageError for an untrusted database.
+    `in_process` agents shadow those of the registry, `model` that of the settings (tests, benchmark). `listener` hears
+    of every committed change. Raises EngineError where an engine holds the home and does not answer, StorageError for
+    an untrusted database.
     """
     from process_orchestrator.orchestrator import Orchestrator, Surroundings  # noqa: PLC0415 - see the docstring
 
+    secrets = _known_secrets() if settings.models.setups else None
+    model = model or model_of(settings, secrets=secrets)
     live = LiveHome(home)
     state = home.state if mode is Mode.READ else home.make_state()
     reviewers, fleet = (
@@ -100,22 +109,55 @@ async def open_orchestrator(
             in_process=in_process,
             child_limits=settings.agents.limits,
             pin_check_s=settings.agents.pin_check_s,
+            secrets=secrets,
         ),
     )
     engine = open_engine(
-        state, fleet, mode=mode, listener=listener, processes_running_max=settings.engine.processes_running
+        state,
+        fleet,
+        mode=mode,
+        listener=listener,
+        processes_running_max=settings.engine.processes_running,
+        model=model,
+        server_floor=settings.assurance.floor,
     )
-    async with engine as host:
+    async with _closed(model), engine as host:
         yield Orchestrator(
             host,
             live.registry,
             Compiler(),
             surroundings=Surroundings(
                 server_floor=settings.assurance.floor,
+                model=model,
                 reviewers_exist=lambda: bool(reviewers.active()),
                 agents_health=partial(agents_health, fleet, state),
             ),
         )
+
+
+def model_of(settings: Settings, *, secrets: Secrets | None = None) -> Model:
+    """The way to the models that the settings name; rules mode where they name none. Asks nobody."""
+    models = settings.models
+    if not models.setups:
+        return NoModel()
+    return configured_model(
+        models.setups, cassette=models.cassette, mode=models.cassette_mode, secrets=secrets or _known_secrets()
+    )
+
+
+def _known_secrets() -> Secrets:
+    from process_orchestrator.performing.secrets import Secrets  # noqa: PLC0415 - see the module's docstring
+
+    return Secrets()
+
+
+@asynccontextmanager
+async def _closed(model: Model) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await model.aclose()
 
 
 class Fleet:
@@ -129,8 +171,11 @@ class Fleet:
         in_process: Mapping[str, InProcessAgent] | None = None,
         child_limits: ChildLimits = CHILD_LIMITS,
         pin_check_s: float = PIN_CHECK_S,
+        secrets: Secrets | None = None,
     ) -> None:
-        self._registry, self._home, self._in_process = registry, home, in_process
+        """`secrets` are known to the pool from its beginning: what is masked elsewhere is masked in answers as well."""
+        self.registry, self._home, self._in_process = registry, home, in_process
+        self._secrets = secrets
         self._child_limits, self._pin_check_s = child_limits, pin_check_s
         self._pool: AgentPool | None = None
 
@@ -140,7 +185,7 @@ class Fleet:
         from process_orchestrator.performing.agent_pool import AgentPool  # noqa: PLC0415 - see the module's docstring
 
         pool = AgentPool(
-            self._registry,
+            self.registry,
             state_dir=state,
             home=self._home,
             clock=clock,
@@ -148,6 +193,8 @@ class Fleet:
             child_limits=self._child_limits,
         )
         pool.pin_check_s = self._pin_check_s
+        if self._secrets is not None:
+            pool.secrets = self._secrets
         async with pool:
             self._pool = pool
             try:
@@ -167,9 +214,12 @@ def open_engine(
     mode: Mode = Mode.DRIVE,
     listener: ChangeListener | None = None,
     processes_running_max: int = PROCESSES_RUNNING_MAX,
+    model: Model | None = None,
+    server_floor: Assurance = Assurance.A0,
 ) -> AbstractAsyncContextManager[Host]:
     """Open the host of a state folder with real parts behind every port."""
     clock = SystemClock()
+    model = model or NoModel()
     reviewers = Reviewers(state)
 
     def verify_proof(proof: Proof) -> Derived:
@@ -177,7 +227,9 @@ def open_engine(
 
     parts = HostParts(
         state=state,
-        build_performer=_performing(fleet, state=state, clock=clock) if mode is Mode.DRIVE else _drives_nothing,
+        build_performer=_drives_nothing
+        if mode is not Mode.DRIVE
+        else _performing(fleet, state=state, clock=clock, model=model, server_floor=server_floor),
         clock=clock,
         verify_proof=verify_proof,
         listener=listener,
@@ -276,9 +328,14 @@ async def read_card(home: Home, agent: Agent, *, timeout_s: float) -> Card:
         return await pool.card(agent.name, timeout_s=timeout_s)
 
 
-def _performing(fleet: Fleet, *, state: Path, clock: Clock) -> BuildPerformer:
+def _performing(fleet: Fleet, *, state: Path, clock: Clock, model: Model, server_floor: Assurance) -> BuildPerformer:
     """Make what an engine builds its performer with. Imports now, so that a take-over does not wait for it."""
-    from process_orchestrator.performing.performer import LocalPerformer  # noqa: PLC0415 - see the module's docstring
+    from process_orchestrator.performing.performer import (  # noqa: PLC0415 - see the module's docstring
+        LocalPerformer,
+        Thinking,
+    )
+
+    thinking = Thinking(model=model, registry=fleet.registry, server_floor=server_floor)
 
     @asynccontextmanager
     async def build_performer(artifacts: Artifacts) -> AsyncGenerator[Performer]:
@@ -287,7 +344,8 @@ def _performing(fleet: Fleet, *, state: Path, clock: Clock) -> BuildPerformer:
             async def bills(since: int) -> tuple[Bill, ...]:
                 return await reader.read(lambda view: bills_since(view, since), empty=())
 
-            yield LocalPerformer(artifacts, Compiler(), pool, clock, bills=bills)
+            model.preload()
+            yield LocalPerformer(artifacts, Compiler(), pool, clock, bills=bills, thinking=thinking)
 
     return build_performer
 

@@ -7,22 +7,27 @@ runs; what a process may do stands in its contracts.
 from __future__ import annotations
 
 import tomllib
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from process_orchestrator.core.errors import RefusedError
-from process_orchestrator.core.facts.values import Assurance
+from process_orchestrator.core.facts.values import Assurance, Tier
 from process_orchestrator.core.limits import CHILD_LIMITS, PIN_CHECK_S, PROCESSES_RUNNING_MAX, ChildLimits
+from process_orchestrator.llm.tiers import Price, Structured, TierSetup, Way
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 FILE_NAME: Final = "orchestrator.toml"
 PREFIX: Final = "ORCHESTRATOR_"
 NOT_SETTINGS: Final = frozenset({"ORCHESTRATOR_HOME", "ORCHESTRATOR_STATE", "ORCHESTRATOR_DEBUG"})
 """Variables of the same prefix that are no settings: where the home is (`home`), tracebacks (`doors.cli`)."""
+
+VARIABLE_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
+MODEL_TIERS: Final = frozenset(tier.value for tier in Tier)
 
 
 class Section(BaseModel):
@@ -56,12 +61,110 @@ class AgentsSettings(Section):
         return ChildLimits(memory_mb=self.memory_mb, open_files=self.open_files, processes=self.processes)
 
 
+class PriceSettings(Section):
+    """USD per million tokens."""
+
+    in_: float = Field(alias="in", ge=0, le=100_000)
+    out: float = Field(ge=0, le=100_000)
+
+    @property
+    def price(self) -> Price:
+        return Price(in_usd_micros=round(self.in_ * 1_000_000), out_usd_micros=round(self.out * 1_000_000))
+
+
+class WaySettings(Section):
+    """One model at one address. `api_key_env` names the variable that holds the key: no key stands in a file."""
+
+    model: str = Field(min_length=1, max_length=200, pattern=r"^\S+$")
+    api_base: str | None = None
+    api_key_env: str | None = Field(default=None, pattern=VARIABLE_NAME)
+    price: PriceSettings | None = None
+
+    @field_validator("api_base")
+    @classmethod
+    def _address(cls, text: str | None) -> str | None:
+        if not text:
+            return None
+        parts = urlsplit(text)
+        plain = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.username)
+        if not plain:
+            raise ValueError("must be an address such as http://127.0.0.1:8080/v1, without a key or a query")
+        return text.rstrip("/")
+
+    @property
+    def way(self) -> Way:
+        price = self.price.price if self.price else None
+        return Way(model=self.model, api_base=self.api_base, api_key_env=self.api_key_env, price=price)
+
+
+class TierSettings(WaySettings):
+    """A tier. A fallback that is a name alone is asked where the tier's own model is, if its provider is the same."""
+
+    max_tokens: int = Field(default=1000, ge=1, le=100_000)
+    timeout_s: float = Field(default=60, ge=0.1, le=3600)
+    structured: Structured = Structured.NATIVE
+    fallbacks: tuple[str | WaySettings, ...] = Field(default=(), max_length=5)
+
+    @field_validator("fallbacks", mode="before")
+    @classmethod
+    def _listed(cls, given: Any) -> Any:
+        """A variable holds a list with commas."""
+        return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given
+
+    def setup(self, tier: Tier) -> TierSetup:
+        return TierSetup(
+            tier=tier,
+            way=self.way,
+            fallbacks=tuple(self._fallback(each) for each in self.fallbacks),
+            max_tokens=self.max_tokens,
+            timeout_s=self.timeout_s,
+            structured=self.structured,
+        )
+
+    def _fallback(self, given: str | WaySettings) -> Way:
+        if isinstance(given, WaySettings):
+            return given.way
+        named = Way(model=given)
+        if named.provider != self.way.provider:
+            return named
+        return Way(model=given, api_base=self.api_base, api_key_env=self.api_key_env)
+
+
+class LightSettings(TierSettings):
+    timeout_s: float = Field(default=30, ge=0.1, le=3600)
+
+
+class StrongSettings(TierSettings):
+    max_tokens: int = Field(default=4000, ge=1, le=100_000)
+    timeout_s: float = Field(default=120, ge=0.1, le=3600)
+
+
+class ModelsSettings(Section):
+    """The language models: `light` reads tasks, `strong` plans, `mid` words escalations. None set: rules mode.
+
+    `cassette` is a file: what it holds is answered from it (`replay`), or what is answered is added to it (`record`).
+    """
+
+    light: LightSettings | None = None
+    mid: TierSettings | None = None
+    strong: StrongSettings | None = None
+    cassette: Path | None = None
+    cassette_mode: Literal["replay", "record"] = "replay"
+
+    @property
+    def setups(self) -> tuple[TierSetup, ...]:
+        """The tiers that are set up."""
+        tiers = {Tier.LIGHT: self.light, Tier.MID: self.mid, Tier.STRONG: self.strong}
+        return tuple(settings.setup(tier) for tier, settings in tiers.items() if settings is not None)
+
+
 class Settings(Section):
     """All settings, with the defaults of an installation that has no file."""
 
     assurance: AssuranceSettings = AssuranceSettings()
     engine: EngineSettings = EngineSettings()
     agents: AgentsSettings = AgentsSettings()
+    models: ModelsSettings = ModelsSettings()
 
 
 def load_settings(home: Path, *, environment: Mapping[str, str]) -> Settings:
@@ -93,12 +196,21 @@ def load_settings(home: Path, *, environment: Mapping[str, str]) -> Settings:
 
 
 def _known_keys() -> tuple[str, ...]:
-    return tuple(
-        f"{section}.{key}"
-        for section, field in Settings.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        for key in field.annotation.model_fields
-    )
+    return tuple(_keys_of(Settings, ""))
+
+
+def _keys_of(section: type[BaseModel], prefix: str) -> list[str]:
+    """The keys of a section, those of its own sections by their whole path."""
+    keys: list[str] = []
+    for name, field in section.model_fields.items():
+        inner = next((kind for kind in (field.annotation, *get_args(field.annotation)) if _is_section(kind)), None)
+        path = f"{prefix}{field.alias or name}"
+        keys += _keys_of(inner, f"{path}.") if inner is not None else [path]
+    return keys
+
+
+def _is_section(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _with_environment(document: dict[str, Any], *, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -106,8 +218,28 @@ def _with_environment(document: dict[str, Any], *, environment: Mapping[str, str
     for variable, text in environment.items():
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
             continue
-        section, _, key = variable.removeprefix(PREFIX).lower().partition("_")
-        merged.setdefault(section, {})
-        if isinstance(merged[section], dict):
-            merged[section][key] = text
+        *path, key = _path_of(variable.removeprefix(PREFIX).lower())
+        place: Any = merged
+        for section in path:
+            if isinstance(place, dict):
+                inner = place.setdefault(section, {})
+                place[section] = place = dict(inner) if isinstance(inner, dict) else inner
+        if isinstance(place, dict):
+            place[key] = text
+    models = merged.get("models")
+    if isinstance(models, dict):
+        for tier in MODEL_TIERS & models.keys():
+            if isinstance(models[tier], dict) and models[tier].get("model") == "":
+                models[tier] = None  # an empty name in the environment switches a tier of the file off
     return merged
+
+
+def _path_of(name: str) -> tuple[str, ...]:
+    """Where a variable's value belongs: section and key; of a model also its tier, of a price its direction."""
+    section, _, key = name.partition("_")
+    tier, _, rest = key.partition("_")
+    if section != "models" or tier not in MODEL_TIERS or not rest:
+        return section, key
+    if rest in {"price_in", "price_out"}:
+        return section, tier, "price", rest.removeprefix("price_")
+    return section, tier, rest

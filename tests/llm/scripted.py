@@ -71,7 +71,7 @@ class ScriptedModel:
     ) -> None:
         self.asked: list[Prompt] = []
         self.asked_tiers: list[Tier] = []
-        self.closed = False
+        self.closed = self.preloaded = False
         self._script = script
         self._used: dict[str, int] = {}
         price_in, price_out = price or (None, None)
@@ -117,6 +117,9 @@ class ScriptedModel:
         spent = _spent(said, prompt, facts)
         data = read_answer(said.written, prompt, spent)
         return Answer(data=data, text=said.written, spent=spent, probability=said.probability)
+
+    def preload(self) -> None:
+        self.preloaded = True
 
     async def aclose(self) -> None:
         self.closed = True

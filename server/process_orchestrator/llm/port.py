@@ -7,7 +7,7 @@ which a call can fail is one ModelError.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from process_orchestrator.core.errors import ModelError
 from process_orchestrator.core.facts.values import Fact, Tier
@@ -98,6 +98,10 @@ class Model(Protocol):
         """Ask once, within the tier's time. Raises ModelError and nothing else."""
         ...
 
+    def preload(self) -> None:
+        """Begin in the background what the first question would wait for. Returns at once."""
+        ...
+
     async def aclose(self) -> None: ...
 
 
@@ -110,8 +114,20 @@ class NoModel:
     async def complete(self, prompt: Prompt, tier: Tier) -> Answer:
         raise ModelError("no_model", f"no model is set up for the tier {tier}: {prompt.purpose} is not asked")
 
+    def preload(self) -> None:
+        """There is nothing to load."""
+
     async def aclose(self) -> None:
         """Nothing was opened."""
+
+
+RULES_MODE: Final = "rules"
+
+
+def told(model: Model) -> str:
+    """Which models are set up, in words; `rules` where none is."""
+    facts = [facts for facts in (model.tier(tier) for tier in Tier) if facts is not None]
+    return ", ".join(f"{each.tier.value} {each.model}" for each in facts) or RULES_MODE
 
 
 def estimated_tokens(texts: Sequence[str]) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from process_orchestrator.core.facts.values import Assurance
 from process_orchestrator.core.ports import AgentHealth
+from process_orchestrator.llm.port import Model, NoModel, told
 from process_orchestrator.views.escalation_view import Places
 
 if TYPE_CHECKING:
@@ -26,14 +27,19 @@ async def _nobody() -> Mapping[str, AgentHealth]:
 class Surroundings:
     """`reviewers_exist` is asked at each `needs_human`, `agents_health` at each `describe`.
 
-    `models` is "rules" where no model is configured; `console_url` the address of the console where one is served.
+    `model` is the way to the configured models; `console_url` the address of the console where one is served.
     """
 
     server_floor: Assurance = Assurance.A0
-    models: str = "rules"
+    model: Model = field(default_factory=NoModel)
     console_url: str | None = None
     reviewers_exist: Callable[[], bool] = lambda: False
     agents_health: Callable[[], Awaitable[Mapping[str, AgentHealth]]] = _nobody
+
+    @property
+    def models(self) -> str:
+        """Which models are set up, in words: "rules" where none is."""
+        return told(self.model)
 
     @property
     def places(self) -> Places:
