@@ -12,7 +12,7 @@ def test_the_shipped_definitions_load_without_a_problem() -> None:
     assert [(problem.file, problem.line, problem.message) for problem in load_home(ROOT).problems] == []
 
 
-@pytest.mark.parametrize("name", ["invoice_approval", "release_report"])
+@pytest.mark.parametrize("name", ["invoice_approval", "release_report", "resolve_ticket"])
 def test_every_contract_of_a_shipped_type_is_served(name: str) -> None:
     registry = load_home(ROOT)
     process = registry.process(name)
