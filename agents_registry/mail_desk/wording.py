@@ -75,8 +75,8 @@ def _order(fact: Fact) -> str:
 
 
 PARTS: Final = (
-    Part(name="decision", outcome="decided", subject="Your request", paragraph=_decision),
     Part(name="refund", outcome="refunded", subject="Your refund", paragraph=_refund),
+    Part(name="decision", outcome="decided", subject="Your request", paragraph=_decision),
     Part(name="address_change", outcome="address_changed", subject="Your new address", paragraph=_address),
     Part(name="shipment", outcome="delivery_explained", subject="Your parcel", paragraph=_shipment),
     Part(name="articles", outcome="article_sent", subject="Your question", paragraph=_articles),

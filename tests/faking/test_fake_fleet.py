@@ -29,6 +29,7 @@ def on_fakes(folder: Path, *options: str) -> Path:
     assert sorted(file.name for file in (folder / "agents_registry").iterdir()) == [
         "approver.agent.yaml",
         "fake.agent.yaml",
+        "support_person.agent.yaml",
     ]
     assert call("check", "--home", folder).code == 0
     return folder

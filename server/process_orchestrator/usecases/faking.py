@@ -35,6 +35,7 @@ KEPT_MAX: Final = 5_000
 """Answers and keys that are remembered."""
 
 EQUAL: Final = re.compile(r"\s*output((?:\.[A-Za-z_]\w*)+)\s*==\s*(.+?)\s*")
+GUARDED: Final = re.compile(r"\s*!(has\(input(?:\.[A-Za-z_]\w*)+\))\s*\|\|(.+)", re.DOTALL)  # `!has(input.x) || …`
 EQUAL_TURNED: Final = re.compile(r"\s*(.+?)\s*==\s*output((?:\.[A-Za-z_]\w*)+)\s*")
 
 
@@ -179,8 +180,10 @@ class _Desk:
     def _fixed_values(self, given: dict[str, Json]) -> dict[str, Json]:
         """What `ensures` says that parts of the output are, for this input; nested by name."""
         values: dict[str, Json] = {}
-        for path, expression in self._fixed:
+        for path, guard, expression in self._fixed:
             try:
+                if guard is not None and guard.evaluate({"input": given}) is not True:
+                    continue
                 value = expression.evaluate({"input": given})
             except ExpressionError:  # an optional part of the input that is not there
                 continue
@@ -191,18 +194,21 @@ class _Desk:
         return values
 
 
-def _equalities(contract: Contract) -> Iterator[tuple[tuple[str, ...], Expression]]:
-    """Every `output.a.b == …` of an `ensures` whose other side speaks of the input alone."""
+def _equalities(contract: Contract) -> Iterator[tuple[tuple[str, ...], Expression | None, Expression]]:
+    """Every `output.a.b == …` of an `ensures` whose other side speaks of the input alone: place, condition, value."""
     variables, _ = condition_variables(contract)
     for condition in contract.ensures:
-        for part in condition.expr.split("&&"):
+        for written in condition.expr.split("&&"):
+            guarded = GUARDED.fullmatch(written)  # said only where an optional part of the input is there
+            guard = Expression(guarded[1], variables) if guarded else None
+            part = guarded[2] if guarded else written
             found, turned = EQUAL.fullmatch(part), EQUAL_TURNED.fullmatch(part)
             sides = [(found[1], found[2])] if found else []
             sides += [(turned[2], turned[1])] if turned else []
             for path, other in sides:
                 if re.search(r"\boutput\b", other) is None:
                     try:
-                        yield tuple(path.split(".")[1:]), Expression(other, variables)
+                        yield tuple(path.split(".")[1:]), guard, Expression(other, variables)
                     except ExpressionError:  # half of an expression that only looked like one
                         continue
                     break
