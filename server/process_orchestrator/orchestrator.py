@@ -17,6 +17,7 @@ from process_orchestrator.usecases.deciding import Decider
 from process_orchestrator.usecases.definitions import Definitions
 from process_orchestrator.usecases.reading import Reader
 from process_orchestrator.usecases.redrive_request import RedriveRequest
+from process_orchestrator.usecases.run_history import RunHistory
 from process_orchestrator.usecases.submitting import Submitter
 from process_orchestrator.usecases.surroundings import Surroundings, Workplace
 from process_orchestrator.views.diagram import diagram
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.loading.registry import Registry
     from process_orchestrator.checking.plans.compiled import Compiler
     from process_orchestrator.core.errors import OrchestratorError
+    from process_orchestrator.usecases.estimating import Estimator
     from process_orchestrator.usecases.redriving import Redriver
+    from process_orchestrator.views.estimate_models import EstimateRequest, EstimateView, HistoryView
     from process_orchestrator.views.replay_view import ReplayView
 
 __all__ = ["AgentHealth", "Orchestrator", "RedriveRequest", "Surroundings"]
@@ -65,6 +68,7 @@ class Orchestrator:
             registry=registry,
             compiler=compiler,
             bodies=BodyReader(host, compiler),
+            runs=RunHistory(host),
             surroundings=surroundings or Surroundings(),
         )
         self._reader = Reader(workplace)
@@ -168,6 +172,20 @@ class Orchestrator:
         from process_orchestrator.usecases.replaying import Replayer  # noqa: PLC0415
 
         return await Replayer(self._workplace, self._reader, self._submitter).replay(ids, caller, registry)
+
+    def _estimator(self) -> Estimator:
+        # As in `replay`: loaded where it is needed.
+        from process_orchestrator.usecases.estimating import Estimator  # noqa: PLC0415
+
+        return Estimator(self._workplace)
+
+    async def estimate(self, request: EstimateRequest, *, caller: Caller = LOCAL) -> EstimateView:
+        """What a process, or any number of cases, would cost. Starts nothing; no model is asked unless `plan`."""
+        return await self._estimator().estimate(request, caller)
+
+    async def history(self, process_type: str | None = None, *, caller: Caller = LOCAL) -> HistoryView:
+        """What earlier runs took, by type and version, and how what was said before each held."""
+        return await self._estimator().history(process_type, caller)
 
     async def describe(
         self, process_type: str | None = None, *, contract: str | None = None, agent: str | None = None

@@ -12,6 +12,7 @@ from typing import Any, Final
 from process_orchestrator.core.errors import EngineError, OrchestratorError, RefusedError, StorageFullError
 from process_orchestrator.doors.tool_texts import DIALECT
 from process_orchestrator.orchestrator import Orchestrator
+from process_orchestrator.views.estimate_models import EstimateView
 from process_orchestrator.views.models import (
     Description,
     ErrorBody,
@@ -36,6 +37,7 @@ VIEWS: Final[Mapping[str, type[View]]] = {
     "list_escalations": EscalationPage,
     "list_processes": ProcessPage,
     "cancel_process": ProcessView,
+    "estimate_cost": EstimateView,
     "describe_agents": Description,
     "validate_contract": Validation,
 }

@@ -1,4 +1,4 @@
-"""The nine tools over the use cases: arguments in, a view out. Knows no MCP; `mcp_server` translates.
+"""The ten tools over the use cases: arguments in, a view out. Knows no MCP; `mcp_server` translates.
 
 No wait here is longer than the ceiling of a tool call leaves room for, and a process that was started is answered with
 even where waiting for it fails.
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import anyio
 
+from process_orchestrator.checking.estimating.figures import NAMES
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.limits import TOOL_CALL_S_MAX
 from process_orchestrator.core.ports import Proof, ProofKind
@@ -20,6 +21,7 @@ from process_orchestrator.doors.arguments import Arguments
 from process_orchestrator.doors.decision_form import FormAnswer
 from process_orchestrator.orchestrator import Orchestrator
 from process_orchestrator.views.escalation_view import answer_action
+from process_orchestrator.views.estimate_models import EstimateRequest
 from process_orchestrator.views.models import (
     Caller,
     EscalationPage,
@@ -67,6 +69,7 @@ class ToolCalls:
             "list_escalations": self._escalations,
             "list_processes": self._processes,
             "cancel_process": self._cancel,
+            "estimate_cost": self._estimate,
             "describe_agents": self._describe,
             "validate_contract": self._validate,
         }
@@ -164,6 +167,11 @@ class ToolCalls:
 
     async def _cancel(self, call: ToolCall) -> View:
         return await self._orchestrator.cancel(call["process_id"], call["reason"], caller=call.caller)
+
+    async def _estimate(self, call: ToolCall) -> View:
+        figures = call.given(*NAMES)
+        request = EstimateRequest(**figures, **call.given("task", "process_type", "input", "plan"))
+        return await self._orchestrator.estimate(request, caller=call.caller)
 
     async def _describe(self, call: ToolCall) -> View:
         return await self._orchestrator.describe(**call.given("process_type", "contract", "agent"))

@@ -22,7 +22,7 @@ Use it when a task has several dependent steps, real effects, approvals or a bud
 job, make that call instead; the server says so too (verdict single_call).
 
 How to work:
-1. describe_agents: find the process_type and its input schema.
+1. describe_agents: find the process_type and its input schema. estimate_cost if the user asks about price.
 2. submit_process with input and an idempotency_key from the business (invoice or ticket number). It returns at once.
 3. get_state with wait_s=20 and since=<version> until completed, failed, cancelled or waiting_human. Follow \
 next_actions.
@@ -69,6 +69,11 @@ def _text(description: str, **keywords: Any) -> Schema:
 def _choice(description: str, *words: str, default: str | None = None) -> Schema:
     schema: dict[str, Any] = {"type": "string", "enum": list(words), "description": description}
     return schema if default is None else {**schema, "default": default}
+
+
+def _figure(description: str, *, kind: str = "integer") -> Schema:
+    """A number that is never below nothing."""
+    return {"type": kind, "minimum": 0, "description": description}
 
 
 _WAIT: Final[Schema] = {
@@ -238,6 +243,31 @@ TOOLS: Final = (
         required=("process_id", "reason"),
         read_only=False,
         destructive=True,
+    ),
+    ToolText(
+        name="estimate_cost",
+        title="Say what it would cost",
+        description=(
+            "What a process would cost before anything runs: low, likely, high in US dollars per step and in total, "
+            "the price of a single direct call, whether orchestration is worth it, and what is unknown. Give "
+            "process_type and input, or a task, or only figures: calls, context_tokens, output_tokens, "
+            "rate_usd_per_mtok, manual_review_share, review_usd, cases. Starts nothing; calls no model unless "
+            "plan=true."
+        ),
+        properties={
+            "task": _text("What shall be done, in plain words. Not needed with process_type."),
+            "input": {"type": "object", "description": "Object as the type's input schema says; makes it exacter."},
+            "process_type": _text("Name of a process type, as describe_agents lists it."),
+            "plan": {"type": "boolean", "default": False, "description": "Let a model make the plan; it is paid."},
+            "calls": _figure("Calls of a model in a case."),
+            "context_tokens": _figure("Tokens that one call reads."),
+            "output_tokens": _figure("Tokens that one call writes."),
+            "rate_usd_per_mtok": _figure("US dollars for a million tokens, both directions blended.", kind="number"),
+            "manual_review_share": _figure("Share of cases that a person reviews: 0.06 is 6 %.", kind="number"),
+            "review_usd": _figure("US dollars that one review costs.", kind="number"),
+            "cases": {"type": "integer", "minimum": 1, "default": 1, "description": "How many cases."},
+        },
+        open_world=True,
     ),
     ToolText(
         name="describe_agents",

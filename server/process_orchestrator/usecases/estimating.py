@@ -11,20 +11,21 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.estimating.against import Against, against, record
-from process_orchestrator.checking.estimating.calculator import Question, StageShape, estimate
+from process_orchestrator.checking.estimating.calculator import Question, StageShape, estimate, whole
 from process_orchestrator.checking.estimating.figures import NAMES, Figures, read_figures
 from process_orchestrator.checking.estimating.history import RUNS_MAX, History, Run, history_of
 from process_orchestrator.checking.estimating.shape import Pinned, StepShape, flat, map_shape, plan_shape
 from process_orchestrator.checking.intake import Ambiguous, classify
 from process_orchestrator.checking.planning.single_call import single_call
-from process_orchestrator.checking.plans.fit import ORCHESTRATE, SINGLE_CALL
+from process_orchestrator.checking.plans.fit import ORCHESTRATE, called
 from process_orchestrator.checking.schemas.paths import ABSENT
-from process_orchestrator.core.errors import RefusedError
-from process_orchestrator.core.facts.specs import Fit
+from process_orchestrator.checking.schemas.validate import Validator, check_value
+from process_orchestrator.core.errors import BodyError, RefusedError
+from process_orchestrator.core.facts.specs import Fit, PlanFacts
 from process_orchestrator.core.facts.values import Stage, Tier
 from process_orchestrator.core.money import MICROS_PER_USD
 from process_orchestrator.llm.bounds import STAGES
-from process_orchestrator.usecases.run_history import RunHistory
+from process_orchestrator.usecases.refusals import mismatch, unreadable
 from process_orchestrator.usecases.submitting import ambiguous, find_type
 from process_orchestrator.views.estimate_models import EstimateView, HistoryView
 from process_orchestrator.views.estimate_view import estimate_view, history_row
@@ -65,7 +66,7 @@ class Asked:
     steps: tuple[StepShape, ...]
     fit: Fit
     planned_by: str | None
-    facts: Any = None
+    facts: PlanFacts | None = None
     plan: dict[str, Any] | None = None
 
 
@@ -75,7 +76,7 @@ class Estimator:
     def __init__(self, workplace: Workplace) -> None:
         self._workplace, self._registry, self._compiler = workplace, workplace.registry, workplace.compiler
         self._host, self._around = workplace.host, workplace.surroundings
-        self._history = RunHistory(workplace.host)
+        self._history = workplace.runs
 
     # --- before ------------------------------------------------------------------------------------------------
 
@@ -133,12 +134,16 @@ class Estimator:
             most_usd_micros=round(process_type.budget.usd * MICROS_PER_USD) if made else None,
             history=history,
             prices=self._prices(),
-            single=asked.fit.verdict == SINGLE_CALL,
+            single=None if asked.facts is None or (only := called(asked.facts)) is None else only.id,
         )
         found = estimate(question)
         if made and not found.looked_up:
             found = replace(found, assumptions=(*_MADE, *found.assumptions))
-        simpler = instead_of(asked.facts, usd_micros=found.single_call, duration=found.duration_ms)
+        simpler = instead_of(
+            asked.facts,
+            usd_micros=None if found.single_call is None else whole(found.single_call),
+            ms=None if found.duration_ms is None else whole(found.duration_ms.likely),
+        )
         view = estimate_view(found, verdict=verdict_view(asked.fit, simpler))
         return view.model_copy(
             update={
@@ -166,7 +171,7 @@ class Estimator:
                 f"process type {process_type.name} {process_type.version} has errors: {first}.",
                 do="ask the user to run `orchestrator check`, which says what to change.",
             )
-        value = self._checked_input(process_type, compiled, request.input)
+        value = self._checked_input(process_type, request.input)
         if by is None or compiled.facts is None:
             return self._on_map(process_type, registry)
         steps = self._shape(compiled, registry, value)
@@ -180,14 +185,20 @@ class Estimator:
         fit = Fit(verdict=ORCHESTRATE, reasons=reasons)
         return Asked(process_type=process_type, steps=steps, fit=fit, planned_by=None)
 
-    def _checked_input(self, process_type: ProcessType, compiled: CompiledProcess, value: Any) -> Any:
+    @staticmethod
+    def _checked_input(process_type: ProcessType, value: Any) -> Any:
         """The input where it keeps the type's schema; ABSENT without one. Raises RefusedError INPUT_MISMATCH."""
         if value is None:
             return ABSENT
-        from process_orchestrator.usecases.definitions import checked_against  # noqa: PLC0415
-
-        del compiled
-        checked_against(process_type, value)
+        try:
+            check_value(value)
+        except BodyError as error:
+            raise unreadable("the input", error) from error
+        problems = Validator(process_type.input).problems(value)
+        if problems:
+            name = process_type.name
+            do = f"call describe_agents with process_type {name}, mend the input, or leave it out."
+            raise mismatch(f"the input of {name}", problems, do=do)
         return value
 
     def _shape(self, compiled: CompiledProcess, registry: Registry, value: Any) -> tuple[StepShape, ...]:
@@ -282,7 +293,8 @@ class Estimator:
             by_version.setdefault(run.version, []).append(run)
         rows = [
             history_row(
-                name, record(runs, version, of=own[-RUNS_MAX:], steps_of=lambda run: shapes.get(run.plan_sha256 or "", ()))
+                name,
+                record(runs, version, of=own[-RUNS_MAX:], steps_of=lambda run: shapes.get(run.plan_sha256 or "", ())),
             )
             for version, own in by_version.items()
         ]
@@ -335,9 +347,7 @@ def _tier(registry: Registry, agent: str) -> str | None:
     return found.transport.tier if found is not None and found.transport.kind == "model" else None
 
 
-def _budget_warning(
-    view: EstimateView, process_type: ProcessType, question: Question, high: Fraction
-) -> list[str]:
+def _budget_warning(view: EstimateView, process_type: ProcessType, question: Question, high: Fraction) -> list[str]:
     budget = round(process_type.budget.usd * MICROS_PER_USD)
     if high <= budget or question.most_usd_micros is not None:
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from process_orchestrator.checking.plans.fit import called
 from process_orchestrator.checking.schemas.nearest import nearest
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts import events as e
@@ -24,14 +25,16 @@ from process_orchestrator.views.next_actions import Below, see_question, see_tra
 from process_orchestrator.views.plan_view import plan_view
 from process_orchestrator.views.process_view import ENDED, Extras, process_row, process_view, steps_view
 from process_orchestrator.views.report import report
+from process_orchestrator.views.simpler import instead_of
 from process_orchestrator.views.trace_view import Known, trace_entry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
+    from process_orchestrator.core.facts.specs import PlanFacts
     from process_orchestrator.core.facts.state import Process
     from process_orchestrator.usecases.surroundings import Workplace
-    from process_orchestrator.views.models import Caller, EscalationView, ProcessView, TraceEntry, WhyView
+    from process_orchestrator.views.models import Caller, EscalationView, ProcessView, Simpler, TraceEntry, WhyView
 
 CHILDREN_LOOKED_AT: Final = 5
 """Processes below one that are looked into for questions, at most."""
@@ -59,6 +62,7 @@ class Reader:
 
     def __init__(self, workplace: Workplace) -> None:
         self._host, self._bodies, self._around = workplace.host, workplace.bodies, workplace.surroundings
+        self._runs = workplace.runs
         self._explainer = Explainer(workplace.bodies)
 
     # --- one process -------------------------------------------------------------------------------------------
@@ -97,8 +101,19 @@ class Reader:
     async def view(self, state: Process, *, extras: Extras | None = None) -> ProcessView:
         if state.status in GOING_ON and await self._is_set_aside(state.spec.process_id):
             extras = replace(extras or Extras(), set_aside=True)
+        if state.plan is not None and state.plan.fit is not None and state.plan.fit.simpler:
+            extras = replace(extras or Extras(), simpler=await self._simpler(state, state.plan))
         bodies, below = await self._bodies.process(state), await self._below(state, CHILDREN_LOOKED_AT)
         return process_view(state, bodies, places=self._around.places, extras=extras, below=below)
+
+    async def _simpler(self, state: Process, plan: PlanFacts) -> list[Simpler]:
+        """What would do instead of the plan, at the price of its contract and the time that earlier runs took."""
+        step, kind = called(plan), state.spec.type
+        price = None
+        if step is not None and step.contract is not None:
+            price = (await self._bodies.contract(step.contract.sha256)).contract.price_usd_micros
+        usual = None if kind is None else await self._runs.usual_ms(kind.name, principal=state.spec.principal)
+        return instead_of(plan, usd_micros=price, ms=usual)
 
     async def _below(self, state: Process, most: int) -> list[Below]:
         """The processes that this one waits for, and theirs: a question there is why nothing goes on here."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from process_orchestrator.checking.estimating.history import COUNTED, RUNS_MAX, Run, run_of
+import anyio
+
+from process_orchestrator.checking.estimating.history import COUNTED, RUNS_LEAST, RUNS_MAX, Run, run_of
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.ports import ProcessQuery
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 RUNS_KEPT: Final = 4000
 """Runs remembered: some hundred bytes each."""
 PAGE: Final = 100
+TYPES_KEPT: Final = 200
+USUAL_S: Final = 60.0
+"""How long the usual time of a type is good for: views are asked for often, and it hardly changes."""
 EVENTS_MAX: Final = 5000
 """Events of a run that is read whole; a longer one would hold up everybody, and is left out."""
 
@@ -29,6 +34,19 @@ class RunHistory:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._runs: OrderedDict[str, Run | None] = OrderedDict()
+        self._usual: dict[str, tuple[float, int | None]] = {}
+
+    async def usual_ms(self, process_type: str, *, principal: str | None) -> int | None:
+        """How long a run of a type is mostly at work; None where too few have ended. Looked up once a minute."""
+        key, now = f"{principal or ''} {process_type}", anyio.current_time()
+        known = self._usual.get(key)
+        if known is None or now - known[0] > USUAL_S:
+            if len(self._usual) >= TYPES_KEPT:
+                self._usual.clear()
+            runs = await self.runs(process_type, principal=principal, most=RUNS_LEAST)
+            mean = None if len(runs) < RUNS_LEAST else sum(run.running_ms for run in runs) // len(runs)
+            known = self._usual[key] = now, mean
+        return known[1]
 
     async def runs(
         self, process_type: str, *, principal: str | None, before: int | None = None, most: int = RUNS_MAX

@@ -108,7 +108,7 @@ class Submitter:
             )
         found = classify(registry, task, request.input)
         if isinstance(found, Ambiguous):
-            raise _ambiguous(found)
+            raise ambiguous(found)
         return found.process_type, "rules"
 
     def checked_type(self, process_type: ProcessType, registry: Registry) -> CheckedType:
@@ -183,7 +183,8 @@ def find_type(reference: str, registry: Registry) -> ProcessType:
     raise unknown(registry, "process", reference)
 
 
-def _ambiguous(found: Ambiguous) -> RefusedError:
+def ambiguous(found: Ambiguous) -> RefusedError:
+    """AMBIGUOUS_TASK with the types that might be meant."""
     candidates = [
         Candidate(process_type=each.name, summary=each.summary, input_required=list(each.input_required))
         for each in found.candidates[:CANDIDATES_MAX]

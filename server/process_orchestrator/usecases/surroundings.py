@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.plans.compiled import Compiler
     from process_orchestrator.core.ports import Host
     from process_orchestrator.usecases.bodies import BodyReader
+    from process_orchestrator.usecases.run_history import RunHistory
 
 
 async def _nobody() -> Mapping[str, AgentHealth]:
@@ -54,4 +55,5 @@ class Workplace:
     registry: Callable[[], Registry]
     compiler: Compiler
     bodies: BodyReader
+    runs: RunHistory
     surroundings: Surroundings

@@ -1,4 +1,4 @@
-"""What an estimate says, as data: of one case and of many, and how earlier estimates held. Names are public interface."""
+"""What an estimate says, as data: of one case, of many, and how earlier ones held. Names are public interface."""
 
 from __future__ import annotations
 

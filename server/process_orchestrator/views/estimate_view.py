@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.estimating.against import Against, Record
     from process_orchestrator.checking.estimating.calculator import Estimate, Part
     from process_orchestrator.checking.estimating.history import Span
-    from process_orchestrator.views.definition_models import NextAction, VerdictView
+    from process_orchestrator.views.definition_models import NextAction, Simpler, VerdictView
 
 STEPS_SHOWN: Final = 40
+TO: Final = "\N{EN DASH}"
 
 
 def range_view(span: Span) -> RangeView:
@@ -75,10 +76,10 @@ def _number(value: Fraction) -> float:
 
 
 def answer(found: Estimate) -> str:
-    """The first sentence: "About 0.04 USD (0.02–0.11) a case; 500 cases 21 USD; 6 % need a person."."""
+    """The first sentence: "About 0.04 USD (0.02-0.11, with a dash) a case; 500 cases 21 USD; 6 % need a person."."""
     case = found.case
     about = "At least" if found.lower_bound else "About"
-    span = f" ({short(case.low)}–{short(case.high)})" if short(case.low) != short(case.high) else ""  # noqa: RUF001
+    span = f" ({short(case.low)}{TO}{short(case.high)})" if short(case.low) != short(case.high) else ""
     parts = [f"{about} {short(case.likely)} USD{span} a case"]
     if found.cases > 1:
         parts.append(f"{found.cases} cases {short(found.total.likely)} USD")
@@ -92,13 +93,12 @@ def short(micros: Fraction) -> str:
     value = Decimal(whole(micros)) / 1_000_000
     if value == 0:
         return "0"
-    if value >= 10:  # noqa: PLR2004  from here on cents are noise
+    if value >= 10:  # from here on cents are noise
         return f"{value.quantize(Decimal(1), ROUND_HALF_UP):,}"
     if value >= 1:
         return f"{value.quantize(Decimal('0.01'), ROUND_HALF_UP)}"
-    digits = -value.adjusted() + 1
-    shown = f"{value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
-    return shown.rstrip("0") if digits > 2 else shown  # noqa: PLR2004  money has two places at least
+    shown = f"{value.quantize(Decimal(1).scaleb(value.adjusted() - 1), ROUND_HALF_UP):f}".rstrip("0")
+    return shown.ljust(shown.index(".") + 3, "0")
 
 
 def _percent(share: Fraction) -> str:
@@ -112,8 +112,8 @@ def _percent(share: Fraction) -> str:
 
 
 def share_text(share: Fraction) -> str:
-    """A share from 0 to 1 as a decimal."""
-    return f"{round(share, 4).numerator / round(share, 4).denominator:.4g}"
+    """A share from 0 to 1 as a decimal of at most four places."""
+    return f"{(Decimal(share.numerator) / share.denominator).quantize(Decimal('0.0001'), ROUND_HALF_UP).normalize():f}"
 
 
 # --- prose -------------------------------------------------------------------------------------------------------
@@ -127,8 +127,7 @@ def estimate_text(view: EstimateView) -> str:
     if view.verdict is not None:
         reasons = "; ".join(view.verdict.reasons)
         lines.append(f"Verdict {view.verdict.kind}{f': {one_line(reasons)}' if reasons else ''}.")
-        for each in view.verdict.simpler:
-            lines.append(simpler_line(each.what, each.est_usd, each.est_ms, each.loses))
+        lines += [simpler_line(each) for each in view.verdict.simpler]
     if view.single_call_usd is not None:
         lines.append(f"A single direct call: {view.single_call_usd} USD.")
     lines += [_step_line(each) for each in view.steps[:STEPS_SHOWN]]
@@ -156,20 +155,20 @@ def _way(action: NextAction) -> str:
     return " or ".join(way for way in ways if way)
 
 
-def simpler_line(what: str, est_usd: str | None, est_ms: int | None, loses: list[str]) -> str:
+def simpler_line(each: Simpler) -> str:
     """What would do instead, at which price, and what is lost by it."""
-    cost = f" for {est_usd} USD" if est_usd is not None else " at an unknown price"
-    time = f" in about {est_ms} ms" if est_ms is not None else ""
-    lost = f"; without {one_line(', '.join(loses))}" if loses else ""
-    return f"Simpler: {one_line(what)}{cost}{time}{lost}."
+    cost = f" for {each.est_usd} USD" if each.est_usd is not None else " at an unknown price"
+    time = f" in about {each.est_ms} ms" if each.est_ms is not None else ""
+    lost = f"; without {one_line(', '.join(each.loses), limit=600)}" if each.loses else ""
+    return f"Simpler: {one_line(each.what)}{cost}{time}{lost}."
 
 
 def _step_line(each: EstimateStep) -> str:
     calls, cost = each.calls, each.usd
     who = f" at {each.agent}" if each.agent else ""
-    price = f"{cost.likely} USD ({cost.low}–{cost.high})" if cost.low != cost.high else f"{cost.likely} USD"  # noqa: RUF001
+    price = f"{cost.likely} USD ({cost.low}{TO}{cost.high})" if cost.low != cost.high else f"{cost.likely} USD"
     known = "" if each.known else ", price unknown"
-    return f"- {each.step} [{each.what}{who}]: {calls.likely:g} calls ({calls.low:g}–{calls.high:g}), {price}{known}"  # noqa: RUF001
+    return f"- {each.step} [{each.what}{who}]: {calls.likely:g} calls ({calls.low:g}{TO}{calls.high:g}), {price}{known}"
 
 
 # --- history -----------------------------------------------------------------------------------------------------
@@ -207,7 +206,9 @@ def history_text(view: HistoryView) -> str:
         )
         lines.append(f"  {held_text(row)}")
         if row.unknown_price_runs:
-            lines.append(f"  {counted(row.unknown_price_runs, 'run')} had calls of unknown price: sums are lower bounds.")
+            lines.append(
+                f"  {counted(row.unknown_price_runs, 'run')} had calls of unknown price: sums are lower bounds."
+            )
     lines += [f"Warning: {one_line(each)}" for each in view.warnings]
     return "\n".join(lines) + "\n" + next_lines(view.next_actions)
 

@@ -60,6 +60,7 @@ class Extras:
     """What a caller asked for beside the view, and what the use case wants to say. `whole`: never leave output out."""
 
     warnings: Sequence[str] = ()
+    simpler: Sequence[Simpler] = ()  # what would do instead of the plan, with its price
     set_aside: bool = False
     whole: bool = False
     plan: dict[str, Any] | None = None
@@ -96,7 +97,7 @@ def process_view(
         why=Why.ENGINE.value if more.set_aside else state.why.value if state.why else None,
         wait_until=_wait_until(state),
         version=state.seq,
-        verdict=verdict_view(state.plan.fit) if state.plan and state.plan.fit else None,
+        verdict=verdict_view(state.plan.fit, more.simpler) if state.plan and state.plan.fit else None,
         task=bodies.task,
         classified_by=spec.classified_by,
         planned_by=_planned_by(state),
@@ -142,11 +143,12 @@ def type_name(state: Process) -> str | None:
     return state.spec.type.name if state.spec.type else None
 
 
-def verdict_view(fit: Fit) -> VerdictView:
+def verdict_view(fit: Fit, simpler: Sequence[Simpler] = ()) -> VerdictView:
+    """Whether orchestration is worth it. `simpler` is what would do instead, with its price where that is known."""
     return VerdictView(
         kind="single_call" if fit.verdict == "single_call" else "orchestrate",
         reasons=list(fit.reasons),
-        simpler=[Simpler(what=what) for what in fit.simpler],
+        simpler=list(simpler) or [Simpler(what=what) for what in fit.simpler],
     )
 
 

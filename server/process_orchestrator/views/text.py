@@ -12,6 +12,8 @@ import orjson
 
 from process_orchestrator.checking.documents.masking import cut
 from process_orchestrator.views import models as m
+from process_orchestrator.views.estimate_models import EstimateView, HistoryView
+from process_orchestrator.views.estimate_view import estimate_text, history_text, simpler_line
 from process_orchestrator.views.formats import counted, harmless, one_line
 from process_orchestrator.views.text_definitions import check_text, description_text, validation_text
 
@@ -63,6 +65,10 @@ def view_text(view: m.View) -> str:
             text, whole = processes_text(view), "list_processes with a smaller limit"
         case m.WhyView():
             text, whole = why_text(view), f"`orchestrator why {view.process_id} --json`"
+        case EstimateView():
+            text, whole = estimate_text(view), "the structured result, or `orchestrator estimate --json`"
+        case HistoryView():
+            text, whole = history_text(view), "`orchestrator estimate --history --json`"
         case m.Description():
             text, whole = description_text(view), "describe_agents with one name"
         case m.Validation():
@@ -104,7 +110,8 @@ def process_text(view: m.ProcessView) -> str:
     if view.error is not None:
         lines.append(_failure_line(view.error))
     if view.verdict is not None and view.verdict.kind == "single_call":
-        lines.append(f"Verdict single_call: {' '.join(view.verdict.reasons) or 'one direct call would do.'}")
+        lines.append(f"Verdict single_call: {'; '.join(view.verdict.reasons) or 'one direct call would do.'}")
+        lines += [simpler_line(each) for each in view.verdict.simpler]
     lines += [_warning(each) for each in view.warnings]
     for row in view.escalations:
         lines += _question_lines(row)

@@ -92,7 +92,7 @@ def brief_schema(view: type[View], *, depth: int, bare: frozenset[str] = frozens
     """The schema of a result with names and types of its fields, and of the views in them `depth` levels down.
 
     Every result that keeps `output_schema` keeps this one. Hosts load it with the list of tools: whole, the schemas of
-    nine tools are ten times as long as their descriptions. Views named in `bare` are shown as an object, no more.
+    ten tools are ten times as long as their descriptions. Views named in `bare` are shown as an object, no more.
     """
     whole = output_schema(view)
     return _brief(whole, whole.get("$defs", {}), depth + 1, bare)

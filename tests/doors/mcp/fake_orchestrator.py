@@ -11,6 +11,7 @@ import anyio
 from process_orchestrator.core.errors import EngineError, OrchestratorError, RefusedError
 from process_orchestrator.core.ports import Proof, ProofKind
 from process_orchestrator.orchestrator import LOCAL, Orchestrator
+from process_orchestrator.views.estimate_models import EstimateRequest, EstimateView, RangeView
 from process_orchestrator.views.models import (
     AgentDetail,
     AgentRow,
@@ -299,6 +300,19 @@ class FakeOrchestrator(Orchestrator):
         self._known(process_id)
         self.view = process(status="cancelled", version=4)
         return self.view
+
+    async def estimate(self, request: EstimateRequest, *, caller: Caller = LOCAL) -> EstimateView:
+        await self._enter("estimate", caller, request=request)
+        cost = RangeView(low="0.02", likely="0.04", high="0.11")
+        return EstimateView(
+            answer="About 0.04 USD (0.02 to 0.11) a case.",
+            process_type=request.process_type,
+            case_usd=cost,
+            total_usd=cost,
+            cases=1,
+            lower_bound=False,
+            runs=0,
+        )
 
     async def describe(
         self, process_type: str | None = None, *, contract: str | None = None, agent: str | None = None

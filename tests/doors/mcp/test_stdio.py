@@ -89,7 +89,7 @@ async def test_the_official_client_works_over_pipes(tmp_path: Path, mode: Litera
             submitted = await client.call_tool("submit_process", {"process_type": "invoice_approval"})
             state = await client.call_tool("get_state", {"process_id": PROCESS})
             decided = await client.call_tool("resolve_escalation", {"escalation_id": ESCALATION})
-    assert len(tools) == 9
+    assert len(tools) == 10
     assert submitted.structured_content is not None
     assert submitted.structured_content == state.structured_content
     assert decided.structured_content is not None

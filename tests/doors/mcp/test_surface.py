@@ -19,6 +19,7 @@ HINTS = {
     "list_escalations": (True, False, False, False),
     "list_processes": (True, False, False, False),
     "cancel_process": (False, True, False, False),
+    "estimate_cost": (True, False, False, True),
     "describe_agents": (True, False, False, False),
     "validate_contract": (True, False, False, False),
 }
@@ -30,6 +31,8 @@ ARGUMENTS = {
     "list_escalations": "status process_id escalation_id limit cursor",
     "list_processes": "status process_type label since limit cursor",
     "cancel_process": "process_id reason",
+    "estimate_cost": "task input process_type plan calls context_tokens output_tokens rate_usd_per_mtok "
+    "manual_review_share review_usd cases",
     "describe_agents": "process_type contract agent",
     "validate_contract": "contract version direction payload definition",
 }
@@ -41,12 +44,13 @@ RESULTS = {
     "list_escalations": {"escalations", "next_cursor"},
     "list_processes": {"processes", "next_cursor"},
     "cancel_process": {"process_id", "status", "warnings", "undone"},
+    "estimate_cost": {"verdict", "plan", "steps", "total_usd", "single_call_usd", "assumptions", "unknowns"},
     "describe_agents": {"process_types", "contracts", "agents"},
     "validate_contract": {"valid", "errors"},
 }
 
 
-async def test_nine_tools_stand_in_their_order_with_their_hints(connect: Connect) -> None:
+async def test_ten_tools_stand_in_their_order_with_their_hints(connect: Connect) -> None:
     async with connect() as client:
         tools = (await client.list_tools()).tools
     hints = {
@@ -99,7 +103,7 @@ async def test_all_result_schemas_together_stay_short(connect: Connect) -> None:
     async with connect() as client:
         tools = (await client.list_tools()).tools
     sizes = {tool.name: len(json.dumps(tool.output_schema, separators=(",", ":"))) for tool in tools}
-    assert sum(sizes.values()) <= 12_000, sizes
+    assert sum(sizes.values()) <= 13_000, sizes
 
 
 async def test_the_tools_that_list_show_the_fields_of_their_rows(connect: Connect) -> None:
@@ -136,8 +140,8 @@ async def test_the_instructions_reach_the_host_and_stand_in_a_prompt_too(connect
     assert instructions is not None
     assert instructions.startswith("This server runs multi-step processes: it calls several agents or services")
     assert 'Errors read "CODE: cause. Do: next call." Do what they say.' in instructions
-    assert "estimate_cost" not in instructions
-    assert len(instructions) < 1311
+    assert "estimate_cost if the user asks about price" in instructions
+    assert len(instructions) <= 1311
     assert json.loads(prompt.messages[0].content.model_dump_json())["text"] == instructions
 
 

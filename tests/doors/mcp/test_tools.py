@@ -33,6 +33,7 @@ HAPPY: dict[str, tuple[dict[str, Any], str, Any]] = {
     "list_escalations": ({}, "next_actions", []),
     "list_processes": ({"status": "running"}, "warnings", []),
     "cancel_process": ({"process_id": PROCESS, "reason": "wrong invoice"}, "status", "cancelled"),
+    "estimate_cost": ({"process_type": "invoice_approval"}, "cases", 1),
     "describe_agents": ({}, "models", "rules"),
     "validate_contract": ({"contract": "ledger.post", "direction": "input", "payload": {}}, "valid", False),
 }

@@ -61,7 +61,7 @@ class Question:
     most_usd_micros: int | None = None
     history: History = NONE_YET
     prices: Mapping[str, Price | None] = field(default_factory=dict[str, "Price | None"])
-    single: bool = False  # the plan is one call of one agent
+    single: str | None = None  # the step that would do alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +129,11 @@ def estimate(question: Question) -> Estimate:
         case = _sum(parts) + _models(question, said) + _reviews(share, figures)
         if question.most_usd_micros is not None:
             case = Span(case.low, case.likely, max(case.likely, Fraction(question.most_usd_micros)))
-    single = _single(question, said)
     return Estimate(
         parts=tuple(parts),
         case=case,
         cases=figures.cases,
-        single_call=single,
+        single_call=_single(question),
         person_share=None if share is None else share.likely,
         lower_bound=bool(said.unknown),
         runs=len(question.history.runs),
@@ -330,9 +329,11 @@ def _share(question: Question, said: _Said) -> Span | None:
     if any(not each.conditional and (each.person or each.gate is True) and each.items.low for each in asking):
         return _all(Fraction(1))
     names = _named([each.id for each in asking])
-    said.assume(f"how often {names} needs a person is not known: low counts none, high one in every case")
     if figures.review_usd_micros:
-        said.miss("which share of the cases a person reviews (manual_review_share)")
+        said.assume(f"low counts no person at {names}, high one in every case")
+        said.miss(f"which share of the cases needs a person at {names} (manual_review_share)")
+    else:
+        said.assume(f"some cases need a person at {names}; how many is not known")
     return None
 
 
@@ -344,13 +345,12 @@ def _reviews(share: Span | None, figures: Figures) -> Span:
 # --- parts -------------------------------------------------------------------------------------------------------
 
 
-def _single(question: Question, said: _Said) -> Fraction | None:
+def _single(question: Question) -> Fraction | None:
     """What one direct call instead of all this costs; None where no single call would do, or its price is unknown."""
-    del said
     figures = question.figures
-    if question.single and question.steps and not figures.of_models:
-        only = question.steps[0]
-        return None if only.below is not None else _price(only, question, _Said())
+    only = next((each for each in question.steps if each.id == question.single), None)
+    if only is not None and not figures.of_models:
+        return _price(only, question, _Said())
     if figures.rate is None or figures.context_tokens is None or figures.output_tokens is None:
         return None
     return (figures.context_tokens + figures.output_tokens) * figures.rate

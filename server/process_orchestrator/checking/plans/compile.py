@@ -294,7 +294,7 @@ class _Compilation:
             type_level=policy.min_assurance,
             deadline_ms=policy.deadline_s * 1000,
             on_deadline=policy.on_deadline,
-            fit=fit_of(self._checked),
+            fit=fit_of(self._checked, output=self._plan.output),
         )
 
     def _step_facts(

@@ -24,6 +24,7 @@ COMMAND_OF: Final[Mapping[str, str]] = {
     "list_escalations": "orchestrator escalations",
     "list_processes": "orchestrator processes",
     "cancel_process": "orchestrator cancel PROCESS_ID",
+    "estimate_cost": "orchestrator estimate",
     "describe_agents": "orchestrator processes show",
     "validate_contract": "orchestrator check",
 }
