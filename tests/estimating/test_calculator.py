@@ -34,26 +34,24 @@ def usd(span: Span) -> tuple[int, int, int]:
 
 
 def run(number: int, usd_micros: int, **rest: Any) -> Run:
-    return Run(
-        **{
-            "process_id": f"p_{number}",
-            "version": "1.0.0",
-            "type_sha256": "t",
-            "plan_sha256": "p",
-            "principal": "local",
-            "started_at": number * 10,
-            "ended_at": number * 10 + 5,
-            "status": "completed",
-            "usd_micros": usd_micros,
-            "tokens": 0,
-            "calls": 1,
-            "unknown_calls": 0,
-            "running_ms": 100 + number,
-            "person": False,
-            "steps": {"read": StepRun(calls=1, usd_micros=usd_micros)},
-            **rest,
-        }
-    )
+    plain: dict[str, Any] = {
+        "process_id": f"p_{number}",
+        "version": "1.0.0",
+        "type_sha256": "t",
+        "plan_sha256": "p",
+        "principal": "local",
+        "started_at": number * 10,
+        "ended_at": number * 10 + 5,
+        "status": "completed",
+        "usd_micros": usd_micros,
+        "tokens": 0,
+        "calls": 1,
+        "unknown_calls": 0,
+        "running_ms": 100 + number,
+        "person": False,
+        "steps": {"read": StepRun(calls=1, usd_micros=usd_micros)},
+    }
+    return Run(**{**plain, **rest})
 
 
 # --- the formula -------------------------------------------------------------------------------------------------
