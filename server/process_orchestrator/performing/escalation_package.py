@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import orjson
 
-from process_orchestrator.checking.documents.definitions import Contract, Json, Plan
+from process_orchestrator.checking.documents.definitions import Contract, Json
 from process_orchestrator.checking.documents.masking import cut, mask, sensitive
-from process_orchestrator.checking.plans.sensitivity import Sensitivity, of_item, sensitivity
+from process_orchestrator.checking.plans.sensitivity import Sensitivity, of_item
 from process_orchestrator.checking.schemas.paths import ABSENT
 from process_orchestrator.checking.schemas.validate import encode_body, ref_of
 from process_orchestrator.checking.values.bindings import Scope, StepScope
@@ -26,6 +26,7 @@ from process_orchestrator.core.money import usd
 from process_orchestrator.core.ports import Body, Performed
 from process_orchestrator.core.settle import DRIFTED
 from process_orchestrator.performing import escalation_words as words
+from process_orchestrator.performing.marks import Marks
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Packages:
     """Builds the packages of one engine."""
 
     def __init__(self, bodies: BodyCache, pinned: Pinned) -> None:
-        self._bodies, self._pinned = bodies, pinned
+        self._bodies, self._pinned, self._marks = bodies, pinned, Marks(pinned)
         self._wordings: Recent[dict[str, Json]] = Recent(WORDINGS_KEPT)
 
     async def build(self, command: OpenEscalation, *, at: int) -> Performed:
@@ -99,7 +100,7 @@ class Packages:
                     gathered.undone[part] = await value(ref)
         if context.plan:
             gathered.plan = await self._pinned.plan(context.plan)
-            gathered.marks = await self._marks(gathered.plan)
+            gathered.marks = await self._marks.of(context.plan)
             if command.step is not None:
                 gathered.step = gathered.plan.step(command.step)
         if context.input is not None:
@@ -110,23 +111,6 @@ class Packages:
                 output = mask(await value(source.output), gathered.marks.of(step, "output"))
             gathered.sources[step] = StepScope(status=source.status, output=output, code=source.code)
         return gathered
-
-    async def _marks(self, plan: CompiledPlan) -> Sensitivity:
-        """Where sensitive data goes in the plan: told by what it pins alone, so once for each plan."""
-        if plan.marks is None:
-            plan.marks = await self._followed(plan)
-        return plan.marks
-
-    async def _followed(self, plan: CompiledPlan) -> Sensitivity:
-        """Every mark of the contracts, followed through the plan's bindings."""
-        pins = {step.step.id: step.contract for step in plan.document.steps if step.contract is not None}
-        contracts = {step: (await self._pinned.contract(pin.sha256)).contract for step, pin in pins.items()}
-        steps = tuple(step.step for step in plan.document.steps)
-        children: dict[str, Sensitivity] = {}
-        for step in plan.document.steps:
-            if step.child is not None:
-                children[step.step.id] = await self._marks(await self._pinned.plan(step.child.plan))
-        return sensitivity(Plan(steps=steps, output=plan.document.result), contracts, children=children)
 
     async def _wording(self, gathered: _Gathered) -> dict[str, Json]:
         """All that is no evidence, as members of the package."""

@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import anyio
 import orjson
 
-from process_orchestrator.checking.documents.masking import holds, sensitive
-from process_orchestrator.checking.documents.model_agents import HARMLESS, model_promise
+from process_orchestrator.checking.documents.model_agents import HARMLESS, model_promise, refused_places, said_of
 from process_orchestrator.core.errors import AgentCallError, ModelError
 from process_orchestrator.core.facts.values import Blame, FailureClass, Outcome, Usage
 from process_orchestrator.llm.port import Message, Model, Prompt
 from process_orchestrator.performing.answer import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from process_orchestrator.checking.documents.definitions import Contract
     from process_orchestrator.checking.documents.model_agents import ModelPromise
     from process_orchestrator.performing.links import AgentCall
@@ -145,23 +142,11 @@ def failure_of(error: ModelError) -> AgentCallError:
     )
 
 
-def refused_pointers(contract: Contract, arguments: Any, marked: Sequence[str] = ()) -> tuple[str, ...]:
-    """The sensitive places that these arguments really hold: by the contract itself, or as a plan was followed."""
-    places = dict.fromkeys((*sensitive(contract, "input"), *marked))
-    return tuple(place for place in places if holds(arguments, place))
-
-
-def said_of(places: Sequence[str]) -> str:
-    """Why a call was not made, in words that hold no value."""
-    named = " and ".join(f"`{place or '/'}`" for place in places[:3])
-    return f"{named} of its input is sensitive, and a model closes this step: nothing was sent"
-
-
 def _may_be_asked(agent: str, contract: Contract, arguments: dict[str, Any]) -> None:
     """Whatever the checks before this let through."""
     if contract.effect not in HARMLESS:
         message = f"{contract.name} has the effect {contract.effect}, and {agent} is a model, which has none"
         raise AgentCallError("unreachable", message, class_=FailureClass.PERMANENT, blame=Blame.POLICY)
-    places = refused_pointers(contract, arguments)
+    places = refused_places(contract, arguments)
     if places:
         raise AgentCallError("sensitive_to_model", said_of(places))

@@ -6,12 +6,15 @@ Touches artifacts only. Nothing is sent from here, so every failure is `not_done
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol
 
 from process_orchestrator.checking.documents.definitions import Contract
+from process_orchestrator.checking.documents.masking import holds
+from process_orchestrator.checking.documents.model_agents import model_promise, refused_places, said_of
 from process_orchestrator.checking.plans.compiled import ABSENT, BindingError, CompiledContract, CompiledStep, Scope
+from process_orchestrator.checking.plans.followed import brought_to_models
 from process_orchestrator.checking.plans.plan_document import PinnedAgent, PlannedChild
 from process_orchestrator.checking.schemas.validate import ValueProblem, check_value, encode_body
 from process_orchestrator.core.assurance import highest
@@ -24,6 +27,7 @@ from process_orchestrator.core.ports import Clock, Performed
 from process_orchestrator.performing.choice import Standing, choose
 from process_orchestrator.performing.day_caps import DayCaps, nothing_billed
 from process_orchestrator.performing.failure import Failed, RefusedCallError, body_of, call_failed
+from process_orchestrator.performing.marks import Marks
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 from process_orchestrator.performing.scopes import Scopes
 
@@ -84,7 +88,7 @@ class Preparer:
         caps: DayCaps | None = None,
     ) -> None:
         self._bodies, self._pinned, self._scopes, self._clock = bodies, pinned, scopes, clock
-        self._roster = roster
+        self._roster, self._marks = roster, Marks(pinned)
         self._caps = caps or DayCaps(dict[str, float], bills=nothing_billed, clock=clock)
         self._from_caller: Recent[str] = Recent(ORIGINS_MAX)
 
@@ -152,6 +156,10 @@ class Preparer:
         problems = (await self._pinned.plan(child.plan)).input_problems(given)
         if problems:
             raise RefusedCallError(_mismatch(problems), from_caller=blame(problems[0].pointer) is Blame.CALLER)
+        part = await self._marks.scheme(child.plan)
+        if part.asks_models:
+            marks = (await self._marks.of(command.context.plan)).marks.get(("in", step.step.id), frozenset())
+            _not_told([place for place in brought_to_models(part, marks) if holds(given, place)])
         body = body_of(data)
         self._bodies.keep(body)
         event = CallPrepared(
@@ -179,6 +187,10 @@ class Preparer:
         assert step.contract is not None  # a checked plan gives every called step one
         given, blame = await self._given(command, step, scope)
         ready = await self._ready(command, step.contract, step.agents, given=given, blame=blame)
+        if any(agent.name == ready.agent.name and model_promise(agent.bind) for agent in step.agents):
+            marked = (await self._marks.of(command.context.plan)).of(step.step.id, "input")
+            contract = await self._pinned.contract(step.contract.sha256)
+            _not_told(refused_places(contract.contract, given, marked))
         return self._call_prepared(command, ready, step.gate(scope, given, mode=command.approval))
 
     async def _undoing(self, command: PrepareCall, step: CompiledStep, undone: UndoneCall) -> Performed:
@@ -285,6 +297,12 @@ def checked(
         from_caller = {blame(each) for each in pointers or [""]} == {Blame.CALLER}
         raise RefusedCallError(failed, from_caller=from_caller)
     return Arguments(data=data, digest=digest)
+
+
+def _not_told(places: Sequence[str]) -> None:
+    """The last look at what a model would read, whatever the check of the plan let through. Raises RefusedCallError."""
+    if places:
+        raise RefusedCallError(Failed(code="sensitive_to_model", message=said_of(places), pointer=places[0]))
 
 
 def _mismatch(problems: tuple[ValueProblem, ...]) -> Failed:

@@ -5,17 +5,17 @@ The one way from a stored body to a view. Bodies are never changed, and never sh
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from process_orchestrator.checking.documents.definitions import Plan
 from process_orchestrator.checking.documents.masking import mask, sensitive
-from process_orchestrator.checking.plans.sensitivity import Sensitivity, of_item, sensitivity
+from process_orchestrator.checking.plans.sensitivity import Sensitivity, of_item
 from process_orchestrator.checking.schemas.validate import read_stored
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Decision
 from process_orchestrator.core.keys import is_undo, step_of_unit, unit_of_call
 from process_orchestrator.core.trace import numbered
+from process_orchestrator.performing.marks import Marks
+from process_orchestrator.performing.pinned import Pinned
 from process_orchestrator.views.escalation_view import EscalationBodies
 from process_orchestrator.views.process_view import ProcessBodies
 from process_orchestrator.views.trace_view import EntryBodies
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 Part = Literal["input", "output"]
 
 ROWS_PER_READ: Final = 200
-PLANS_KEPT: Final = 64
 TASK_CHARACTERS_MAX: Final = 2000
 
 
@@ -42,7 +41,7 @@ class BodyReader:
 
     def __init__(self, host: Host, compiler: Compiler) -> None:
         self._host, self._compiler = host, compiler
-        self._sensitivity: OrderedDict[str, Sensitivity] = OrderedDict()
+        self._marked = Marks(Pinned(host, compiler))
 
     # --- pinned definitions ------------------------------------------------------------------------------------
 
@@ -58,25 +57,7 @@ class BodyReader:
         """Where sensitive data goes in the pinned plan."""
         if state.plan is None:
             return Sensitivity()
-        return await self._marks_of(state.plan.sha256)
-
-    async def _marks_of(self, sha256: str) -> Sensitivity:
-        """Those of a plan; a process that it starts brings its own."""
-        known = self._sensitivity.get(sha256)
-        if known is not None:
-            self._sensitivity.move_to_end(sha256)
-            return known
-        plan = self._compiler.plan(await self._host.definition(sha256))
-        started = {step.step.id: step.child for step in plan.document.steps if step.child is not None}
-        children = {step: await self._marks_of(child.plan) for step, child in started.items()}
-        pins = {step.step.id: step.contract for step in plan.document.steps if step.contract is not None}
-        contracts = {step: (await self.contract(pin.sha256)).contract for step, pin in pins.items()}
-        steps = tuple(step.step for step in plan.document.steps)
-        found = sensitivity(Plan(steps=steps, output=plan.document.result), contracts, children=children)
-        self._sensitivity[sha256] = found
-        if len(self._sensitivity) > PLANS_KEPT:
-            self._sensitivity.popitem(last=False)
-        return found
+        return await self._marked.of(state.plan.sha256)
 
     # --- bodies ------------------------------------------------------------------------------------------------
 

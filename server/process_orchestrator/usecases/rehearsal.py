@@ -7,8 +7,9 @@ open until an answer is told. Nothing is written.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from process_orchestrator.checking.documents.model_agents import model_promise
 from process_orchestrator.core import orders
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
@@ -23,8 +24,9 @@ from process_orchestrator.performing.scopes import Scopes
 from process_orchestrator.usecases.retold import said
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from process_orchestrator.checking.documents.definitions import Contract
     from process_orchestrator.checking.plans.compiled import Compiler
     from process_orchestrator.checking.plans.plan_document import PinnedAgent
     from process_orchestrator.core.facts.state import Process
@@ -77,6 +79,10 @@ class AllThere:
 
     def standing(self, pinned: PinnedAgent, contract: ContractPin) -> Standing:  # noqa: ARG002 - the port's signature
         return Standing()
+
+    def price_usd_micros(self, bind: Mapping[str, Any], contract: Contract) -> int | None:
+        """The contract's own; what a tier costs is not asked here."""
+        return None if model_promise(bind) is not None else contract.price_usd_micros
 
     def place_wait_ms(self, name: str, process: str) -> int:  # noqa: ARG002 - the port's signature
         return 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
+from process_orchestrator.checking.documents.model_agents import model_promise
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
@@ -22,8 +23,9 @@ from process_orchestrator.usecases.submitting import find_type
 from process_orchestrator.views.replay_view import ReplayDifference, ReplayedProcess, ReplayedRow, ReplayView
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from process_orchestrator.checking.documents.definitions import Contract
     from process_orchestrator.checking.loading.registry import Registry
     from process_orchestrator.checking.plans.compiled import Compiler
     from process_orchestrator.checking.plans.plan_document import PinnedAgent
@@ -42,7 +44,7 @@ PAGE: Final = 100
 ANSWERS: Final = (e.CallSucceeded, e.CallFailed, e.CallLost, e.ChildFinished)
 FROM_OUTSIDE: Final = (*ANSWERS, e.TimerFired, e.EscalationResolved, e.CancelRequested, e.EngineResumed)
 """What is told again; all other events are made anew."""
-NOW: Final = frozenset({"circuit_open", "rate_limited", "unreachable"})
+NOW: Final = frozenset({"circuit_open", "rate_limited", "unreachable", "no_model"})
 """Codes of a call that was not prepared because of how its agents stood then: taken as they were."""
 
 
@@ -108,6 +110,7 @@ class _Record:
         self.outside: list[e.Event] = []
         self.digests: dict[str, str] = {}  # of each call that was prepared
         self.agents: dict[str, str] = {}
+        self.reserves: dict[str, int | None] = {}
         self.held_back: dict[str, e.CallFailed] = {}
         state: Process | None = None
         for row in rows:
@@ -128,6 +131,7 @@ class _Record:
     def _note(self, before: Process | None, event: e.Event) -> None:
         if isinstance(event, e.CallPrepared):
             self.digests[event.call], self.agents[event.call] = event.digest, event.agent.name
+            self.reserves[event.call] = event.reserve_usd_micros
         if isinstance(event, e.CallFailed) and before is not None:
             unit = before.units.get(unit_of_call(event.call))
             if unit is not None and unit.phase is Phase.PREPARING:
@@ -143,6 +147,11 @@ class _AsThen:
 
     def __init__(self) -> None:
         self.chosen: str | None = None
+        self.reserve: int | None = None
+
+    def price_usd_micros(self, bind: Mapping[str, Any], contract: Contract) -> int | None:
+        """The contract's own; of a model what was held back then."""
+        return contract.price_usd_micros if model_promise(bind) is None else self.reserve
 
     def standing(self, pinned: PinnedAgent, contract: ContractPin) -> Standing:  # noqa: ARG002 - the port's signature
         return Standing(gone=None if self.chosen in (None, pinned.name) else "was not chosen then")
@@ -168,6 +177,7 @@ class _Again(Rehearsal):
             agents = {agent.name for step in self._plan_steps() if step.id == command.step for agent in step.agents}
             chosen = self._record.agents.get(command.call)
             self._roster.chosen = chosen if chosen in agents else None
+            self._roster.reserve = self._record.reserves.get(command.call)
         return await super().answer(command)
 
     def _plan_steps(self) -> tuple[StepFacts, ...]:

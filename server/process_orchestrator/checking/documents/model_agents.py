@@ -6,10 +6,14 @@ model stands behind a tier is a setting of the installation, read live.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
+from process_orchestrator.checking.documents.masking import holds, sensitive
 from process_orchestrator.core.facts.values import Effect, Fact, Tier
+
+if TYPE_CHECKING:
+    from process_orchestrator.checking.documents.definitions import Contract
 
 Json = Any
 
@@ -45,3 +49,15 @@ def model_promise(bind: Mapping[str, Json]) -> ModelPromise | None:
 def may_keep(kind: str, effect: Effect) -> bool:
     """Whether an agent of a kind may keep a contract of an effect at all."""
     return kind != KIND or effect in HARMLESS
+
+
+def refused_places(contract: Contract, arguments: Any, marked: Sequence[str] = ()) -> tuple[str, ...]:
+    """The sensitive places that these arguments really hold: by the contract itself, or as a plan was followed."""
+    places = dict.fromkeys((*sensitive(contract, "input"), *marked))
+    return tuple(place for place in places if holds(arguments, place))
+
+
+def said_of(places: Sequence[str]) -> str:
+    """Why a call was not made, in words that hold no value."""
+    named = " and ".join(f"`{place or '/'}`" for place in places[:3])
+    return f"{named} of its input is sensitive, and a model closes this step: nothing was sent"

@@ -105,13 +105,16 @@ class _PlanCheck:
         types = self._result(result, outputs)
         rows, misfits = self._verdicts.answer(self._problems)
         steps = tuple(self._steps)
-        self._weigh((*budget_faults(steps, self._type), *exposed(steps, self._plan), *unused(steps, result)))
+        self._weigh((*budget_faults(steps, self._type), *self._exposed(steps), *unused(steps, result)))
         return CheckedPlan(
             steps=steps,
             types=types,
             problems=(*self._problems, *misfits),
             rows=tuple(rows),
         )
+
+    def _exposed(self, steps: tuple[CheckedStep, ...]) -> Iterator[tuple[str, StepFault]]:
+        return exposed(steps, self._plan, self._type, self._registry)
 
     def _error(self, code: str, pointer: str, message: str, fix: str) -> None:
         self._problems.append(

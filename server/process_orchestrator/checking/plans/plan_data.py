@@ -6,15 +6,17 @@ up to the contract's own level. Follows marks as views mask them, see `sensitivi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.checking.documents.definitions import Contract, Plan
+from process_orchestrator.checking.documents.definitions import Agent, Contract, Plan, ProcessType, Serve
+from process_orchestrator.checking.documents.model_agents import KIND
 from process_orchestrator.checking.plans.checked_plan import CheckedStep
+from process_orchestrator.checking.plans.followed import Reached, Scheme, follow, reached, told_to_models
 from process_orchestrator.checking.plans.plan_flow import StepFault
-from process_orchestrator.checking.plans.sensitivity import sensitivity
+from process_orchestrator.checking.plans.plan_map import ContractMap, Definitions
 from process_orchestrator.checking.values.bindings import Read, references
 from process_orchestrator.core.facts.values import Effect
 
@@ -27,43 +29,104 @@ UNNAMED: Final = "confidential"
 _QUIET: Final = (Effect.NONE, Effect.READ)
 
 
-def exposed(steps: tuple[CheckedStep, ...], plan: Plan) -> Iterator[tuple[str, StepFault]]:
-    """Sensitive data that is bound into a model, an error, or into a contract of a lower level, a warning."""
-    contracts = {each.step.id: each.contract for each in steps if each.contract is not None}
-    marked = {name: contract for name, contract in contracts.items() if contract.sensitive}
-    if not marked:
-        return
-    everything = sensitivity(plan, contracts)
-    for each in steps:
-        places = everything.of(each.step.id, "input")
-        if places and any(agent.transport.kind == "model" for agent, _ in each.agents):
-            message = f"{_names(places)} of its input is sensitive, and a model closes this step"
-            fix = "bind what is not sensitive, or let another agent serve the contract"
-            yield "error", StepFault("SENSITIVE_TO_MODEL", f"/plan/steps/{each.index}/in", message, fix)
-    yield from _below_clearance(steps, plan, contracts, marked)
-
-
-def _below_clearance(
-    steps: tuple[CheckedStep, ...], plan: Plan, contracts: Mapping[str, Contract], marked: Mapping[str, Contract]
+def exposed(
+    steps: tuple[CheckedStep, ...], plan: Plan, process_type: ProcessType, registry: Definitions
 ) -> Iterator[tuple[str, StepFault]]:
-    for name, source in marked.items():
-        found = sensitivity(plan, {step: _marked(contract, kept=step == name) for step, contract in contracts.items()})
-        for each in steps:
-            taker = each.contract
-            places = found.of(each.step.id, "input")
-            if taker is None or each.step.id == name or not places or _level(taker) >= _level(source):
-                continue
+    """Sensitive data that is bound into a model, an error, or into a contract of a lower level, a warning.
+
+    In the plan itself and in the processes that it starts, as it starts them.
+    """
+    scheme = Scheme(
+        plan=plan,
+        name=process_type.name,
+        contracts={each.step.id: each.contract for each in steps if each.contract is not None},
+        children={each.step.id: _scheme(each.child, registry) for each in steps if each.child is not None},
+        models=frozenset(each.step.id for each in steps if _by_model(each.agents)),
+    )
+    sources = tuple(_marked(scheme))
+    if not sources:
+        return
+    index = {each.step.id: each.index for each in steps}
+    for each in told_to_models(scheme):
+        message = f"{_names(each.places)} of the input{_inside(each)} is sensitive, and a model closes this step"
+        fix = "bind what is not sensitive, or let another agent serve the contract"
+        yield "error", StepFault("SENSITIVE_TO_MODEL", f"/plan/steps/{index[each.way[0]]}/in", message, fix)
+    for way, source in sources:
+        for each, taker in _below(scheme, way, source):
             says = f"is {taker.sensitivity}" if taker.sensitivity else "names no sensitivity"
-            message = f"{_names(places)} is sensitive in {source.name} ({_word(source)}); {taker.name} {says}"
+            marked_by = f"is sensitive in {source.name} ({_word(source)})"
+            message = f"{_names(each.places)}{_inside(each)} {marked_by}; {taker.name} {says}"
             fix = (
                 f"write data: {{sensitivity: {_word(source)}}} into {taker.name} if its agents may see it, or bind less"
             )
-            yield "warning", StepFault("BELOW_CLEARANCE", f"/plan/steps/{each.index}/in", message, fix)
+            yield "warning", StepFault("BELOW_CLEARANCE", f"/plan/steps/{index[each.way[0]]}/in", message, fix)
 
 
-def _marked(contract: Contract, *, kept: bool) -> Contract:
-    """The contract without its marks, unless they are the ones that are followed."""
-    return contract if kept else replace(contract, sensitive=())
+def _scheme(process_type: ProcessType, registry: Definitions) -> Scheme:
+    """The plan of a type that is started, with all that it starts. Only sound types may be, without a circle."""
+    plan = process_type.plan
+    assert plan is not None  # see `sub_process.child_of`
+    listed = ContractMap(process_type, registry)
+    contracts: dict[str, Contract] = {}
+    models: set[str] = set()
+    children: dict[str, Scheme] = {}
+    for step in plan.steps:
+        contract = listed.contract(step.contract)[0] if step.contract is not None else None
+        child = registry.process(step.process) if step.process is not None else None
+        if contract is not None:
+            contracts[step.id] = contract
+            serving = registry.serving(contract)
+            models |= (
+                {step.id} if _by_model([pair for pair in serving if step.agent in (None, pair[0].name)]) else set()
+            )
+        elif child is not None:
+            children[step.id] = _scheme(child, registry)
+    return Scheme(plan=plan, name=process_type.name, contracts=contracts, children=children, models=frozenset(models))
+
+
+def _by_model(agents: Iterable[tuple[Agent, Serve]]) -> bool:
+    return any(agent.transport.kind == KIND for agent, _ in agents)
+
+
+def _marked(scheme: Scheme, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Contract]]:
+    """Every contract that marks anything, by the way to the step that calls it."""
+    for step, contract in scheme.contracts.items():
+        if contract.sensitive:
+            yield (*way, step), contract
+    for step, child in scheme.children.items():
+        yield from _marked(child, (*way, step))
+
+
+def _below(scheme: Scheme, way: tuple[str, ...], source: Contract) -> Iterator[tuple[Reached, Contract]]:
+    """Who gets what one contract marks and is not trusted with it. What stays inside one part is told there."""
+    alone = _only(scheme, way)
+    for each in reached(alone, follow(alone)):
+        within = len(way) > 1 and each.way[0] == way[0]
+        taker = _contract_at(scheme, each.way)
+        if each.way != way and not within and _level(taker) < _level(source):
+            yield each, taker
+
+
+def _contract_at(scheme: Scheme, way: tuple[str, ...]) -> Contract:
+    for step in way[:-1]:
+        scheme = scheme.children[step]
+    return scheme.contracts[way[-1]]
+
+
+def _only(scheme: Scheme, way: tuple[str, ...]) -> Scheme:
+    """The scheme without any marks but those of one call."""
+    head, rest = way[0] if way else None, way[1:]
+    contracts = {
+        step: contract if (step,) == way else replace(contract, sensitive=())
+        for step, contract in scheme.contracts.items()
+    }
+    children = {step: _only(child, rest if step == head else ()) for step, child in scheme.children.items()}
+    return Scheme(plan=scheme.plan, name=scheme.name, contracts=contracts, children=children, models=scheme.models)
+
+
+def _inside(each: Reached) -> str:
+    """Where a step of a part stands."""
+    return f" of step `{each.step}` in {each.scheme.name}" if len(each.way) > 1 else ""
 
 
 def _level(contract: Contract) -> int:

@@ -7,9 +7,11 @@ whole result counts as sensitive); texts that hold a sensitive value inside a lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from process_orchestrator.checking.documents.masking import sensitive
 from process_orchestrator.checking.schemas.paths import parse_path
@@ -62,21 +64,27 @@ class Sensitivity:
 
     def _pointers(self, place: Place) -> tuple[str, ...]:
         marks = self.marks.get(place)
-        if not marks:
-            return ()
-        return tuple(
-            "".join(f"/{token.replace('~', '~0').replace('/', '~1')}" for token in tokens) for tokens in sorted(marks)
-        )
+        return pointers_of(sorted(marks)) if marks else ()
+
+
+def pointers_of(marks: Iterable[Tokens]) -> tuple[str, ...]:
+    """Marks as JSON pointers."""
+    return tuple("".join(f"/{token.replace('~', '~0').replace('/', '~1')}" for token in tokens) for tokens in marks)
 
 
 def sensitivity(
-    plan: Plan, contracts: Mapping[str, Contract], *, children: Mapping[str, Sensitivity] | None = None
+    plan: Plan,
+    contracts: Mapping[str, Contract],
+    *,
+    children: Mapping[str, Sensitivity] | None = None,
+    entering: frozenset[Tokens] = frozenset(),
 ) -> Sensitivity:
     """Follow every mark through the bindings of a plan.
 
-    `contracts` by id of the step; `children` by that of a step that starts a process, whose input and output it has.
+    `contracts` by id of the step; `children` by that of a step that starts a process, whose input and output it has;
+    `entering` are marks of the process input that no contract of the plan says, but whoever started it knows.
     """
-    marks: dict[Place, set[Tokens]] = {}
+    marks: dict[Place, set[Tokens]] = {PROCESS_INPUT: set(entering)}
     for step, contract in contracts.items():
         marks[("in", step)] = {_tokens(pointer) for pointer in sensitive(contract, "input")}
         marks[("out", step)] = {_tokens(pointer) for pointer in sensitive(contract, "output")}
@@ -135,32 +143,43 @@ def _wires(plan: Plan) -> Iterator[_Wire]:
         if step.for_each is not None:
             yield from _bound(step.for_each, (("item", step.id), ()), step)
         yield from _bound(step.input, (("in", step.id), ()), step)
+        if step.default is not msgspec.UNSET:
+            for at in ((), ("*",)) if step.for_each is not None else ((),):  # of the list, or of each item
+                yield from _bound(step.default, (("out", step.id), at), step)
     yield from _bound(plan.output, (PROCESS_OUTPUT, ()), None)
 
 
-def _bound(value: Any, target: tuple[Place, Tokens], step: Step | None, *, derived: bool = False) -> Iterator[_Wire]:
-    """The wires of one bound value, found at any depth of a literal."""
+def _bound(
+    value: Any, target: tuple[Place, Tokens], step: Step | None, *, derived: bool = False, listed: bool = True
+) -> Iterator[_Wire]:
+    """The wires of one bound value, found at any depth of a literal.
+
+    `listed`: what is bound to the items of a map is the whole list.
+    """
     place, at = target
     if isinstance(value, str):
         source = _source(value, step)
         if source is not None:
-            items: Tokens = ("*",) if place[0] == "item" else ()
+            items: Tokens = ("*",) if place[0] == "item" and listed else ()
             yield _Wire(source=(source[0], (*source[1], *items)), target=target, derived=derived)
+    elif isinstance(value, list) and place[0] == "item" and listed and not at:
+        for item in value:  # each element as it stands is an item
+            yield from _bound(item, target, step, derived=derived, listed=False)
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _bound(item, (place, (*at, str(number))), step, derived=derived)
+            yield from _bound(item, (place, (*at, str(number))), step, derived=derived, listed=listed)
     elif isinstance(value, dict):
         if "const" in value and len(value) == 1:
             return
         if "expr" in value:
             for bound in value.get("let", {}).values():
-                yield from _bound(bound, target, step, derived=True)
+                yield from _bound(bound, target, step, derived=True, listed=listed)
         elif len(value) == 1 and isinstance(value.get("first"), list):
             for alternative in value["first"]:
-                yield from _bound(alternative, target, step, derived=derived)
+                yield from _bound(alternative, target, step, derived=derived, listed=listed)
         else:
             for name, item in value.items():
-                yield from _bound(item, (place, (*at, str(name))), step, derived=derived)
+                yield from _bound(item, (place, (*at, str(name))), step, derived=derived, listed=listed)
 
 
 def _source(text: str, step: Step | None) -> tuple[Place, Tokens] | None:
