@@ -94,10 +94,15 @@ class Shelf:
             index.execute(SCHEMA)
             for file in files[:ARTICLE_FILES_MAX]:
                 index.executemany("INSERT INTO paragraph VALUES (?, ?, ?)", paragraphs(file))
-            if self._index is not None:
-                self._index.close()
+            self.close()
             self._index, self._seen = index, seen
         return self._index
+
+    def close(self) -> None:
+        """Forget the index; the next search makes it anew."""
+        if self._index is not None:
+            self._index.close()
+        self._index = None
 
 
 def paragraphs(file: Path) -> Iterator[tuple[str, str, str]]:

@@ -80,7 +80,7 @@ class AddressChange(TypedDict):
     """A new address, as `address.change` gives it."""
 
     customer_id: CustomerId
-    redirected: Annotated[list[OrderId], Field(max_length=100)]
+    redirected: Annotated[str, StringConstraints(pattern=r"^(SO-[0-9]{4,8}(, SO-[0-9]{4,8})*)?$", max_length=1000)]
 
 
 @with_config(EXACT)

@@ -51,7 +51,7 @@ def _address(fact: Fact) -> str:
     changed = "We have changed your delivery address as you asked."
     if not fact["redirected"]:
         return f"{changed} No open order is affected; it holds from your next order on."
-    return f"{changed} These orders will go there: {', '.join(fact['redirected'])}."
+    return f"{changed} These orders will go there: {fact['redirected']}."
 
 
 def _shipment(fact: Fact) -> str:

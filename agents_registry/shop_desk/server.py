@@ -67,7 +67,7 @@ LIMIT 1
 """
 CONTENTS: Final = "SELECT name, quantity FROM item WHERE order_id = ? ORDER BY rowid"
 OPEN_ORDERS: Final = """
-SELECT order_id FROM purchase WHERE customer_id = ? AND status IN ('paid', 'packed') ORDER BY order_id
+SELECT order_id FROM purchase WHERE customer_id = ? AND status IN ('paid', 'packed') ORDER BY order_id LIMIT 50
 """
 
 
@@ -122,7 +122,7 @@ class AddressChange(TypedDict):
     """Whose address is another now, and which orders go there."""
 
     customer_id: str
-    redirected: list[str]
+    redirected: str
 
 
 class ChangedAddress(TypedDict):
@@ -181,7 +181,7 @@ def change_address(customer_id: CustomerId, new_address: Address) -> ChangedAddr
     with _transaction() as shop:
         if not shop.execute(change, (json.dumps(new_address, sort_keys=True), customer_id)).rowcount:
             raise ToolError(f"unknown_customer: there is no customer {customer_id}")
-        redirected = [order_id for (order_id,) in shop.execute(OPEN_ORDERS, (customer_id,))]
+        redirected = ", ".join(order_id for (order_id,) in shop.execute(OPEN_ORDERS, (customer_id,)))
     return {"address_change": {"customer_id": customer_id, "redirected": redirected}}
 
 

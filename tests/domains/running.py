@@ -1,9 +1,12 @@
 """Starts the shipped agents as their own programs and speaks to them as anybody would: official MCP client, HTTP."""
 
+import importlib.util
+import os
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jsonschema
@@ -70,4 +73,42 @@ async def connected(program: str, environment: dict[str, str]) -> AsyncGenerator
     argv = ["-m", program] if "/" not in program else [program]
     target = StdioServerParameters(command=sys.executable, args=argv, env=environment, cwd=AGENTS)
     async with Client(target, read_timeout_seconds=30) as client:
+        yield Agent(client)
+
+
+@contextmanager
+def loaded(folder: str, **environment: str) -> Generator[ModuleType]:
+    """The module of an agent's server, in this process: its tools are called through the official client all the same.
+
+    Its folder is on the path only while it is loaded, so that agents may name their modules alike.
+    """
+    before, path = set(sys.modules), str(AGENTS / folder)
+    sys.path.insert(0, path)
+    kept = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        spec = importlib.util.spec_from_file_location(f"{folder}_server", AGENTS / folder / "server.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # where the SDK looks its annotations up
+        spec.loader.exec_module(module)
+        sys.path.remove(path)
+        for name in set(sys.modules) - before - {spec.name}:
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(path):
+                del sys.modules[name]
+        yield module
+    finally:
+        sys.modules.pop(f"{folder}_server", None)
+        for name, value in kept.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@asynccontextmanager
+async def at_hand(module: ModuleType) -> AsyncGenerator[Agent]:
+    """A client of a loaded server."""
+    async with Client(module.desk, read_timeout_seconds=30) as client:
         yield Agent(client)
