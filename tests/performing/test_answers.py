@@ -10,10 +10,10 @@ import pytest
 
 from performing.fleet import FOLDER
 from process_orchestrator.checking.addresses import allowed
+from process_orchestrator.checking.retry_after import retry_after_ms
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.performing.answer import Reply, read_value, refusal, renamed
 from process_orchestrator.performing.failure import clean
-from process_orchestrator.performing.retry_after import retry_after_ms
 from process_orchestrator.performing.secrets import Secret, Secrets
 
 

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
-from process_orchestrator.llm.port import Model, NoModel
+from process_orchestrator.llm.cassette import Recording, Replaying
+from process_orchestrator.llm.litellm_model import LitellmModel
+from process_orchestrator.llm.port import KnownSecrets, Model, NoModel
 from process_orchestrator.llm.tiers import TierSetup
-
-
-class KnownSecrets(Protocol):
-    """Values that must stand in no error, log or cassette."""
-
-    def remember(self, value: str) -> None: ...
-
-    def mask_text(self, text: str) -> str: ...
-
-    def mask_cut(self, text: str) -> str: ...
 
 
 def configured_model(
     setups: Sequence[TierSetup],
     *,
-    cassette: Path | None,  # noqa: ARG001
-    mode: Literal["replay", "record"],  # noqa: ARG001
-    secrets: KnownSecrets,  # noqa: ARG001
+    cassette: Path | None,
+    mode: Literal["replay", "record"],
+    secrets: KnownSecrets,
 ) -> Model:
     """The way to the configured tiers. Opens nothing, asks nobody, imports no client."""
     if not setups:
         return NoModel()
-    return NoModel()
+    live = LitellmModel(setups, secrets=secrets)
+    if cassette is None:
+        return live
+    return Replaying(live, cassette) if mode == "replay" else Recording(live, cassette, secrets=secrets)

@@ -105,6 +105,16 @@ class Model(Protocol):
     async def aclose(self) -> None: ...
 
 
+class KnownSecrets(Protocol):
+    """Values that must stand in no error, log or cassette."""
+
+    def remember(self, value: str) -> None: ...
+
+    def mask_text(self, text: str) -> str: ...
+
+    def mask_cut(self, text: str) -> str: ...
+
+
 class NoModel:
     """Rules mode: no tier is configured."""
 

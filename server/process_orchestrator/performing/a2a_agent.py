@@ -27,6 +27,7 @@ from process_orchestrator.checking.a2a_card import (
     read_card,
     same_origin,
 )
+from process_orchestrator.checking.retry_after import retry_after_ms
 from process_orchestrator.checking.schemas.validate import encode_body, parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError, CardError
 from process_orchestrator.core.facts.values import Blame, Fact, FailureClass, Outcome
@@ -37,7 +38,6 @@ from process_orchestrator.performing.credentials import Authorizer
 from process_orchestrator.performing.http_agent import UNAUTHORIZED, with_credentials
 from process_orchestrator.performing.http_exchange import HttpClient, Network, Progress, Received, Sending
 from process_orchestrator.performing.links import AgentCall, told_to_stop
-from process_orchestrator.performing.retry_after import retry_after_ms
 
 CARD_KEPT_S: Final = 300.0
 """How long a card is believed. One that turns out wrong is read anew at the next call."""

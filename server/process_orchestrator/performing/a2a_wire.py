@@ -15,12 +15,12 @@ from typing import Any, Final
 import msgspec
 
 from process_orchestrator.checking.a2a_card import CURRENT, Interface, Skill
+from process_orchestrator.checking.retry_after import told_retry_after_ms
 from process_orchestrator.checking.schemas.validate import encode_body
 from process_orchestrator.core.errors import BodyError
 from process_orchestrator.core.facts.values import Fact
 from process_orchestrator.performing.answer import Reply
 from process_orchestrator.performing.links import AgentCall
-from process_orchestrator.performing.retry_after import told_retry_after_ms
 
 SEND: Final = "send"
 GET: Final = "get"

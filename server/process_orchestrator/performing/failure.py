@@ -10,6 +10,7 @@ import re
 from typing import Any, Final
 
 from process_orchestrator.checking.documents.masking import cut
+from process_orchestrator.checking.retry_after import bounded_ms
 from process_orchestrator.checking.schemas.validate import ValueProblem, encode_body, ref_of
 from process_orchestrator.core.codes import classify
 from process_orchestrator.core.errors import AgentCallError, BodyError
@@ -17,7 +18,6 @@ from process_orchestrator.core.facts.events import CallFailed, StageFailed
 from process_orchestrator.core.facts.specs import DeclaredError
 from process_orchestrator.core.facts.values import Blame, Fact, FailureClass, Outcome, Stage
 from process_orchestrator.core.ports import Body, Clock, Performed
-from process_orchestrator.performing.retry_after import bounded_ms
 
 MESSAGE_MAX: Final = 300
 EVIDENCE_BYTES_MAX: Final = 65_536

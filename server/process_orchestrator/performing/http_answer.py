@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from process_orchestrator.checking.addresses import WebAddress, web_address
+from process_orchestrator.checking.retry_after import retry_after_ms
 from process_orchestrator.checking.schemas.paths import ABSENT
 from process_orchestrator.checking.schemas.pointers import segments
 from process_orchestrator.checking.schemas.validate import parse_body
@@ -14,7 +15,6 @@ from process_orchestrator.core.errors import AddressError, AgentCallError, BodyE
 from process_orchestrator.core.facts.values import FailureClass, Outcome
 from process_orchestrator.performing.answer import Reply
 from process_orchestrator.performing.http_exchange import Received
-from process_orchestrator.performing.retry_after import retry_after_ms
 
 UNAUTHORIZED: Final = 401
 """`The request has not been applied because it lacks valid authentication credentials`: RFC 9110, section 15.5.2."""

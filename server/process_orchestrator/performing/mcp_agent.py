@@ -25,6 +25,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
+from process_orchestrator.checking.retry_after import told_retry_after_ms
 from process_orchestrator.core.errors import AgentCallError
 from process_orchestrator.core.facts.values import Blame
 from process_orchestrator.performing.answer import Reply, refusal
@@ -34,7 +35,6 @@ from process_orchestrator.performing.links import AgentCall, told_to_stop
 from process_orchestrator.performing.mcp_http_guard import TRANSPORT_FAILURE, Failures, LineCaps, Way, guarded_client
 from process_orchestrator.performing.mcp_listing import Listing, Notices, all_tools
 from process_orchestrator.performing.remote_process import RemoteProcess
-from process_orchestrator.performing.retry_after import told_retry_after_ms
 
 CONNECT_S: Final = 30.0
 """Longest that a start and handshake may take; a call waits for it no longer than its own deadline."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 import anyio
 import httpx2
 
+from process_orchestrator.checking.retry_after import retry_after_ms
 from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Fact
@@ -22,7 +23,6 @@ from process_orchestrator.performing.address import Resolver, destination, reada
 from process_orchestrator.performing.answer import Reply, refusal
 from process_orchestrator.performing.credentials import Authorizer, Credentials
 from process_orchestrator.performing.framing import Flood, check_items
-from process_orchestrator.performing.retry_after import retry_after_ms
 
 TRANSPORT_FAILURE: Final = -32050
 """JSON-RPC code under which our own verdicts travel through the SDK to the waiting call. That one is ours is proven by

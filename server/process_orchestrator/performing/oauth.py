@@ -15,6 +15,7 @@ from urllib.parse import quote_plus, urlencode
 
 import anyio
 
+from process_orchestrator.checking.retry_after import retry_after_ms
 from process_orchestrator.checking.schemas.validate import parse_body
 from process_orchestrator.core.errors import AgentCallError, BodyError
 from process_orchestrator.core.facts.values import Fact, FailureClass, Outcome
@@ -23,7 +24,6 @@ from process_orchestrator.performing.credentials import Client
 from process_orchestrator.performing.http_answer import redirected
 from process_orchestrator.performing.http_exchange import HttpClient, Network, Received, Sending
 from process_orchestrator.performing.http_request import FORM
-from process_orchestrator.performing.retry_after import retry_after_ms
 from process_orchestrator.performing.secrets import Secrets
 
 FETCH_S: Final = 30.0
