@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 from msgspec.structs import replace
 
+from process_orchestrator.checking.documents.model_agents import KIND
+from process_orchestrator.checking.documents.versions import reference
 from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.checking.plans.compiled import Compiler
-from process_orchestrator.core.errors import EngineError
+from process_orchestrator.core.errors import AgentCallError, EngineError
 from process_orchestrator.core.facts.values import Assurance
 from process_orchestrator.core.limits import CHILD_LIMITS, PIN_CHECK_S, PROCESSES_RUNNING_MAX, ChildLimits
 from process_orchestrator.home import LiveHome
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from process_orchestrator.checking.a2a_card import Card
-    from process_orchestrator.checking.documents.definitions import Agent
+    from process_orchestrator.checking.documents.definitions import Agent, Contract
     from process_orchestrator.core.ports import (
         AgentHealth,
         Artifacts,
@@ -110,6 +112,7 @@ async def open_orchestrator(
             child_limits=settings.agents.limits,
             pin_check_s=settings.agents.pin_check_s,
             secrets=secrets,
+            model=model,
         ),
     )
     engine = open_engine(
@@ -172,10 +175,14 @@ class Fleet:
         child_limits: ChildLimits = CHILD_LIMITS,
         pin_check_s: float = PIN_CHECK_S,
         secrets: Secrets | None = None,
+        model: Model | None = None,
     ) -> None:
-        """`secrets` are known to the pool from its beginning: what is masked elsewhere is masked in answers as well."""
+        """`secrets` are known to the pool from its beginning: what is masked elsewhere is masked in answers as well.
+
+        `model` is what model agents ask; whoever made it closes it.
+        """
         self.registry, self._home, self._in_process = registry, home, in_process
-        self._secrets = secrets
+        self._secrets, self._model = secrets, model or NoModel()
         self._child_limits, self._pin_check_s = child_limits, pin_check_s
         self._pool: AgentPool | None = None
 
@@ -192,7 +199,7 @@ class Fleet:
             in_process=self._in_process,
             child_limits=self._child_limits,
         )
-        pool.pin_check_s = self._pin_check_s
+        pool.pin_check_s, pool.model = self._pin_check_s, self._model
         if self._secrets is not None:
             pool.secrets = self._secrets
         async with pool:
@@ -263,44 +270,80 @@ async def engine_answers(home: Home) -> bool:
 
 
 @asynccontextmanager
-async def open_agents(home: Home) -> AsyncGenerator[AgentPool]:
-    """Reach the agents of a home directly, outside any process."""
-    live = LiveHome(home)
-    async with Fleet(live.registry, home=home.path).open(home.make_state(), SystemClock()) as pool:
+async def open_agents(
+    home: Home,
+    settings: Settings | None = None,
+    *,
+    registry: Callable[[], Registry] | None = None,
+) -> AsyncGenerator[AgentPool]:
+    """Reach the agents of a home directly, outside any process; of `registry`, where it is given.
+
+    Without settings there is no model, so model agents answer nothing.
+    """
+    secrets = _known_secrets()
+    model = model_of(settings, secrets=secrets) if settings is not None else NoModel()
+    found = registry or LiveHome(home).registry
+    limits = settings.agents.limits if settings is not None else CHILD_LIMITS
+    fleet = Fleet(found, home=home.path, child_limits=limits, secrets=secrets, model=model)
+    async with _closed(model), fleet.open(home.make_state(), SystemClock()) as pool:
         yield pool
 
 
-async def verify_agent(home: Home, request: VerifyRequest, *, child_limits: ChildLimits = CHILD_LIMITS) -> VerifyView:
+async def verify_agent(home: Home, request: VerifyRequest, settings: Settings | None = None) -> VerifyView:
     """Hold an agent against a contract. Raises RefusedError, or AgentCallError where the agent cannot be reached."""
     from process_orchestrator.usecases.verifying import Verifier, choose, patient  # noqa: PLC0415 - see the docstring
 
     chosen = choose(LiveHome(home).registry(), request)
-    fleet = Fleet(lambda: patient(chosen), home=home.path, child_limits=child_limits)
-    async with fleet.open(home.make_state(), SystemClock()) as pool:
+    async with open_agents(home, settings, registry=lambda: patient(chosen)) as pool:
         return await Verifier(chosen, pool, request).run()
 
 
 async def call_agent(
-    home: Home, agent: str, tool: str, arguments: Sequence[dict[str, Any]], *, timeout_s: float
+    home: Home,
+    agent: str,
+    tool: str,
+    arguments: Sequence[dict[str, Any]],
+    *,
+    timeout_s: float,
+    settings: Settings | None = None,
 ) -> list[Any]:
-    """Call a tool of an MCP agent, METHOD:/path of an HTTP agent, or a skill of an A2A agent, outside any process.
+    """Call a tool of an MCP agent, METHOD:/path of an HTTP agent, a skill of an A2A agent, or a contract of a model.
 
-    One call after the other, each within the time; their answers in that order. Raises AgentCallError for a failed
-    call.
+    Outside any process, one call after the other, each within the time; their answers in that order. Raises
+    AgentCallError for a failed call.
     """
     from process_orchestrator.performing.links import AgentCall  # noqa: PLC0415 - see the module's docstring
 
     timeout_ms = round(timeout_s * 1000)
     request = HTTP_CALL.fullmatch(tool)
-    bind: dict[str, Any] | None = _bind_of_skill(LiveHome(home).registry().agent(agent), tool)
-    if request is not None:
+    registry = LiveHome(home).registry()
+    found = registry.agent(agent)
+    bind: dict[str, Any] | None = _bind_of_skill(found, tool)
+    keeps: Contract | None = None
+    if found is not None and found.transport.kind == KIND:
+        bind, keeps = _kept(registry, found, tool)
+    elif request is not None:
         bind = {"method": request["method"].upper(), "path": request["path"]}
-    async with open_agents(home) as pool:
+    async with open_agents(home, settings) as pool:
         if bind is None:
             return [await pool.call_tool_raw(agent, tool, each, timeout_ms=timeout_ms) for each in arguments]
-        by_hand = AgentCall(process="none", call="by_hand", contract="none", key="by_hand", timeout_ms=timeout_ms)
+        by_hand = AgentCall(
+            process="none", call="by_hand", contract="none", key="by_hand", timeout_ms=timeout_ms, keeps=keeps
+        )
         keyed = [replace(by_hand, key=f"by_hand/{token_hex(16)}") for _ in arguments]  # none of them is a repetition
         return [(await pool.call(agent, bind, *each)).value for each in zip(arguments, keyed, strict=True)]
+
+
+def _kept(registry: Registry, agent: Agent, named: str) -> tuple[dict[str, Any], Contract]:
+    """How a model is bound to a contract, by the contract's name. Raises AgentCallError where it keeps no such one."""
+    wanted = reference(named)
+    for serve in agent.serves:
+        contract = registry.contract(serve.contract)
+        if contract is not None and contract.name == wanted.name and wanted.matches(contract.version):
+            return dict(serve.bind), contract
+    names = ", ".join(serve.contract for serve in agent.serves)
+    message = f"{agent.name} is a model and is asked by the name of a contract; it keeps {names}, not {named}"
+    raise AgentCallError("unreachable", message)
 
 
 def _bind_of_skill(agent: Agent | None, skill: str) -> dict[str, Any] | None:

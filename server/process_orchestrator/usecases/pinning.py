@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from process_orchestrator.checking.changes.live_change import LiveChange, PinVerdict, compare
+from process_orchestrator.checking.documents.model_agents import KIND
 from process_orchestrator.checking.documents.pins import (
     DESCRIBED,
     Definition,
@@ -80,7 +81,7 @@ async def _drift(registry: Registry, agent: Agent, ask: Ask, *, timeout_s: float
     state = state_of(agent, registry.pins)
     names = bound_names(agent)
     if state is not PinState.PINNED:
-        return AgentDrift(agent=agent.name, kind=agent.transport.kind, state=state)
+        return AgentDrift(agent=agent.name, kind=agent.transport.kind, state=state, why=_not_asked(agent))
     try:
         live = await ask(agent, timeout_s)
     except AgentCallError as error:
@@ -89,6 +90,13 @@ async def _drift(registry: Registry, agent: Agent, ask: Ask, *, timeout_s: float
     pins = registry.pins.of(agent.name)
     bound = tuple(_bound(registry, agent, name, pins.get(name), live.get(name)) for name in names)
     return AgentDrift(agent=agent.name, kind=agent.transport.kind, state=state, bound=bound)
+
+
+def _not_asked(agent: Agent) -> str | None:
+    """Why nothing of an agent is kept in the lock, where that may surprise."""
+    if agent.transport.kind != KIND:
+        return None
+    return "a model says nothing of itself; its tier and instructions are pinned with each process that begins"
 
 
 def _bound(registry: Registry, agent: Agent, name: str, pinned: Pin | None, live: Definition | None) -> BoundDrift:
@@ -121,7 +129,8 @@ async def pin_agents(registry: Registry, agents: Iterable[Agent], ask: Ask, *, t
         names = bound_names(agent)
         described = agent.transport.kind in DESCRIBED or document_of(agent) is not None
         if not described or not names:
-            rows.append(AgentDrift(agent=agent.name, kind=agent.transport.kind, state=PinState.NOT_COMPARABLE))
+            kind, why = agent.transport.kind, _not_asked(agent)
+            rows.append(AgentDrift(agent=agent.name, kind=kind, state=PinState.NOT_COMPARABLE, why=why))
             continue
         try:
             live = await ask(agent, timeout_s)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from process_orchestrator.checking.documents.masking import cut, mask, sensitive
+from process_orchestrator.checking.documents.model_agents import KIND
 from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.checking.plans.compiled import CompiledContract
 from process_orchestrator.checking.schemas.validate import encode_body, pointer_of, read_stored
@@ -43,7 +44,7 @@ UNANSWERED_MAX: Final = 3
 
 NO_ANSWER: Final = frozenset({"timeout", "lost", "unreachable"})
 COMMAND_CHARACTERS_MAX: Final = 6_000
-NOT_CALLED: Final = frozenset({"human", "model"})
+NOT_CALLED: Final = frozenset({"human"})
 
 CRASHED: Final = re.compile(
     r"Traceback|\b(?!Validation|Value|Tool|Mcp)[A-Z]\w*(?:Error|Exception)\b|has no attribute|object is not"
@@ -164,6 +165,9 @@ class Verifier:
                 check, self._unanswered = case.check, 0
             if self._unanswered >= UNANSWERED_MAX:
                 self._add(case, "skipped", None, Failed(code="skipped", message="three calls before were not answered"))
+            elif case.check is Check.INVALID and self._agent.transport.kind == KIND:
+                message = "a model refuses no arguments: they are checked before it is asked"
+                self._add(case, "skipped", None, Failed(code="skipped", message=message))
             elif case.check is Check.REPEATED:
                 await self._twice(case)
             else:
@@ -185,12 +189,13 @@ class Verifier:
             output_bytes=contract.output_bytes,
             depth=contract.depth,
             keyed=key_field is not None,
+            keeps=contract,
         )
         started = time.perf_counter()
         try:
             answer = await self._pool.call(self._agent.name, self._bind, read_stored(encode_body(case.input)), call)
         except AgentCallError as error:
-            if error.code == "unreachable" and not self._times:
+            if error.code in {"unreachable", "no_model"} and not self._times:
                 raise
             failed = within_the_contract(Failed.of(error), contract)
             self._unanswered = self._unanswered + 1 if failed.code in NO_ANSWER else 0

@@ -5,7 +5,7 @@ Runs once all files are read. What a plan makes of the map is the plan check's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TypeAlias
 
 from process_orchestrator.checking.documents.definitions import Agent, Contract, Problem, ProcessType
@@ -17,6 +17,7 @@ from process_orchestrator.checking.loading.lint_http import argument_problems
 from process_orchestrator.checking.loading.registry import LoadedFile, Registry
 from process_orchestrator.checking.plans.undo_check import undo_problems
 from process_orchestrator.checking.schemas.pointers import step_into
+from process_orchestrator.core.facts.values import Tier
 
 Definition: TypeAlias = Contract | ProcessType | Agent
 
@@ -118,6 +119,17 @@ def _kept_by_model(document: Document, place: str, contract: Contract) -> Iterat
         message = f"{contract.name} says nothing of its cost, so nothing is held back before a model is asked"
         fix = "write cost: {model_tokens: {in: 1500, out: 300}} into the contract"
         yield document.warning("PRICE_UNKNOWN", place, message, fix)
+
+
+def tier_problems(registry: Registry, configured: Collection[Tier]) -> Iterator[Problem]:
+    """A warning for every model agent whose tier this installation has no model for: it would be asked in vain."""
+    by_path = {each.path: each.document for each in registry.files.values()}
+    for agent in registry.agents:
+        document, tier = by_path.get(agent.source.path), agent.transport.tier
+        if agent.transport.kind == KIND and document is not None and tier not in configured:
+            message = f"{agent.name} asks a model of the tier {tier}, and none is set up: its calls end with no_model"
+            fix = f'write [models.{tier}] with model = "provider/name" into orchestrator.toml'
+            yield document.warning("TIER_NOT_SET", "/transport/tier", message, fix)
 
 
 def _process(registry: Registry, document: Document, process_type: ProcessType) -> Iterator[Problem]:

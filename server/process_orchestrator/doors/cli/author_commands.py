@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from process_orchestrator.assemble import Mode
+from process_orchestrator.checking.loading.lint_map import tier_problems
 from process_orchestrator.checking.loading.loader import load_home, load_text
 from process_orchestrator.checking.loading.report import check_report
 from process_orchestrator.core.errors import RefusedError
@@ -81,6 +82,8 @@ async def check_command(
 def _checked(session: Session, files: Iterable[Path]) -> CheckReportView:
     """The report of the home, or of the files named; those that lie outside it are checked beside its definitions."""
     registry = _against_last_commit(load_home(session.home.path), session.home.path)
+    tiers = {setup.tier for setup in session.settings.models.setups}
+    registry = registry.with_problems(tuple(tier_problems(registry, tiers)))
     inside: list[str] = []
     outside: list[Path] = []
     named = list(files)

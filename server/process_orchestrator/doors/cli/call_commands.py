@@ -21,7 +21,9 @@ INPUTS_MAX: Final = 100
 async def call_agent_command(
     session: Session,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="As `agents list` names it.")],
-    tool: Annotated[str, typer.Argument(metavar="TOOL", help="An MCP tool, an A2A skill, or METHOD:/path.")],
+    tool: Annotated[
+        str, typer.Argument(metavar="TOOL", help="An MCP tool, an A2A skill, METHOD:/path, or a contract of a model.")
+    ],
     arguments: Annotated[
         list[str] | None,
         typer.Option("--input", metavar="FILE|JSON", help="Arguments: a file, - for stdin, or JSON in place."),
@@ -41,13 +43,13 @@ async def call_agent_command(
     async with session.orchestrator(Mode.READ) as orchestrator:
         detail = (await orchestrator.describe(agent=agent)).agent  # UNKNOWN_AGENT with the nearest
     name = detail.name if detail else agent
-    answers = await call_agent(session.home, name, tool, given, timeout_s=timeout_s)
+    answers = await call_agent(session.home, name, tool, given, timeout_s=timeout_s, settings=session.settings)
     if not infer_output:
         _show(session, answers[0])
         failed = isinstance(answers[0], dict) and answers[0].get("isError") is True
         return Exit.FAILED if failed else Exit.OK
     over_http = HTTP_CALL.fullmatch(tool) is not None
-    values = over_http or (detail is not None and detail.kind == "a2a")
+    values = over_http or (detail is not None and detail.kind in {"a2a", "model"})
     inferred = inferred_from_values(answers, may_wrap=over_http) if values else inferred_from_results(answers)
     written = _written(session, (name, tool), inferred) if write else None
     _show_inferred(session, inferred, written)

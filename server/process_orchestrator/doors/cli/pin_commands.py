@@ -55,7 +55,7 @@ async def pin_command(session: Session, agents: AgentNames = None, timeout_s: Ti
             f"{LOCK_FILE} cannot be read, so the pins of other agents would be lost: {registry.pins.broken}.",
             do="mend or remove it, or pin all agents: `orchestrator agents pin`.",
         )
-    async with open_agents(session.home) as pool:
+    async with open_agents(session.home, session.settings) as pool:
         done = await pin_agents(registry, chosen, _asking(pool), timeout_s=timeout_s, whole=not agents)
     changed = write_pins(session.home.path, done.pins)
     if session.json:
@@ -84,7 +84,7 @@ async def drift_command(session: Session, agents: AgentNames = None, timeout_s: 
             do="take back the change, or write it anew with `orchestrator agents pin`.",
         )
     chosen = named_agents(registry, agents or ())
-    async with open_agents(session.home) as pool:
+    async with open_agents(session.home, session.settings) as pool:
         rows = await drift(registry, chosen, _asking(pool), timeout_s=timeout_s)
     well = all(each.well for each in rows)
     if session.json:

@@ -41,7 +41,7 @@ from process_orchestrator.core.limits import BODY_BYTES_MAX, BODY_DEPTH_MAX
 from process_orchestrator.doors.cli import words
 from process_orchestrator.home import Home, find_home
 from process_orchestrator.hosting.database_file import DATABASE_FILE
-from process_orchestrator.settings import load_settings
+from process_orchestrator.settings import Settings, load_settings
 from process_orchestrator.views.error_view import error_view
 from process_orchestrator.views.formats import one_line
 from process_orchestrator.views.models import Caller, ErrorBody, ErrorView, View
@@ -111,9 +111,13 @@ class Session:
     @asynccontextmanager
     async def orchestrator(self, mode: Mode, *, listener: ChangeListener | None = None) -> AsyncGenerator[Orchestrator]:
         """Open the orchestrator of this home; see `assemble.Mode` for what it may do."""
-        settings = load_settings(self.home.path, environment=os.environ)
-        async with open_orchestrator(self.home, settings, mode=mode, listener=listener) as orchestrator:
+        async with open_orchestrator(self.home, self.settings, mode=mode, listener=listener) as orchestrator:
             yield orchestrator
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this home as they are now. Raises RefusedError for what is none."""
+        return load_settings(self.home.path, environment=os.environ)
 
     @property
     def has_database(self) -> bool:
@@ -286,6 +290,8 @@ def _view_of(error: OrchestratorError) -> ErrorView:
         do = (
             "read the agent's log in the folder `logs` of the state folder; `orchestrator agents list` shows who it is."
         )
+        if error.code == "no_model":
+            do = "write the tier with its model into orchestrator.toml; `orchestrator doctor` shows what is set up."
         return ErrorView(error=view.error.model_copy(update={"do": do}))
     message, _, do = view.error.message.removeprefix(f"{error.code}: ").partition(" Do: ")
     return ErrorView(error=view.error.model_copy(update={"message": message, "do": do})) if do else view

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,6 @@ import typer
 from process_orchestrator.assemble import verify_agent
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.doors.cli.session import Exit, Session, command
-from process_orchestrator.settings import load_settings
 from process_orchestrator.views.verify_view import VerifyView, junit_xml, verify_text
 
 
@@ -53,8 +51,7 @@ async def verify_contract_command(
     )
     if junit is not None and not junit.expanduser().absolute().parent.is_dir():
         raise _unwritable(junit, "its folder does not exist")  # said before the agent is called, not after
-    limits = load_settings(session.home.path, environment=os.environ).agents.limits
-    view = await verify_agent(session.home, request, child_limits=limits)
+    view = await verify_agent(session.home, request, session.settings)
     if junit is not None:
         _write(junit, view)
     session.show(view, verify_text)
