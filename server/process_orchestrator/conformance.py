@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from process_orchestrator.core.assurance import sufficient
-from process_orchestrator.core.facts.commands import Command, InvokeAgent, StartChild, StartTimer, StopTimer
+from process_orchestrator.core.facts.commands import (
+    ClassifyTask,
+    Command,
+    InvokeAgent,
+    ProposePlan,
+    StartChild,
+    StartTimer,
+    StopTimer,
+    WriteBrief,
+)
 from process_orchestrator.core.facts.events import (
     BriefWritten,
     CallFailed,
@@ -20,6 +29,7 @@ from process_orchestrator.core.facts.events import (
     ChildFinished,
     EscalationResolved,
     Event,
+    PlanChecked,
     PlanProposed,
     ProcessStarted,
     StageFailed,
@@ -36,7 +46,9 @@ from process_orchestrator.core.facts.values import (
     Idempotency,
     Outcome,
     Phase,
+    Stage,
     Status,
+    Usage,
 )
 from process_orchestrator.core.keys import call_id, is_undo, step_of_unit, unit_of_call
 from process_orchestrator.core.process import apply
@@ -81,11 +93,14 @@ class _Seen:
     earlier: dict[str, Earlier] = field(default_factory=dict[str, "Earlier"])  # effects of a redriven process, by unit
     digests: dict[str, str] = field(default_factory=dict[str, str])  # call -> digest
     cap: int = 0
+    raised: int = 0  # of it, what humans have added
     spent: int = 0
     reserves: dict[str, int | None] = field(default_factory=dict[str, "int | None"])  # call -> what it may cost
     held: dict[str, int] = field(default_factory=dict[str, int])  # call under way -> what is held back for it
     done: list[str] = field(default_factory=list[str])  # units with an effect, in the order in which they were done
     timers: set[str] = field(default_factory=set[str])  # started, and neither fired nor stopped
+    models: dict[str, int | None] = field(default_factory=dict[str, "int | None"])  # stage -> what an answer may cost
+    asked: dict[str, int | None] = field(default_factory=dict[str, "int | None"])  # a model's work -> held back for it
 
 
 def gaps(rows: Sequence[JournalRow]) -> tuple[Violation, ...]:
@@ -116,7 +131,9 @@ def violations(events: Sequence[Event], *, projection: Process | None = None) ->
             *_outcomes(event, seen, before),
             *_approvals(event, seen, before),
             *_money(event, seen, state),
+            *_stages(transition.commands, seen),
             *_calls(transition.commands, seen, state),
+            *_replanned(event, seen, before, state),
             *_outputs(before, state, seen),
             *_undoing(before, state, seen),
             *_timers(event, transition.commands, seen),
@@ -222,10 +239,11 @@ def _money(event: Event, seen: _Seen, state: Process) -> Iterator[tuple[str, str
     """Keep the books of money, told from what the events say of calls alone."""
     match event:
         case ProcessStarted():
-            seen.cap = event.spec.budget.usd_micros
+            seen.cap, seen.models = event.spec.budget.usd_micros, event.spec.models
         case EscalationResolved(decision=Decision.RAISE_BUDGET, usd_micros=int(added)):
             asked = state.escalations.get(event.escalation)
-            seen.cap += added if asked is not None and asked.resolution is event else 0
+            added = added if asked is not None and asked.resolution is event else 0
+            seen.cap, seen.raised = seen.cap + added, seen.raised + added
         case CallPrepared():
             seen.reserves.setdefault(event.call, event.reserve_usd_micros)
         case CallSucceeded() | CallFailed() | CallLost() if event.call in seen.held:
@@ -237,10 +255,77 @@ def _money(event: Event, seen: _Seen, state: Process) -> Iterator[tuple[str, str
             del seen.held[event.call]
             seen.spent += event.usd_micros
         case TaskClassified() | PlanProposed() | StageFailed() | BriefWritten():
-            seen.spent += event.usage.usd_micros or 0
+            _settle_model(event, seen)
         case _:
             pass
+    if isinstance(event, TaskClassified | EscalationResolved) and event.budget is not None:
+        cap = event.budget.usd_micros + seen.raised  # the type's own, and what humans have added
+        seen.cap = cap if state.spec.budget.usd_micros == cap else seen.cap
     yield from ()
+
+
+_NOBODY_ASKED: Final = frozenset({"no_model", "not_configured", "rate_limited", "unreachable"})
+
+
+def _settle_model(event: TaskClassified | PlanProposed | StageFailed | BriefWritten, seen: _Seen) -> None:
+    """A model's work is over: what it billed is spent; where nobody says, all that it may have billed."""
+    match event:
+        case TaskClassified():
+            work = Stage.INTAKE.value
+        case PlanProposed():
+            work = Stage.PLAN.value
+        case BriefWritten():
+            work = f"{Stage.BRIEF} {event.escalation}"
+        case StageFailed():
+            work = f"{Stage.BRIEF} {event.escalation}" if event.stage is Stage.BRIEF else event.stage.value
+    ordered = work in seen.asked
+    held = seen.asked.pop(work, None) or 0
+    if event.usage.usd_micros is not None:
+        seen.spent += event.usage.usd_micros if ordered or work in (Stage.MAP, Stage.COLLECT, Stage.OUTPUT) else 0
+        return
+    code = event.code if isinstance(event, StageFailed) else ""
+    if code not in _NOBODY_ASKED and (event.usage != Usage() or code == "timeout"):
+        seen.spent += held
+
+
+def _stages(commands: Sequence[Command], seen: _Seen) -> Iterator[tuple[str, str]]:
+    """A model is asked only where there is one, and for money that is there."""
+    for command in commands:
+        match command:
+            case ClassifyTask():
+                stage, work = Stage.INTAKE.value, Stage.INTAKE.value
+            case ProposePlan():
+                stage, work = Stage.PLAN.value, Stage.PLAN.value
+            case WriteBrief():
+                stage, work = Stage.BRIEF.value, f"{Stage.BRIEF} {command.escalation}"
+            case _:
+                continue
+        if stage not in seen.models:
+            yield "model", f"{work} is ordered, and no model is set up for it"
+        if work in seen.asked:
+            yield "model", f"{work} is ordered twice"
+        seen.asked[work] = seen.models.get(stage)
+        held = sum(each or 0 for each in seen.asked.values()) + sum(seen.held.values())
+        if seen.spent + held > seen.cap:
+            yield "cap", f"{work} may cost {seen.asked[work]}: {seen.spent} spent, {held} held with it, cap {seen.cap}"
+
+
+def _replanned(event: Event, seen: _Seen, before: Process | None, state: Process) -> Iterator[tuple[str, str]]:
+    """Another plan changes nothing of what was done or begun, and takes no effect out of sight."""
+    if not isinstance(event, PlanChecked) or before is None or before.plan is None or before.plan is state.plan:
+        return
+    for unit in before.units.values():
+        if unit.phase is Phase.WAITING:
+            for tried in [key for key in seen.tries if key[0] == unit.id]:
+                del seen.tries[tried]
+            if unit.id in seen.unsure:
+                yield "replan", f"{unit.id} may have acted, and another plan takes its place"
+            continue
+        kept = state.units.get(unit.id)
+        if kept is None or (kept.phase, kept.output, kept.call) != (unit.phase, unit.output, unit.call):
+            yield "replan", f"{unit.id} was {unit.phase}, and another plan changed it"
+        elif before.plan.steps[unit.place].contract != _step(state, kept.step).contract:
+            yield "replan", f"{unit.id} was {unit.phase}, and another plan gives it another contract"
 
 
 def _unapproved(call: str, seen: _Seen) -> bool:
@@ -308,8 +393,9 @@ def _hold(call: str, most: int, seen: _Seen) -> Iterator[tuple[str, str]]:
     seen.held[call] = most
     if is_undo(unit_of_call(call)):  # what must be taken back waits for no money
         return
-    if seen.spent + sum(seen.held.values()) > seen.cap:
-        others = sum(seen.held.values()) - most
+    held = sum(seen.held.values()) + sum(each or 0 for each in seen.asked.values())
+    if seen.spent + held > seen.cap:
+        others = held - most
         yield "cap", f"{call} may cost {most}: {seen.spent} spent, {others} held, cap {seen.cap}"
 
 

@@ -154,6 +154,8 @@ def spec_of(plan: PlanFacts | None, **fields: Any) -> ProcessSpec:
         "input": ref("input"),
         "limits": Limits(),
     }
+    if plan is None:  # its stages ask models whose price nobody knows
+        given["models"] = {"intake": None, "plan": None}
     return ProcessSpec(plan=plan, **(given | fields))
 
 
@@ -197,6 +199,17 @@ class Unanswered:
         if not self.ending and (state.finished or state.cancelling or state.failing is not None):
             self.ending = True
             self.only_calls()
+        if isinstance(event, e.PlanChecked) and state.plan is not None:
+            self.read_from(state.plan.sha256)
+        if state.finished:
+            self.due.clear()
+
+    def read_from(self, plan: str) -> None:
+        """Another plan is followed: what is yet to be read of kept steps would be read from it if ordered again."""
+        for slot, command in self.due.items():
+            if isinstance(command, c.PrepareCall | c.OpenMap | c.OpenEscalation) and command.context is not None:
+                context = msgspec.structs.replace(command.context, plan=plan)
+                self.due[slot] = msgspec.structs.replace(command, context=context)
 
     def ordered(self, commands: tuple[c.Command, ...]) -> None:
         for command in commands:
@@ -215,6 +228,8 @@ class Unanswered:
                     self.due["unit", command.unit] = command
                 case c.OpenMap() | c.CollectItems():
                     self.due["unit", command.step] = command
+                case c.WriteBrief():
+                    self.due["brief", command.escalation] = command
                 case _:
                     self.due["stage", ""] = command
 
@@ -254,6 +269,9 @@ def _answers_stage(event: e.Event, command: c.Command) -> bool:
             return isinstance(event, e.OutputBuilt) or stage is Stage.OUTPUT
         case c.ClassifyTask():
             return isinstance(event, e.TaskClassified) or stage is Stage.INTAKE
+        case c.WriteBrief(escalation=escalation):
+            brief = isinstance(event, e.BriefWritten | e.StageFailed) and event.escalation == escalation
+            return brief and stage in (None, Stage.BRIEF)
         case c.ProposePlan(round=number):
             return (isinstance(event, e.PlanProposed) and event.round == number) or stage is Stage.PLAN
         case c.CheckPlan():
@@ -320,7 +338,7 @@ class Journey:
         self.unanswered.answered(event, self.state)
         self.unanswered.ordered(transition.commands)
         expected, due = list(self.unanswered.due.values()), list(outstanding(self.state))
-        assert sorted(map(repr, due)) == sorted(map(repr, expected))
+        assert sorted(map(repr, due)) == sorted(map(repr, expected)), f"{due}\n\n{expected}"
         return self
 
     def _moved_by_the_table(self, before: Process | None, event: e.Event) -> None:
@@ -330,6 +348,8 @@ class Journey:
         for name, former in before.units.items():
             unit = self.state.units.get(name, former)
             begun = former.phase is Phase.WAITING and unit.phase in (Phase.PREPARING, Phase.CALLING)
+            if former.phase is Phase.WAITING and former.failure is not None and unit.phase in _BY_PLAN:
+                continue  # no other plan came
             if unit.phase is former.phase or begun or unit.rounds:  # a repeated step moves with its rounds
                 continue
             if name in before.budget_waiting and unit.phase in (Phase.CALLING, *_BY_PLAN):

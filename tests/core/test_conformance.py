@@ -197,7 +197,9 @@ def test_a_raise_that_did_not_enter_lifts_no_cap_and_one_that_did_does(monkeypat
 
 
 def test_what_models_used_counts_towards_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    journey = Journey(PLAN, budget=Budget(usd_micros=5)).prepared("a.1", reserve_usd_micros=2, gate=GATE)
+    journey = Journey(PLAN, budget=Budget(usd_micros=5), models={"brief": 4})
+    journey.prepared("a.1", reserve_usd_micros=2, gate=GATE)
+    journey.tell(e.EscalationOpened(at=0, escalation=f"{PROCESS}.e1", package=ref("package")))
     journey.tell(e.BriefWritten(at=0, escalation=f"{PROCESS}.e1", brief=ref("b"), usage=Usage(usd_micros=4)))
     journey.decide(Decision.APPROVE)
     assert journey.question(2).kind is EscalationKind.BUDGET

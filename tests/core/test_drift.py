@@ -90,5 +90,5 @@ def test_a_process_that_ends_while_it_is_set_aside_leaves_no_question_open() -> 
 
 def test_what_happens_while_it_is_set_aside_changes_nothing_of_the_question() -> None:
     journey = Journey(None, type=None, task=ref("task")).tell(DRIFTED)
-    journey.tell(e.StageFailed(at=0, stage=Stage.INTAKE, code="timeout", blame=Blame.CALLER))
+    journey.tell(e.StageFailed(at=0, stage=Stage.INTAKE, code="not_json", blame=Blame.CALLER))
     assert [question.kind.value for question in journey.state.escalations.values()] == ["drift", "intake"]

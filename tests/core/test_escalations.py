@@ -178,7 +178,7 @@ def test_a_process_without_a_deadline_asks_without_one() -> None:
 
 
 def test_the_package_is_noted_once_and_is_no_change_of_the_question() -> None:
-    journey = Journey(plan_of(step("a"))).fails("a.1", refused("a.1"))
+    journey = Journey(plan_of(step("a")), models={"brief": None}).fails("a.1", refused("a.1"))
     journey.tell(e.EscalationOpened(at=0, escalation=f"{PROCESS}.e1", package=ref("package"), schema_sha256="s"))
     assert (journey.question().package, journey.question().schema_sha256) == (ref("package"), "s")
     journey.tell(e.EscalationOpened(at=0, escalation=f"{PROCESS}.e1", package=ref("another")))

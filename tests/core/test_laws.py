@@ -45,6 +45,7 @@ from process_orchestrator.core.facts.values import (
     Phase,
     Stage,
     Status,
+    Usage,
 )
 from process_orchestrator.core.limits import Limits
 from process_orchestrator.core.process import apply
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from process_orchestrator.core.facts.state import Process
 
 AGENTS = (ALPHA, BETA)
+PRICED = {"intake": 2, "plan": 2, "brief": 3}
 
 undos = st.one_of(
     st.none(),
@@ -150,7 +152,7 @@ failures = st.builds(
 gates = st.sampled_from([None, None, None, GATE])
 
 
-def sensible_answer(draw: st.DrawFn, command: c.Command) -> e.Event | None:
+def sensible_answer(draw: st.DrawFn, command: c.Command, state: Process) -> e.Event | None:
     """One of the answers that the table of commands names, as a true performer or host would give it."""
     fails = draw(st.integers(0, 2)) == 2  # small numbers are drawn more often
     match command:
@@ -195,7 +197,7 @@ def sensible_answer(draw: st.DrawFn, command: c.Command) -> e.Event | None:
         case c.OpenEscalation(escalation=escalation):
             return e.EscalationOpened(at=0, escalation=escalation, package=ref("package"))
         case _:
-            return stage_answer(draw, command, fails=fails)
+            return stage_answer(draw, command, state, fails=fails)
 
 
 def child_end(draw: st.DrawFn, call: str, *, fails: bool) -> e.Event:
@@ -209,7 +211,37 @@ def child_end(draw: st.DrawFn, call: str, *, fails: bool) -> e.Event:
     )
 
 
-def stage_answer(draw: st.DrawFn, command: c.Command, *, fails: bool) -> e.Event | None:
+models = st.sampled_from([{}, {"intake": None, "plan": None}, {"intake": 0, "plan": 0, "brief": 0}, PRICED, PRICED])
+usages = st.sampled_from([Usage(), Usage(ms=3), Usage(usd_micros=0, tokens=1), Usage(usd_micros=2, tokens=1)])
+absences = st.sampled_from(["unreachable", "timeout", "rate_limited", "not_json", "no_model", "refused"])
+
+
+def stage_failed(draw: st.DrawFn, stage: Stage, escalation: str | None = None) -> e.StageFailed:
+    return e.StageFailed(
+        at=0,
+        stage=stage,
+        code=draw(absences),
+        blame=Blame.TRANSPORT,
+        usage=draw(usages),
+        escalation=escalation,
+        retry_after_ms=draw(st.sampled_from([None, None, 10, 10**9])),
+    )
+
+
+def made_plan(draw: st.DrawFn, state: Process, kept: tuple[str, ...]) -> PlanFacts:
+    """A plan as a check lets it pass: kept steps as they were, then others. A faulty one forgets the first of them."""
+    drawn = draw(plans())
+    former = {one.id: one for one in state.plan.steps} if state.plan is not None else {}
+    names = kept[1:] if draw(st.integers(0, 9)) == 9 else kept
+    stay = [replace(former[name], needed_by=(), bound_by=()) for name in names]
+    come = [replace(one, needed_by=(), bound_by=()) for one in drawn.steps if one.id not in kept]
+    steps = stay + come if draw(st.booleans()) else come + stay
+    known = {one.id for one in steps}
+    linked = [replace(one, needs=tuple(need for need in one.needs if need in known)) for one in steps]
+    return replace(drawn, steps=plan_of(*linked).steps, sha256=f"plan-{draw(st.integers(0, 5))}")
+
+
+def stage_answer(draw: st.DrawFn, command: c.Command, state: Process, *, fails: bool) -> e.Event | None:
     match command:
         case c.BuildOutput():
             if fails:
@@ -217,15 +249,28 @@ def stage_answer(draw: st.DrawFn, command: c.Command, *, fails: bool) -> e.Event
             return e.OutputBuilt(at=0, output=ref("output"))
         case c.ClassifyTask():
             if fails:
-                return e.StageFailed(at=0, stage=Stage.INTAKE, code="timeout", blame=Blame.TRANSPORT)
-            plan = draw(st.one_of(st.none(), plans()))
-            return e.TaskClassified(at=0, process_type=TYPE, plan=plan, input=ref("found"), by="model")
+                return stage_failed(draw, Stage.INTAKE)
+            plan, budget = draw(st.one_of(st.none(), plans())), draw(st.sampled_from([None, Budget(usd_micros=9)]))
+            return e.TaskClassified(
+                at=0,
+                process_type=TYPE,
+                plan=plan,
+                input=ref("found"),
+                by="model",
+                budget=budget,
+                limits=draw(st.sampled_from([None, Limits(replans=1)])),
+                usage=draw(usages),
+            )
         case c.ProposePlan(round=number):
             if fails:
-                return e.StageFailed(at=0, stage=Stage.PLAN, code="timeout", blame=Blame.TRANSPORT)
-            return e.PlanProposed(at=0, plan=ref("plan"), round=number)
-        case c.CheckPlan():
-            return e.PlanChecked(at=0, ok=not fails, plan=draw(plans()), report=ref("report"))
+                return stage_failed(draw, Stage.PLAN)
+            return e.PlanProposed(at=0, plan=ref("plan"), round=number, usage=draw(usages))
+        case c.CheckPlan(kept=kept):
+            return e.PlanChecked(at=0, ok=not fails, plan=made_plan(draw, state, kept), report=ref("report"))
+        case c.WriteBrief(escalation=escalation):
+            if fails:
+                return stage_failed(draw, Stage.BRIEF, escalation)
+            return e.BriefWritten(at=0, escalation=escalation, brief=ref("prose"), usage=draw(usages))
         case _:
             return None
 
@@ -264,6 +309,7 @@ nonsense = st.one_of(
     st.builds(e.ItemsCollected, at=st.just(0), step=names, output=st.just(ref("x"))),
     st.builds(e.OutputBuilt, at=st.just(0), output=st.just(ref("x"))),
     st.builds(e.TimerFired, at=st.just(0), timer=st.builds(lambda call, kind: f"{call}/{kind}", calls, st.sampled_from(["retry", "wait"]))),
+    st.builds(lambda stage, n: e.TimerFired(at=0, timer=f"{PROCESS}.{stage}.{n}/retry"), st.sampled_from(["intake", "plan"]), st.integers(0, 2)),
     st.builds(lambda asked, kind: e.TimerFired(at=0, timer=f"{asked}/{kind}"), questions, st.sampled_from(["remind", "deadline"])),
     st.builds(e.StageFailed, at=st.just(0), stage=st.sampled_from(Stage), step=st.one_of(st.none(), names), code=st.just("timeout"), blame=st.sampled_from(Blame)),
     st.builds(e.EscalationOpened, at=st.just(0), escalation=questions, package=st.just(ref("p"))),
@@ -300,14 +346,19 @@ earlier = st.builds(
 
 @st.composite
 def started(draw: st.DrawFn) -> Journey:
-    plan = draw(st.one_of(plans(), plans(), plans(), st.none()))
+    plan = draw(st.one_of(plans(), plans(), st.none(), st.none()))
+    given = draw(st.sampled_from([ref("input"), ref("input"), None]))
+    known = st.dictionaries(st.sampled_from(["s0", "s1", "s1[0]", "s2[1]"]), earlier, max_size=2)
     return Journey(
         plan,
-        type=draw(st.sampled_from([TYPE, None])) if plan is None else TYPE,
+        type=draw(st.sampled_from([TYPE, TYPE, None])) if plan is None else TYPE,
+        task=draw(st.sampled_from([ref("task"), None])),
+        input=given,
+        models=draw(models),
         approval=draw(st.sampled_from([ApprovalMode.POLICY, ApprovalMode.POLICY, *ApprovalMode])),
         limits=Limits(open_escalations=draw(st.integers(1, 3)), calls=draw(st.sampled_from([100, 100, 4, 0]))),
         redrives="p_before",
-        earlier=draw(st.dictionaries(st.sampled_from(["s0", "s1", "s1[0]", "s2[1]"]), earlier, max_size=2)),
+        earlier=draw(known) if given is not None and plan is not None else {},  # what is redriven has a plan
         budget=Budget(
             usd_micros=draw(st.sampled_from([1_000_000, 7, 3])),
             tokens=draw(st.sampled_from([500_000, 500_000, 3])),
@@ -343,7 +394,7 @@ def roads(draw: st.DrawFn) -> Journey:
             if admit(journey.state, human) is None:  # a host journals no answer that it refuses
                 journey.tell(human)
         else:
-            answer = sensible_answer(draw, draw(st.sampled_from(due)))
+            answer = sensible_answer(draw, draw(st.sampled_from(due)), journey.state)
             assert answer is not None
             journey.tell(answer)
         journey.passes(draw(st.sampled_from([0, 1, 5000])))
@@ -377,15 +428,60 @@ def unasked(journey: Journey) -> int:
     return number
 
 
+def spent_on_models(journey: Journey) -> int:
+    """What models have billed, told from their work that was ordered and the answers to it."""
+    spent, asked = 0, dict[str, int]()
+    worst = journey.state.spec.models
+    state: Process | None = None
+    for event in journey.events:
+        work = ""
+        match event:
+            case e.TaskClassified():
+                work = "intake"
+            case e.PlanProposed():
+                work = "plan"
+            case e.BriefWritten():
+                work = f"brief {event.escalation}"
+            case e.StageFailed():
+                work = f"brief {event.escalation}" if event.stage is Stage.BRIEF else event.stage.value
+            case _:
+                pass
+        if work in asked:
+            held, usage = asked.pop(work), getattr(event, "usage", Usage())
+            code = getattr(event, "code", "")
+            free = code in ("unreachable", "rate_limited", "no_model") or (usage == Usage() and code != "timeout")
+            spent += usage.usd_micros if usage.usd_micros is not None else 0 if free else held
+        moved = apply(state, event)
+        began = state is not None and not state.ending and (moved.state.ending or moved.state.finished)
+        state = moved.state
+        if began or state.finished:
+            spent, asked = spent + sum(asked.values()), {}
+        for order in moved.commands:
+            match order:
+                case c.ClassifyTask():
+                    asked["intake"] = worst["intake"] or 0
+                case c.ProposePlan():
+                    asked["plan"] = worst["plan"] or 0
+                case c.WriteBrief():
+                    asked[f"brief {order.escalation}"] = worst["brief"] or 0
+                case _:
+                    pass
+    return spent
+
+
 @settings(common, max_examples=50)
 @given(journey=roads())
 def test_the_books_agree_with_what_they_count(journey: Journey) -> None:
     state = journey.state
     units = list(state.units.values())
     assert state.escalations_open == sum(one.open for one in state.escalations.values())
-    assert state.usd_micros == sum(unit.usd_micros for unit in units)
+    bills = sum(unit.usd_micros for unit in (*units, *state.replanning.replaced.values()))
+    assert state.usd_micros == bills + spent_on_models(journey)
     calling = [unit for unit in units if any(call.rpartition(".")[0] == unit.id for call in state.live_calls)]
-    assert state.reserved_usd_micros == sum(unit.reserve_usd_micros or 0 for unit in calling)
+    briefs = sum(one.brief_usd_micros or 0 for one in state.escalations.values() if one.brief_due)
+    assert state.reserved_usd_micros == briefs + (state.thinking.held_usd_micros or 0) + sum(
+        unit.reserve_usd_micros or 0 for unit in calling
+    )
     queued = {unit.id for unit in units if unit.phase is Phase.ESCALATED and unit.wants is EscalationKind.BUDGET}
     assert set(state.budget_waiting) == (set() if state.finished else queued)
     made = [order.call for order in journey.orders if isinstance(order, c.InvokeAgent | c.StartChild)]

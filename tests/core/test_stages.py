@@ -25,6 +25,7 @@ from process_orchestrator.core.facts.values import (
 from process_orchestrator.core.limits import Limits
 
 PLAN = plan_of(step("a"), server_floor=Assurance.A1, type_level=Assurance.A2, role="owner")
+MODELS = {"intake": None, "plan": None}
 OTHER_PLAN = replace(plan_of(step("x"), step("y")), sha256="other-plan-sha")
 
 
@@ -40,10 +41,10 @@ def checked(journey: Journey, *, ok: bool = True) -> Journey:
     return journey.tell(e.PlanChecked(at=0, ok=ok, plan=PLAN if ok else None, report=ref("report")))
 
 
-def stage_failed(stage: Stage) -> e.StageFailed:
-    return e.StageFailed(
-        at=0, stage=stage, code="timeout", blame=Blame.TRANSPORT, detail=ref("detail"), usage=Usage(tokens=5)
-    )
+def stage_failed(stage: Stage, code: str = "not_json", **fields: Any) -> e.StageFailed:
+    """A model's answer that is none; its price nobody knows."""
+    given: dict[str, Any] = {"blame": Blame.PLANNER, "detail": ref("detail"), "usage": Usage(tokens=5)}
+    return e.StageFailed(at=0, stage=stage, code=code, **(given | fields))
 
 
 # --- intake ------------------------------------------------------------------------------------------------------
@@ -67,7 +68,7 @@ def test_a_task_without_a_type_is_classified_first() -> None:
 
 @pytest.mark.parametrize("plan", [None, PLAN])
 def test_a_type_that_is_known_leaves_intake_only_its_input_to_find(plan: PlanFacts | None) -> None:
-    journey = Journey(plan, task=ref("task"), input=None)
+    journey = Journey(plan, task=ref("task"), input=None, models=MODELS)
     assert journey.last == (c.ClassifyTask(process=PROCESS, task=ref("task"), input=None, process_type=TYPE),)
     journey.tell(e.TaskClassified(at=0, process_type=TYPE, input=ref("found"), by="model"))
     assert [type(order) for order in journey.last] == [c.ProposePlan if plan is None else c.PrepareCall]
@@ -75,7 +76,7 @@ def test_a_type_that_is_known_leaves_intake_only_its_input_to_find(plan: PlanFac
 
 
 def test_a_plan_of_another_type_than_the_one_that_was_found_is_not_followed() -> None:
-    journey = Journey(PLAN, task=ref("task"), input=None)
+    journey = Journey(PLAN, task=ref("task"), input=None, models=MODELS)
     other = replace(TYPE, name="other", sha256="other-sha")
     journey.tell(e.TaskClassified(at=0, process_type=other, input=ref("found"), by="model"))
     [propose] = journey.last
@@ -132,8 +133,8 @@ def test_a_task_that_nobody_can_classify_goes_to_a_human_who_chooses() -> None:
     )
     [ask] = journey.ordered(c.OpenEscalation)
     assert (ask.code, ask.blame, ask.detail, ask.context, ask.contract) == (
-        "timeout",
-        "transport",
+        "not_json",
+        "planner",
         ref("detail"),
         None,
         None,
@@ -216,7 +217,7 @@ def test_a_proposal_that_was_not_asked_for_is_stale() -> None:
 
 def test_a_brief_that_cannot_be_written_costs_but_stops_nothing() -> None:
     journey = Journey(PLAN).tell(replace(stage_failed(Stage.BRIEF), usage=Usage(usd_micros=4)))
-    assert (journey.last, journey.state.usd_micros, journey.state.seq) == ((), 4, 2)
+    assert (journey.last, journey.state.usd_micros, journey.state.seq) == ((), 0, 2)  # nobody asked for it
 
 
 # --- approving a plan --------------------------------------------------------------------------------------------

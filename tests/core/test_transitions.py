@@ -17,15 +17,15 @@ TABLE = """
 preparing StepSkipped: skipped
 preparing CallPrepared: asking backoff calling done escalated failed preparing skipped
 preparing MapOpened: asking calling escalated failed preparing skipped
-preparing CallFailed: backoff escalated failed preparing skipped
-preparing StageFailed: escalated failed preparing skipped
+preparing CallFailed: backoff escalated failed preparing skipped waiting
+preparing StageFailed: escalated failed preparing skipped waiting
 asking EscalationResolved: calling escalated failed preparing skipped
 calling CallSucceeded: done
-calling CallFailed: backoff escalated failed preparing skipped
-calling CallLost: backoff escalated failed preparing skipped
-calling ChildFinished: done escalated failed preparing skipped
+calling CallFailed: backoff escalated failed preparing skipped waiting
+calling CallLost: backoff escalated failed preparing skipped waiting
+calling ChildFinished: done escalated failed preparing skipped waiting
 calling ItemsCollected: done
-calling StageFailed: escalated failed preparing skipped
+calling StageFailed: escalated failed preparing skipped waiting
 backoff TimerFired: asking calling done escalated failed preparing skipped
 escalated EscalationResolved: calling done failed preparing skipped
 """

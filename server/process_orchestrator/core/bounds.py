@@ -18,8 +18,11 @@ UNKNOWN: Final = "budget.unknown"
 
 def exhausted(draft: Draft) -> str | None:
     """The rule by which this process makes no call any more."""
-    if draft.calls >= draft.spec.limits.calls:
-        return "budget.calls"
+    return "budget.calls" if draft.calls >= draft.spec.limits.calls else used_up(draft)
+
+
+def used_up(draft: Draft) -> str | None:
+    """The rule by which this process asks nobody any more, no agent and no model."""
     # None allowed is not all used up: agents that need no model may be called until the first token is spent.
     if draft.tokens >= max(draft.spec.budget.tokens, 1):
         return "budget.tokens"
@@ -35,10 +38,14 @@ def forbidden(draft: Draft, unit: Unit) -> str | None:
     return exhausted(draft)
 
 
+def fits(draft: Draft, usd_micros: int) -> bool:
+    """Whether so much fits beside what is spent and held back."""
+    return draft.usd_micros + draft.reserved_usd_micros + usd_micros <= draft.spec.budget.usd_micros
+
+
 def affords(draft: Draft, unit: Unit) -> bool:
     """Whether the worst case of the prepared call fits beside what is spent and held back. Unknown counts nothing."""
-    need = _needed(draft, unit)
-    return draft.usd_micros + draft.reserved_usd_micros + need <= draft.spec.budget.usd_micros
+    return fits(draft, _needed(draft, unit))
 
 
 def out_of_reach(draft: Draft, unit: Unit) -> bool:

@@ -70,11 +70,10 @@ def asked(draft: Draft) -> str | None:
     return next((question for question in questions if question is not None), None)
 
 
-def raise_cap(draft: Draft, unit: Unit, usd_micros: int) -> None:
+def raise_cap(draft: Draft, usd_micros: int) -> None:
     """Add to the budget; who waits is tried again in order, see `let_in`."""
     budget = draft.spec.budget
     draft.spec = replace(draft.spec, budget=replace(budget, usd_micros=budget.usd_micros + usd_micros))
-    draft.put(replace(unit, escalation=None))
 
 
 def settled(draft: Draft, unit: Unit, event: CallSucceeded | CallFailed | CallLost) -> Unit:

@@ -11,6 +11,8 @@ _WITHOUT_EVENT: Final = (
     (Phase.WAITING, Phase.PREPARING, "all needs closed"),
     (Phase.WAITING, Phase.CALLING, "all needs closed, repeat"),
     (Phase.WAITING, Phase.SKIPPED, "fail-fast, cancel"),
+    (Phase.WAITING, Phase.ESCALATED, "it had failed, and no other plan came"),
+    (Phase.WAITING, Phase.FAILED, "it had failed, and no other plan came"),
     (Phase.ESCALATED, Phase.CALLING, "the money it waited for is there"),
     (Phase.DONE, Phase.UNDOING, "compensation reached it"),
     (Phase.UNDOING, Phase.UNDONE, "its undo is done"),
@@ -45,6 +47,8 @@ def page() -> str:
         f"{_MEANS}\n"
         "Cancel and fail-fast stop every live phase: what calls stays until it has answered, all else is skipped.\n"
         "A question's deadline that has passed is an EscalationResolved too, made by a timer: reject or abort.\n"
+        "A step of a model's plan that failed for good waits for a plan of what is left, which has other steps in its "
+        "place.\n"
         "What undoes a unit is a unit of its own with this same life (`post!undo`); while it lives, the one that it "
         "undoes is `undoing`.\n\n"
         f"{table()}\n\n```mermaid\n{diagram()}\n```\n"

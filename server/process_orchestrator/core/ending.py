@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import escalate, failures, keys, orders
+from process_orchestrator.core import briefs, escalate, failures, keys, orders, thinking
 from process_orchestrator.core.facts.commands import Finish, StopTimer
 from process_orchestrator.core.facts.values import Effect, OnFailure, Outcome, Phase, Status
 
@@ -52,7 +52,10 @@ def cancel(draft: Draft, reason: str) -> bool:
 def _stop(draft: Draft) -> None:
     """Nothing new begins: what has not begun is skipped, what is under way is told to stop."""
     process = draft.spec.process_id
+    thinking.stop(draft)
+    briefs.stop(draft)
     draft.stage = draft.set_aside = None
+    draft.replanning = replace(draft.replanning, failure=None, asked=False, sources={})
     escalate.withdraw_all(draft)
     for timer in draft.live_timers:
         draft.order(StopTimer(process=process, timer=timer))
@@ -67,9 +70,9 @@ def _stop(draft: Draft) -> None:
 
 
 def _stopped(unit: Unit) -> Phase:
-    if unit.phase in (Phase.WAITING, Phase.PREPARING, Phase.ASKING, Phase.BACKOFF):
+    if unit.phase in (Phase.PREPARING, Phase.ASKING, Phase.BACKOFF):
         return Phase.SKIPPED
-    if unit.phase is Phase.ESCALATED:  # what failed stays failed: the report must not call it skipped
+    if unit.phase in (Phase.WAITING, Phase.ESCALATED):  # what failed stays failed: the report must not call it skipped
         return Phase.SKIPPED if unit.failure is None else Phase.FAILED
     if unit.phase is Phase.CALLING and unit.whole:
         return Phase.SKIPPED
@@ -84,6 +87,7 @@ def call_ended(draft: Draft, unit: Unit, failure: Failure) -> None:
 
 def finish(draft: Draft) -> None:
     """Close the process; nothing is live any more."""
+    briefs.stop(draft)
     draft.finished = True
     draft.status = Status.CANCELLED if draft.cancelling else Status.FAILED
     draft.why = None
@@ -102,6 +106,7 @@ def finish(draft: Draft) -> None:
 def complete(draft: Draft) -> None:
     """Close the process with its output. One that was set aside meanwhile has nothing left to decide."""
     draft.set_aside = None
+    briefs.stop(draft)
     escalate.withdraw_all(draft)
     draft.finished, draft.status, draft.why = True, Status.COMPLETED, None
     draft.order(Finish(process=draft.spec.process_id, status=Status.COMPLETED, output=draft.output))

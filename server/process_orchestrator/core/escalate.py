@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from process_orchestrator.core.draft import Draft
-    from process_orchestrator.core.facts.events import BriefWritten, EscalationOpened, EscalationResolved
+    from process_orchestrator.core.facts.events import EscalationOpened, EscalationResolved
     from process_orchestrator.core.facts.specs import StepFacts
     from process_orchestrator.core.facts.state import Failure, Unit
 
@@ -156,7 +156,9 @@ def _money(draft: Draft, unit: Unit) -> Money:
     )
 
 
-def ask_about_process(draft: Draft, kind: EscalationKind, failure: Failure | None = None) -> None:
+def ask_about_process(
+    draft: Draft, kind: EscalationKind, failure: Failure | None = None, *, money: Money | None = None
+) -> None:
     """Ask about the process as a whole: its plan, its intake, a stage that failed. Takes no place of a unit's."""
     plan = draft.plan or draft.spec.plan  # one that was given may not be begun yet
     draft.stage, draft.stage_failure = None, failure
@@ -169,6 +171,7 @@ def ask_about_process(draft: Draft, kind: EscalationKind, failure: Failure | Non
             decisions=_WITHOUT_UNIT if kind is EscalationKind.FAILED else DECISIONS[kind],
             min_assurance=highest(plan.server_floor, plan.type_level) if plan is not None else Assurance.A2,
             role=plan.role if plan is not None else "approver",
+            money=money,
         ),
     )
 
@@ -203,16 +206,6 @@ def packaged(draft: Draft, event: EscalationOpened) -> bool:
     draft.put_escalation(
         replace(escalation, package=event.package, schema_sha256=event.schema_sha256, opened_seq=draft.before.seq + 1)
     )
-    return True
-
-
-def briefed(draft: Draft, event: BriefWritten) -> bool:
-    """Note a model's prose. It adds no fact, so who has read the question without it still knows its version."""
-    escalation = draft.escalations.get(event.escalation)
-    if escalation is None or not escalation.open:
-        return False
-    draft.put_escalation(replace(escalation, brief=event.brief))
-    draft.bill(usd_micros=event.usage.usd_micros, tokens=event.usage.tokens)
     return True
 
 

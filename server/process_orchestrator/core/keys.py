@@ -84,12 +84,22 @@ def escalation_id(process: str, n: int) -> str:
 
 
 def timer_id(owner: str, kind: TimerKind) -> str:
-    """A timer of a call or of an escalation: `post.2/retry`."""
+    """A timer of a call, of an escalation or of a stage: `post.2/retry`, `p_x.plan.1/retry`."""
     return f"{owner}/{kind.value}"
 
 
+def stage_id(process: str, stage: str, n: int) -> str:
+    """The n-th time that a process asks a model, for a stage: `p_x.plan.2`. No unit's call has a process before it."""
+    return f"{process}.{stage}.{n}"
+
+
+def is_stage(owner: str) -> bool:
+    """Whether a timer's owner is a stage: no name of a unit has a dot."""
+    return "." in unit_of_call(owner)
+
+
 def owner_of_timer(timer: str) -> str:
-    """The call or escalation that a timer belongs to: `post.2/retry` -> `post.2`."""
+    """What a timer belongs to: `post.2/retry` -> `post.2`."""
     return timer.rpartition("/")[0]
 
 

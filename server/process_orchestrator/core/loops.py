@@ -28,17 +28,19 @@ DEPTH: Final = "depth"
 def stopped(draft: Draft, unit: Unit) -> bool:
     """Whether a prepared call that begins a series of tries is one too many of its kind; a human is asked then.
 
-    A series begins with the first try, and after a human's retry. Its digest is counted once.
+    A series begins with the first try, and after a human's retry. Its digest is counted once. The very call whose
+    failure led to another plan is one too many at once.
     """
     step = draft.facts(unit)
     if unit.id != unit.step or step.human or step.wait_ms is not None or unit.digest is None:
         return False
     times = draft.begun.get(unit.digest, 0) + 1
     draft.begun = {**draft.begun, unit.digest: times}
-    if times <= draft.spec.limits.same_call:
+    fruitless = unit.digest in draft.replanning.fruitless
+    if times <= draft.spec.limits.same_call and not fruitless:
         return False
     call = keys.call_id(unit.id, unit.call)
-    failure = failures.of_code(CODE, unit, call=call, rule=SAME_CALL)
+    failure = failures.of_code(CODE, unit, call=call, rule=NO_PROGRESS if fruitless else SAME_CALL)
     escalate.ask(draft, replace(unit, failure=failure), EscalationKind.LOOP)
     return True
 

@@ -27,6 +27,7 @@ from process_orchestrator.core.facts.commands import (
     StartChild,
     StartTimer,
     UndoneCall,
+    WriteBrief,
 )
 from process_orchestrator.core.facts.specs import ProcessSpec
 from process_orchestrator.core.facts.values import ApprovalMode, EscalationKind, Stage
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from process_orchestrator.core.facts.commands import Command
-    from process_orchestrator.core.facts.state import Escalation, Standing, Unit
+    from process_orchestrator.core.facts.state import Escalation, Failure, Standing, Unit
     from process_orchestrator.core.facts.values import Ref
 
 
@@ -46,12 +47,18 @@ def _undone(standing: Standing, unit: Unit) -> UndoneCall | None:
     return UndoneCall(unit=done.id, input=done.input, output=done.output)
 
 
-def _context(standing: Standing, seen: Iterable[str]) -> PlanContext:
+def sources_of(standing: Standing, seen: Iterable[str]) -> dict[str, Source]:
+    """Steps as bindings may see them."""
     sources: dict[str, Source] = {}
     for step in seen:
         unit = standing.units[step]
         code = unit.failure.code if unit.failure is not None else None
         sources[step] = Source(status=unit.phase, output=unit.output, code=code)
+    return sources
+
+
+def _context(standing: Standing, seen: Iterable[str]) -> PlanContext:
+    sources = sources_of(standing, seen)
     return PlanContext(
         plan=standing.plan.sha256 if standing.plan is not None else "",
         type=standing.spec.type,
@@ -210,7 +217,7 @@ def open_escalation(standing: Standing, escalation: Escalation) -> OpenEscalatio
         digest=escalation.digest,
         contract=step.contract if step is not None else None,
         input=unit.input if unit is not None else standing.spec.input,
-        detail=failure.detail if failure is not None else standing.plan_report,
+        detail=_detail(standing, unit, failure),
         code=failure.code if failure is not None else None,
         blame=failure.blame if failure is not None else None,
         rule=failure.rule if failure is not None else None,
@@ -224,6 +231,26 @@ def open_escalation(standing: Standing, escalation: Escalation) -> OpenEscalatio
     )
 
 
+def _detail(standing: Standing, unit: Unit | None, failure: Failure | None) -> Ref | None:
+    """What is known beside the question: how it failed; of a plan, how it was checked."""
+    if failure is not None:
+        return failure.detail
+    return standing.plan_report if unit is None else None
+
+
+def stage_timer(standing: Standing) -> StartTimer:
+    """Until a model that could not be had is asked again."""
+    thinking = standing.thinking
+    assert thinking.timer is not None
+    assert thinking.wait_until is not None
+    return StartTimer(process=standing.spec.process_id, timer=thinking.timer, fire_at=thinking.wait_until)
+
+
+def write_brief(standing: Standing, escalation: Escalation) -> WriteBrief:
+    assert escalation.package is not None
+    return WriteBrief(process=standing.spec.process_id, escalation=escalation.id, package=escalation.package)
+
+
 def stage_command(standing: Standing, stage: Stage) -> Command:
     """The command whose answer the process as a whole waits for: intake, plan or output."""
     spec = standing.spec
@@ -231,15 +258,28 @@ def stage_command(standing: Standing, stage: Stage) -> Command:
         return ClassifyTask(process=spec.process_id, task=spec.task, input=spec.input, process_type=spec.type)
     if stage is Stage.OUTPUT:
         return build_output(standing)
-    context = _context(standing, ())
+    sources, plan_round = standing.replanning.sources, standing.plan_round
+    context = PlanContext(
+        plan=standing.plan.sha256 if standing.plan is not None else "",
+        type=spec.type,
+        input=spec.input,
+        sources=sources,
+    )
     if standing.plan_proposed is not None:
-        return CheckPlan(
-            process=spec.process_id, plan=standing.plan_proposed, round=standing.plan_round, context=context
-        )
+        plan, kept = standing.plan_proposed, tuple(sources)
+        return CheckPlan(process=spec.process_id, plan=plan, round=plan_round, context=context, kept=kept)
+    failure = standing.replanning.failure
     return ProposePlan(
         process=spec.process_id,
-        round=standing.plan_round,
+        round=plan_round,
         context=context,
         report=standing.plan_report,
         task=spec.task,
+        kept=tuple(sources),
+        failed=failure.step if failure is not None else None,
+        code=failure.code if failure is not None else None,
+        message=failure.message if failure is not None else None,
+        detail=failure.detail if failure is not None else None,
+        rejected=standing.thinking.rejected,
+        note=standing.thinking.note,
     )

@@ -24,7 +24,9 @@ def outstanding(state: Process) -> tuple[Command, ...]:
 
 
 def _commands(state: Process) -> Iterator[Command]:
-    if state.stage is not None:
+    if state.thinking.timer is not None:
+        yield orders.stage_timer(state)
+    elif state.stage is not None:
         yield orders.stage_command(state, state.stage)
     for unit in state.units.values():
         if unit.phase is Phase.PREPARING:
@@ -48,6 +50,9 @@ def _commands(state: Process) -> Iterator[Command]:
         timer = orders.escalation_timer(state, escalation)
         if timer is not None:
             yield timer
+    for escalation in state.escalations.values():
+        if escalation.brief_due:
+            yield orders.write_brief(state, escalation)
 
 
 def _preparing(state: Process, unit: Unit) -> Command:

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import budget, compensate, deadlines, drift, ending, escalate, resolve, stage, status
+from process_orchestrator.core import (
+    briefs,
+    budget,
+    compensate,
+    deadlines,
+    drift,
+    ending,
+    escalate,
+    replan,
+    resolve,
+    stage,
+    status,
+)
 from process_orchestrator.core.admit import admit
 from process_orchestrator.core.draft import drafted
 from process_orchestrator.core.facts.events import (
@@ -95,7 +107,7 @@ def _applied_to_process(draft: Draft, event: Event) -> bool:
     """Events about the process as a whole. Children, deadlines and waits will have their rules here."""
     match event:
         case EscalationOpened():
-            return escalate.packaged(draft, event)
+            return briefs.packaged(draft, event)
         case CancelRequested():
             return ending.cancel(draft, event.reason)
         case OutputBuilt():
@@ -109,7 +121,9 @@ def _applied_to_process(draft: Draft, event: Event) -> bool:
         case PlanChecked():
             return stage.checked(draft, event)
         case BriefWritten():
-            return escalate.briefed(draft, event)
+            return briefs.written(draft, event)
+        case TimerFired():
+            return stage.waited(draft, event)
         case DecisionsDrifted():
             return drift.noticed(draft)
         case EngineResumed():
@@ -122,6 +136,8 @@ def _conclude(draft: Draft) -> None:
     """What holds after every event: who can be paid goes; an ending process undoes, then ends, once no call is live."""
     if draft.budget_waiting:
         budget.let_in(draft)  # may itself begin the end, where a call that waited is refused for good
+    if draft.replanning.failure is not None and replan.is_due(draft):
+        stage.propose_again(draft)
     if draft.ending:
         if not draft.live_calls:
             compensate.go_on(draft)

@@ -40,14 +40,18 @@ def about_process(draft: Draft, event: EscalationResolved) -> None:
     failure, draft.stage_failure = draft.stage_failure, None
     if event.decision is Decision.APPROVE:
         draft.plan_approved = True
-        schedule.begin_ready(draft)
+        stage.take_up(draft)
     elif event.decision is Decision.REJECT:
-        if not stage.propose_again(draft):
+        if not stage.propose_again(draft, rejected=event):
             ending.fail(draft, failures.of_code("rejected"))
     elif event.decision is Decision.RETRY:
         _retry_stage(draft, failure)
     elif event.decision is Decision.CHOOSE_TYPE:
         stage.chosen(draft, event)
+    elif event.decision is Decision.RAISE_BUDGET:
+        assert event.usd_micros is not None  # admitted
+        budget.raise_cap(draft, event.usd_micros)
+        stage.go_on(draft)
     else:
         ending.abort(draft)
 
@@ -132,7 +136,8 @@ def _abort(draft: Draft, unit: Unit, _event: EscalationResolved) -> None:
 
 def _raise_budget(draft: Draft, unit: Unit, event: EscalationResolved) -> None:
     assert event.usd_micros is not None  # admitted
-    budget.raise_cap(draft, unit, event.usd_micros)
+    draft.put(replace(unit, escalation=None))
+    budget.raise_cap(draft, event.usd_micros)
 
 
 def _afresh(draft: Draft, unit: Unit) -> Unit:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 
 def begin_ready(draft: Draft) -> None:
-    """Begin every step without needs, in the order of the plan; an empty plan is done at once."""
+    """Begin every step whose needs are closed, in the order of the plan; a plan with nothing left is done at once."""
+    if draft.ending or not draft.may_begin:
+        return
     for step, needs in tuple(draft.needs_left.items()):
-        if needs == 0:
+        if needs == 0 and draft.units[step].phase is Phase.WAITING:
             begin(draft, draft.units[step])
     _build_output_when_done(draft)
 
@@ -70,7 +72,7 @@ def close(draft: Draft, unit: Unit) -> None:
         unit = draft.put(whole)
     draft.steps_done += 1
     for step in draft.facts(unit).needed_by:
-        if draft.need_closed(step):
+        if draft.need_closed(step) and draft.may_begin:
             begin(draft, draft.units[step])
     _build_output_when_done(draft)
 
@@ -85,6 +87,6 @@ def skip(draft: Draft, unit: Unit) -> None:
 
 def _build_output_when_done(draft: Draft) -> None:
     assert draft.plan is not None
-    if draft.steps_done == len(draft.plan.steps):
+    if draft.steps_done == len(draft.plan.steps) and draft.may_begin and draft.stage is None:
         draft.stage = Stage.OUTPUT
         draft.order(orders.stage_command(draft, Stage.OUTPUT))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import calling, ending, escalate, keys, orders, schedule
+from process_orchestrator.core import calling, ending, escalate, keys, orders, replan, schedule
 from process_orchestrator.core.facts.state import Failure
 from process_orchestrator.core.facts.values import (
     Blame,
@@ -153,13 +153,13 @@ def settle(draft: Draft, unit: Unit, failure: Failure, trial: Trial) -> None:
         tried = (*unit.agents_tried, unit.agent.name)
         calling.prepare(draft, replace(unit, attempts=0, agents_tried=tried, agent=None))
     else:
-        _give_up(draft, unit, failure, verdict)
+        _end_tries(draft, unit, failure, verdict)
 
 
 def settle_by_plan(draft: Draft, unit: Unit, failure: Failure) -> None:
     """Only the fifth line: for failures that neither another try nor another agent can mend."""
     unit = replace(unit, failure=failure)
-    _give_up(draft, unit, failure, _BY_WORD[on_failure(unit, draft.facts(unit), failure)])
+    _end_tries(draft, unit, failure, _BY_WORD[on_failure(unit, draft.facts(unit), failure)])
 
 
 def settle_rejected(draft: Draft, unit: Unit, failure: Failure) -> None:
@@ -169,11 +169,31 @@ def settle_rejected(draft: Draft, unit: Unit, failure: Failure) -> None:
     _give_up(draft, unit, failure, Settlement.FAIL if verdict is Settlement.ASK else verdict)
 
 
+def settle_unplanned(draft: Draft) -> None:
+    """No other plan comes: what the plan says of the steps that failed holds, and what they held up goes on."""
+    failed = tuple(replan.failed_units(draft))
+    draft.replanning = replace(draft.replanning, failure=None, asked=False, sources={})
+    for unit in failed:
+        if unit.failure is not None and not draft.ending:
+            _give_up(draft, unit, unit.failure, _BY_WORD[on_failure(unit, draft.facts(unit), unit.failure)])
+    schedule.begin_ready(draft)
+
+
 _QUESTIONS: Final[Mapping[Settlement, EscalationKind]] = {
     Settlement.ASK_OUTCOME: EscalationKind.OUTCOME_UNKNOWN,
     Settlement.ASK_DRIFT: EscalationKind.DRIFT,
     Settlement.ASK: EscalationKind.FAILED,
 }
+
+
+_FINAL: Final = frozenset({Settlement.ASK, Settlement.FAIL, Settlement.COMPENSATE})
+"""What another plan may spare the process. A step that the plan lets be skipped holds nothing up."""
+
+
+def _end_tries(draft: Draft, unit: Unit, failure: Failure, verdict: Settlement) -> None:
+    """Before what the plan says of a failure is done, a model may be asked for another plan."""
+    if not (verdict in _FINAL and replan.put_off(draft, unit, failure)):
+        _give_up(draft, unit, failure, verdict)
 
 
 def _give_up(draft: Draft, unit: Unit, failure: Failure, verdict: Settlement) -> None:

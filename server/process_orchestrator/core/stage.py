@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from process_orchestrator.core import ending, escalate, failures, loops, orders, schedule
+from process_orchestrator.core import (
+    briefs,
+    ending,
+    escalate,
+    failures,
+    loops,
+    orders,
+    replan,
+    schedule,
+    settle,
+    thinking,
+)
 from process_orchestrator.core.facts.specs import Budget, PlanFacts
 from process_orchestrator.core.facts.values import (
     ApprovalMode,
     Blame,
+    Decision,
     EscalationKind,
     Fact,
     OnFailure,
@@ -32,8 +44,9 @@ if TYPE_CHECKING:
         PlanProposed,
         StageFailed,
         TaskClassified,
+        TimerFired,
     )
-    from process_orchestrator.core.facts.values import Usage
+    from process_orchestrator.core.facts.state import Failure
 
 
 def start(draft: Draft) -> None:
@@ -48,7 +61,7 @@ def begin(draft: Draft) -> None:
     """Begin with intake where type or input is yet to be found in the task, else with the plan, else with planning."""
     spec = draft.spec
     if spec.type is None or (spec.input is None and spec.task is not None):
-        _await(draft, Stage.INTAKE)
+        _think(draft, Stage.INTAKE)
     elif spec.plan is not None:
         follow(draft, spec.plan)
     else:
@@ -58,18 +71,29 @@ def begin(draft: Draft) -> None:
 def follow(draft: Draft, plan: PlanFacts) -> None:
     """Adopt a plan, and begin it unless it must be approved first."""
     draft.stage = None
-    draft.adopt(plan)
+    if draft.plan is None:
+        draft.adopt(plan)
+    else:
+        replan.adopt(draft, plan)
     if draft.spec.approval is ApprovalMode.PLAN:
         draft.plan_approved = False
         escalate.ask_about_process(draft, EscalationKind.PLAN)
     else:
-        schedule.begin_ready(draft)
+        take_up(draft)
+
+
+def take_up(draft: Draft) -> None:
+    """The plan stands: what may begin begins."""
+    replan.over(draft)
+    if draft.replanning.failure is not None and not replan.round_left(draft):
+        settle.settle_unplanned(draft)
+    schedule.begin_ready(draft)
 
 
 def classified(draft: Draft, event: TaskClassified) -> bool:
-    if draft.stage is not Stage.INTAKE:
+    if not _is_awaited(draft, Stage.INTAKE):
         return False
-    bill(draft, event.usage)
+    thinking.answered(draft, event.usage)
     found = Found(
         pin=event.process_type,
         input=event.input,
@@ -109,13 +133,15 @@ class Found(Fact, kw_only=True):
 
 def take_type(draft: Draft, found: Found) -> None:
     """Go on as a process of this type, with this input."""
-    spec = draft.spec
+    spec, budget = draft.spec, draft.spec.budget
+    if found.budget is not None:  # what humans have added so far stays added
+        budget = replace(found.budget, usd_micros=found.budget.usd_micros + _raised(draft))
     draft.spec = replace(
         spec,
         type=found.pin,
         input=found.input,
         classified_by=found.by,
-        budget=found.budget or spec.budget,
+        budget=budget,
         limits=found.limits or spec.limits,
     )
     plan = found.plan or (spec.plan if spec.type == found.pin else None)
@@ -125,26 +151,38 @@ def take_type(draft: Draft, found: Found) -> None:
         propose(draft, plan_round=1)
 
 
-def propose(draft: Draft, *, plan_round: int) -> None:
-    """Ask for a plan."""
+def _raised(draft: Draft) -> int:
+    """What humans have added to the budget."""
+    answers = (escalation.resolution for escalation in draft.escalations.values())
+    raises = (answer for answer in answers if answer is not None and answer.decision is Decision.RAISE_BUDGET)
+    return sum(answer.usd_micros or 0 for answer in raises)
+
+
+def propose(draft: Draft, *, plan_round: int, rejected: EscalationResolved | None = None) -> None:
+    """Ask for a plan; where one is followed, for what is left of it."""
     draft.plan_round, draft.plan_proposed = plan_round, None
-    _await(draft, Stage.PLAN)
+    if draft.plan is not None:
+        replan.begin(draft)
+    thinking.afresh(draft)
+    if rejected is not None:
+        draft.thinking = replace(draft.thinking, rejected=True, note=rejected.note)
+    _think(draft, Stage.PLAN)
 
 
-def propose_again(draft: Draft) -> bool:
-    """Ask for another plan, if a round is left. A plan that was given has no rounds."""
-    if not 0 < draft.plan_round <= draft.spec.limits.replans:
+def propose_again(draft: Draft, *, rejected: EscalationResolved | None = None) -> bool:
+    """Ask for another plan, if a round is left."""
+    if not replan.round_left(draft):
         return False
-    propose(draft, plan_round=draft.plan_round + 1)
+    propose(draft, plan_round=draft.plan_round + 1, rejected=rejected)
     return True
 
 
 def proposed(draft: Draft, event: PlanProposed) -> bool:
-    if draft.stage is not Stage.PLAN or draft.plan_proposed is not None or event.round != draft.plan_round:
+    if not _is_awaited(draft, Stage.PLAN) or draft.plan_proposed is not None or event.round != draft.plan_round:
         return False
-    bill(draft, event.usage)
+    thinking.answered(draft, event.usage)
     draft.plan_proposed = event.plan
-    _await(draft, Stage.PLAN)
+    draft.order(orders.stage_command(draft, Stage.PLAN))
     return True
 
 
@@ -154,11 +192,64 @@ def checked(draft: Draft, event: PlanChecked) -> bool:
     draft.plan_proposed, draft.plan_report = None, event.report
     if loops.seen_before(draft, event.plan.sha256 if event.plan is not None else event.plan_sha256):
         loops.ask_about_plan(draft, event.report)
-    elif event.ok and event.plan is not None:
+    elif event.ok and event.plan is not None and replan.keeps(draft, event.plan):
         follow(draft, event.plan)
-    elif not propose_again(draft):
+    elif propose_again(draft):
+        pass
+    elif _may_do_without(draft):
+        _do_without(draft)
+    else:
         loops.ask_about_plan(draft, event.report)
     return True
+
+
+def _think(draft: Draft, stage: Stage) -> None:
+    """Have a stage's model asked, or go on as after its failure."""
+    failure = thinking.ask(draft, stage)
+    if failure is not None:
+        _leads_nowhere(draft, stage, failure)
+
+
+def _leads_nowhere(draft: Draft, stage: Stage, failure: Failure) -> None:
+    """A stage has failed for good: a human is asked, unless there is a plan that says what follows."""
+    if stage is Stage.INTAKE:
+        escalate.ask_about_process(draft, EscalationKind.INTAKE, failure)
+    elif _may_do_without(draft):
+        _do_without(draft)
+    else:
+        escalate.ask_about_process(draft, EscalationKind.FAILED, failure)
+
+
+def _may_do_without(draft: Draft) -> bool:
+    """Whether the plan that is followed says what comes where no other one does; one that was rejected does not."""
+    return draft.plan_approved and draft.replanning.failure is not None
+
+
+def _do_without(draft: Draft) -> None:
+    draft.stage = draft.plan_proposed = None
+    settle.settle_unplanned(draft)
+
+
+def waited(draft: Draft, event: TimerFired) -> bool:
+    """A model that could not be had may be asked again."""
+    if draft.thinking.timer != event.timer or draft.stage is None:
+        return False
+    draft.thinking = replace(draft.thinking, timer=None, wait_until=None, why=None)
+    _think(draft, draft.stage)
+    return True
+
+
+def go_on(draft: Draft) -> None:
+    """The budget was raised: the stage that lacked money is taken up again."""
+    stage = draft.thinking.wants_money
+    assert stage is not None  # only such a stage asks for money
+    draft.thinking = replace(draft.thinking, wants_money=None)
+    _think(draft, stage)
+
+
+def _is_awaited(draft: Draft, stage: Stage) -> bool:
+    """Whether a stage's answer is waited for; while its model rests none is."""
+    return draft.stage is stage and draft.thinking.timer is None
 
 
 def output_built(draft: Draft, event: OutputBuilt) -> bool:
@@ -171,30 +262,25 @@ def output_built(draft: Draft, event: OutputBuilt) -> bool:
 
 def failed(draft: Draft, event: StageFailed) -> bool:
     """A stage of the process failed. `map` and `collect` belong to their step, see `unit`."""
-    if event.stage is Stage.BRIEF:  # the package goes without prose
-        bill(draft, event.usage)
-        return True
-    if event.stage is not draft.stage:
+    if event.stage is Stage.BRIEF:
+        return briefs.failed(draft, event)
+    if not _is_awaited(draft, event.stage):
         return False
-    bill(draft, event.usage)
+    asked = draft.thinking.held  # else it was the check of a plan that failed
+    thinking.answered(draft, event.usage, code=event.code)
     failure = failures.of_stage(event)
-    if event.stage is Stage.INTAKE:
-        escalate.ask_about_process(draft, EscalationKind.INTAKE, failure)
-    elif event.stage is Stage.OUTPUT:
+    if event.stage is Stage.OUTPUT:
         plan = draft.plan
         undo = plan is not None and plan.on_failure is OnFailure.COMPENSATE
         ending.fail(draft, replace(failure, blame=Blame.PLANNER), compensate=undo)
-    elif not propose_again(draft):
-        escalate.ask_about_process(draft, EscalationKind.FAILED, failure)
+    elif asked and thinking.waits(draft, event):
+        pass
+    elif not (_may_do_better(event, asked=asked) and propose_again(draft)):
+        _leads_nowhere(draft, event.stage, failure)
     return True
 
 
-def bill(draft: Draft, usage: Usage) -> None:
-    """Count what a model billed; rules cost nothing and say nothing."""
-    if usage.usd_micros is not None or usage.tokens is not None:
-        draft.bill(usd_micros=usage.usd_micros, tokens=usage.tokens)
-
-
-def _await(draft: Draft, stage: Stage) -> None:
-    draft.stage = stage
-    draft.order(orders.stage_command(draft, stage))
+def _may_do_better(event: StageFailed, *, asked: bool) -> bool:
+    """Whether another round of planning may end otherwise: a bad answer may, a model that is not there does not."""
+    absent = event.code in thinking.UNAVAILABLE or event.code in thinking.NEVER
+    return event.stage is Stage.PLAN and not (asked and absent)

@@ -22,11 +22,15 @@ def standing(draft: Draft) -> tuple[Status, Why | None]:
     if draft.set_aside is not None:
         return Status.WAITING_HUMAN, Why.HUMAN
     if draft.stage is None and not draft.units_busy and draft.escalations_open:
-        only_money = draft.escalations_open == 1 and budget.asked(draft) is not None
+        only_money = draft.escalations_open == 1 and _asks_for_money(draft)
         return Status.WAITING_HUMAN, Why.BUDGET if only_money else Why.HUMAN
     if draft.before.seq == 0:
         return Status.QUEUED, Why.QUEUE
     return Status.RUNNING, _running_why(draft)
+
+
+def _asks_for_money(draft: Draft) -> bool:
+    return draft.thinking.wants_money is not None or budget.asked(draft) is not None
 
 
 def _running_why(draft: Draft) -> Why:
@@ -35,7 +39,7 @@ def _running_why(draft: Draft) -> Why:
     if draft.live_calls:
         return Why.AGENT
     if draft.stage in _BY_MODEL:
-        return Why.MODEL
+        return draft.thinking.why or Why.MODEL
     if draft.live_timers and draft.units_busy == len(draft.live_timers):  # all that is live waits for a timer
         waiting = draft.units[keys.unit_of_call(keys.owner_of_timer(draft.live_timers[0]))]
         return waiting.why or Why.TIMER

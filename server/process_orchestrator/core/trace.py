@@ -201,7 +201,8 @@ def _said(event: e.Event, state: Process | None) -> dict[str, Any]:
             return {"unit": event.step, "output": event.output}
         case e.TimerFired():
             owner = keys.owner_of_timer(event.timer)
-            return {**_of_question(owner, state), **_decided_by(event.timer, state)} or _of_call(owner)
+            about_question = {**_of_question(owner, state), **_decided_by(event.timer, state)}
+            return about_question or ({} if keys.is_stage(owner) else _of_call(owner))
         case _:
             return _said_of_process(event, state)
 

@@ -26,7 +26,7 @@ from process_orchestrator.core import (
     rounds,
     schedule,
     settle,
-    stage,
+    thinking,
 )
 from process_orchestrator.core.facts.events import (
     CallFailed,
@@ -187,7 +187,7 @@ def _collected(draft: Draft, unit: Unit, event: ItemsCollected) -> None:
 
 
 def _stage_failed(draft: Draft, unit: Unit, event: StageFailed) -> None:
-    stage.bill(draft, event.usage)
+    thinking.pay(draft, event.usage, held=None, code=None)
     settle.settle_by_plan(draft, replace(unit, collecting=False), failures.of_stage(event))
 
 
@@ -209,7 +209,10 @@ class Rule(NamedTuple):
 _BY_PLAN: Final = (Phase.ESCALATED, Phase.PREPARING, Phase.SKIPPED, Phase.FAILED)
 """The fifth line of the settle table; preparing evaluates the default of a step to be skipped."""
 
-_SETTLED: Final = (Phase.BACKOFF, *_BY_PLAN)
+_OR_REPLANNED: Final = (*_BY_PLAN, Phase.WAITING)
+"""The same, where a model may make another plan first: the step waits for that."""
+
+_SETTLED: Final = (Phase.BACKOFF, *_OR_REPLANNED)
 
 NEXT: Final[Mapping[tuple[Phase, type[Event]], Rule]] = {
     (Phase.PREPARING, StepSkipped): Rule(_skipped, (Phase.SKIPPED,)),
@@ -218,14 +221,14 @@ NEXT: Final[Mapping[tuple[Phase, type[Event]], Rule]] = {
     ),
     (Phase.PREPARING, MapOpened): Rule(_opened, (Phase.ASKING, Phase.CALLING, *_BY_PLAN)),
     (Phase.PREPARING, CallFailed): Rule(_failed, _SETTLED),
-    (Phase.PREPARING, StageFailed): Rule(_stage_failed, _BY_PLAN),
+    (Phase.PREPARING, StageFailed): Rule(_stage_failed, _OR_REPLANNED),
     (Phase.ASKING, EscalationResolved): Rule(resolve.about_unit, (Phase.CALLING, *_BY_PLAN)),
     (Phase.CALLING, CallSucceeded): Rule(_succeeded, (Phase.DONE,)),
     (Phase.CALLING, CallFailed): Rule(_failed, _SETTLED),
     (Phase.CALLING, CallLost): Rule(_lost, _SETTLED),
-    (Phase.CALLING, ChildFinished): Rule(children.finished, (Phase.DONE, *_BY_PLAN)),
+    (Phase.CALLING, ChildFinished): Rule(children.finished, (Phase.DONE, *_OR_REPLANNED)),
     (Phase.CALLING, ItemsCollected): Rule(_collected, (Phase.DONE,)),
-    (Phase.CALLING, StageFailed): Rule(_stage_failed, _BY_PLAN),
+    (Phase.CALLING, StageFailed): Rule(_stage_failed, _OR_REPLANNED),
     (Phase.BACKOFF, TimerFired): Rule(_waited, (Phase.DONE, Phase.ASKING, Phase.CALLING, *_BY_PLAN)),
     (Phase.ESCALATED, EscalationResolved): Rule(
         resolve.about_unit, (Phase.PREPARING, Phase.CALLING, Phase.DONE, Phase.SKIPPED, Phase.FAILED)

@@ -70,7 +70,10 @@ def is_due(state: Process) -> bool:
     """Whether an engine has something to do for a process, besides keeping its timers."""
     if state.status in (Status.QUEUED, Status.RUNNING):
         return True
-    return any(escalation.open and escalation.package is None for escalation in state.escalations.values())
+    return any(
+        escalation.brief_due or (escalation.open and escalation.package is None)
+        for escalation in state.escalations.values()
+    )
 
 
 def changed_escalations(before: Process | None, after: Process) -> tuple[Escalation, ...]:

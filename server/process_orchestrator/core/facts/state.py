@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from process_orchestrator.core.facts.commands import Command
+from process_orchestrator.core.facts.commands import Command, Source
 from process_orchestrator.core.facts.events import EscalationResolved
 from process_orchestrator.core.facts.paged import Paged
 from process_orchestrator.core.facts.specs import Gate, PlanFacts, ProcessSpec, StepFacts
@@ -140,6 +140,8 @@ class Escalation(Fact, kw_only=True):
     package: Ref | None = None
     schema_sha256: str | None = None
     brief: Ref | None = None
+    brief_due: bool = False  # a model is writing it
+    brief_usd_micros: int | None = None  # held back for that; None: its price is unknown
     opened_at: int = 0
     opened_seq: int | None = None  # of EscalationOpened, once its package is there
     deadline_at: int | None = None
@@ -152,6 +154,31 @@ class Escalation(Fact, kw_only=True):
     resolution: EscalationResolved | None = None
     resolved_seq: int | None = None
     money: Money | None = None  # of a question about the budget: how it stood when it was asked
+
+
+class Thinking(Fact, kw_only=True):
+    """How a process stands towards the model of the stage that it is in: intake or plan."""
+
+    asked: int = 0  # how often a model was asked; the number of a try, never reused
+    tries: int = 0  # that failed of the present question because the model could not be had
+    held: bool = False  # a model is being asked
+    held_usd_micros: int | None = None  # held back for it; None: its price is unknown
+    timer: str | None = None  # until it is tried again
+    wait_until: int | None = None
+    why: Why | None = None
+    wants_money: Stage | None = None  # it is to be asked once the budget is raised; a question about that is open
+    rejected: bool = False  # a human has rejected the last plan
+    note: str | None = None  # what he said to it
+
+
+class Replanning(Fact, kw_only=True):
+    """What is left of plans that were followed, where a model makes another for what is left to do."""
+
+    failure: Failure | None = None  # of the step that asks for another plan; until that is followed nothing begins
+    asked: bool = False  # planning has begun; until then calls that are under way come to their end
+    sources: dict[str, Source] = {}  # the steps that the other plan keeps, as they stood when it was asked for
+    replaced: dict[str, Unit] = {}  # of steps that failed for good and had no effect, by id: numbers of calls go on
+    fruitless: tuple[str, ...] = ()  # digests of the calls that these made last
 
 
 class Standing(msgspec.Struct, omit_defaults=True, gc=False):
@@ -177,6 +204,8 @@ class Standing(msgspec.Struct, omit_defaults=True, gc=False):
     begun: dict[str, int] = {}  # digest -> how often a step began a series of tries with it
     plan_proposed: Ref | None = None  # being checked
     plan_report: Ref | None = None  # of the last check
+    thinking: Thinking = Thinking()
+    replanning: Replanning = Replanning()
     set_aside: str | None = None  # the question whether it goes on with what this core decides
     stage_failure: Failure | None = None  # why an escalation without a unit was opened
     units: Paged[Unit] = Paged()
@@ -208,6 +237,11 @@ class Standing(msgspec.Struct, omit_defaults=True, gc=False):
     to_undo: tuple[str, ...] | None = None  # newest first, the one being undone included; None: nothing is yet
     undone: tuple[str, ...] = ()  # in the order of undoing
     left: tuple[str, ...] = ()
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether steps whose needs are closed may begin: the plan stands, and is approved."""
+        return self.plan_approved and self.replanning.failure is None
 
     @property
     def ending(self) -> bool:
