@@ -34,7 +34,6 @@ TABLE = {
     "over_budget": ("permanent", "policy", "not_done"),
     "loop": ("permanent", "policy", "not_done"),
     "no_undo": ("permanent", "policy", "not_done"),
-    "no_model": ("permanent", "policy", "not_done"),
     "cancelled": ("permanent", "policy", "unknown"),
     "done_before": ("permanent", "policy", "unknown"),
 }

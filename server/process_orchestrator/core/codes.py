@@ -65,8 +65,6 @@ CODES: Final[Mapping[str, CodeFacts]] = {
     # an earlier process made this call, and a repeat is not known to be harmless
     "done_before": _row(FailureClass.PERMANENT, Blame.POLICY, Outcome.UNKNOWN),
     "no_undo": _POLICY,
-    # this installation has no model for the stage
-    "no_model": _POLICY,
     # cut off in mid-call: what was sent may have been done
     "cancelled": _row(FailureClass.PERMANENT, Blame.POLICY, Outcome.UNKNOWN),
 }
