@@ -103,7 +103,7 @@ def _below(scheme: Scheme, way: tuple[str, ...], source: Contract) -> Iterator[t
     for each in reached(alone, follow(alone)):
         within = len(way) > 1 and each.way[0] == way[0]
         taker = _contract_at(scheme, each.way)
-        if each.way != way and not within and _level(taker) < _level(source):
+        if each.way != way and not within and level_of(taker) < level_of(source):
             yield each, taker
 
 
@@ -129,7 +129,7 @@ def _inside(each: Reached) -> str:
     return f" of step `{each.step}` in {each.scheme.name}" if len(each.way) > 1 else ""
 
 
-def _level(contract: Contract) -> int:
+def level_of(contract: Contract) -> int:
     """A contract that says nothing of sensitive data is trusted with none."""
     if contract.sensitivity is None and not contract.sensitive:
         return -1
