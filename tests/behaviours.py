@@ -96,4 +96,6 @@ PROMISES: Final[dict[str, Promise]] = {
     "fake": Promise(
         "docs/testing-agents.md", "`contracts fake` answers by contract, and the same input alike for ever."
     ),
+    "estimate": Promise("docs/cost.md", "Nine of ten runs cost what was said before they began."),
+    "estimate-free": Promise("docs/cost.md", "An estimate starts nothing, stores nothing, and asks no model."),
 }

@@ -8,6 +8,7 @@ spans that hold as many it is the shortest, so that a cost that most runs share 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -182,13 +183,25 @@ def around(likely: Fraction, values: Sequence[Fraction]) -> Span:
 def interval(values: Sequence[Fraction]) -> tuple[Fraction, Fraction]:
     """The shortest span of `values` in which the next should fall with `SHARE`; all of them where they are few.
 
-    Of n values drawn alike, two that lie k places apart hold the next in k of n + 1 cases.
+    Of n values drawn alike, a span that holds m of them holds the next in m - 1 of n + 1 cases, and in more where its
+    ends are values that come again: each such end counts half a value less.
     """
-    ordered = sorted(values)
-    apart = min(-(-SHARE * (len(ordered) + 1) // 1), len(ordered) - 1)
-    spans = [(ordered[place + int(apart)] - low, low) for place, low in enumerate(ordered[: len(ordered) - int(apart)])]
-    width, low = min(spans)
-    return low, low + width
+    counted = sorted(Counter(values).items())
+    wanted, place, held = SHARE * (len(values) + 1), 0, 0
+    best: tuple[Fraction, Fraction, Fraction] | None = None
+    for low, often in counted:
+        while place < len(counted) and held < _needed(wanted, often, counted[max(place - 1, 0)][1]):
+            held += counted[place][1]
+            place += 1
+        high, last = counted[place - 1]
+        if held >= _needed(wanted, often, last) and (best is None or high - low < best[0]):
+            best = high - low, low, high
+        held -= often
+    return (best[1], best[2]) if best is not None else (counted[0][0], counted[-1][0])
+
+
+def _needed(wanted: Fraction, low_often: int, high_often: int) -> Fraction:
+    return wanted + Fraction(low_often == 1, 2) + Fraction(high_often == 1, 2)
 
 
 def step_span(history: History, step: str) -> Span:
