@@ -98,4 +98,5 @@ PROMISES: Final[dict[str, Promise]] = {
     ),
     "estimate": Promise("docs/cost.md", "Nine of ten runs cost what was said before they began."),
     "estimate-free": Promise("docs/cost.md", "An estimate starts nothing, stores nothing, and asks no model."),
+    "line": Promise("docs/cost.md", "Who is sent to one call is never left with half of the work."),
 }

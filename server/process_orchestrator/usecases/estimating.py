@@ -15,9 +15,9 @@ from process_orchestrator.checking.estimating.calculator import Question, StageS
 from process_orchestrator.checking.estimating.figures import NAMES, Figures, read_figures
 from process_orchestrator.checking.estimating.history import RUNS_MAX, History, Run, history_of
 from process_orchestrator.checking.estimating.shape import Pinned, StepShape, flat, map_shape, plan_shape
+from process_orchestrator.checking.estimating.verdict import verdict_of
 from process_orchestrator.checking.intake import Ambiguous, classify
-from process_orchestrator.checking.planning.single_call import single_call
-from process_orchestrator.checking.plans.fit import ORCHESTRATE, called
+from process_orchestrator.checking.plans.fit import called
 from process_orchestrator.checking.schemas.paths import ABSENT
 from process_orchestrator.checking.schemas.validate import Validator, check_value
 from process_orchestrator.core.errors import BodyError, RefusedError
@@ -159,10 +159,8 @@ class Estimator:
     async def _asked(self, process_type: ProcessType, request: EstimateRequest) -> Asked:
         """The plan of a type: its own, the one call that closes it, or what its map allows."""
         registry = self._registry()
-        compiled, by = registry.plan(process_type, server_floor=self._around.server_floor), "fixed"
-        if process_type.plan is None:
-            found = single_call(process_type, registry=registry, server_floor=self._around.server_floor)
-            compiled, by = (compiled, None) if found is None else (found, "single_call")
+        line = verdict_of(process_type, registry=registry, server_floor=self._around.server_floor)
+        compiled, by = line.compiled, line.planned_by
         errors = [problem for problem in compiled.problems if problem.level == "error"]
         if errors:
             first = f"{errors[0].file}:{errors[0].line}: {errors[0].message}"
@@ -173,17 +171,11 @@ class Estimator:
             )
         value = self._checked_input(process_type, request.input)
         if by is None or compiled.facts is None:
-            return self._on_map(process_type, registry)
+            listed = [contract for name in process_type.contracts if (contract := registry.contract(name)) is not None]
+            steps = map_shape(listed, lambda contract: [agent for agent, _ in registry.serving(contract)])
+            return Asked(process_type=process_type, steps=steps, fit=line.fit, planned_by=None)
         steps = self._shape(compiled, registry, value)
-        fit = compiled.facts.fit or Fit(verdict=ORCHESTRATE)
-        return Asked(process_type=process_type, steps=steps, fit=fit, planned_by=by, facts=compiled.facts)
-
-    def _on_map(self, process_type: ProcessType, registry: Registry) -> Asked:
-        listed = [contract for name in process_type.contracts if (contract := registry.contract(name)) is not None]
-        steps = map_shape(listed, lambda contract: [agent for agent, _ in registry.serving(contract)])
-        reasons = (f"no contract of its map of {len(listed)} closes it alone: a plan is made of them",)
-        fit = Fit(verdict=ORCHESTRATE, reasons=reasons)
-        return Asked(process_type=process_type, steps=steps, fit=fit, planned_by=None)
+        return Asked(process_type=process_type, steps=steps, fit=line.fit, planned_by=by, facts=compiled.facts)
 
     @staticmethod
     def _checked_input(process_type: ProcessType, value: Any) -> Any:

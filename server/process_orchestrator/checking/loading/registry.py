@@ -15,6 +15,7 @@ from process_orchestrator.checking.documents.lines import Document
 from process_orchestrator.checking.documents.model_agents import may_keep
 from process_orchestrator.checking.documents.pins import LOCK_FILE, Pins
 from process_orchestrator.checking.documents.versions import order, reference
+from process_orchestrator.checking.planning.line import drawn
 from process_orchestrator.checking.plans.compile import CompiledProcess, compile_process
 from process_orchestrator.checking.plans.fitting import Fitting
 from process_orchestrator.checking.schemas.nearest import nearest
@@ -171,7 +172,8 @@ class Registry:
         """The checked and compiled plan of a type, with every definition that a process of it must pin."""
         at = (process_type.source.sha256, server_floor)
         if at not in self._plans:
-            self._plans[at] = compile_process(process_type, registry=self, server_floor=server_floor)
+            compiled = compile_process(process_type, registry=self, server_floor=server_floor)
+            self._plans[at] = drawn(compiled, process_type, registry=self, server_floor=server_floor)
         return self._plans[at]
 
 
