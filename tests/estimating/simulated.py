@@ -147,14 +147,16 @@ async def runs(orchestrator: Orchestrator, host: Host, world: World, number: int
     return found
 
 
-def simulated(kind: Kind, work: Callable[[Orchestrator, World, Host], Any], *, seed: int = 1) -> Any:
-    """Run `work` with an engine of a kind, in virtual time."""
+def simulated(
+    kind: Kind, work: Callable[[Orchestrator, World, Host], Any], *, seed: int = 1, registry: Registry | None = None
+) -> Any:
+    """Run `work` with an engine of a kind over the shipped definitions, or others, in virtual time."""
     state = Path(tempfile.mkdtemp(prefix="estimating-"))
     complaints: list[str] = []
 
     async def main() -> Any:
         world = World(kind=kind, seed=seed)
-        async with engine(shipped(), world, state) as (orchestrator, host):
+        async with engine(registry or shipped(), world, state) as (orchestrator, host):
             return await work(orchestrator, world, host)
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,7 +18,7 @@ from process_orchestrator.usecases.identifiers import read_name, shown
 from process_orchestrator.usecases.refusals import condition_view, problem_views, unknown, unreadable
 from process_orchestrator.usecases.submitting import find_type
 from process_orchestrator.views import describe_view
-from process_orchestrator.views.models import CheckReportView, Description, Validation
+from process_orchestrator.views.models import Caller, CheckReportView, Description, Validation
 
 if TYPE_CHECKING:
     from process_orchestrator.checking.documents.definitions import ProcessType
@@ -32,6 +33,7 @@ DIRECTIONS: Final = ("input", "output")
 class Definitions:
     def __init__(self, workplace: Workplace) -> None:
         self._registry, self._around = workplace.registry, workplace.surroundings
+        self._workplace = workplace
 
     async def describe(self, process_type: str | None, contract: str | None, agent: str | None) -> Description:
         named = [name for name in (process_type, contract, agent) if name]
@@ -46,7 +48,12 @@ class Definitions:
             server_floor=self._around.server_floor,
         )
         if process_type:
-            return describe_view.one_type(find_type(process_type, registry), registry, known)
+            found = find_type(process_type, registry)
+            # What estimates is loaded where it is needed: most of who starts never asks for a price.
+            from process_orchestrator.usecases.estimating import Estimator  # noqa: PLC0415
+
+            history = await Estimator(self._workplace).rows(found.name, Caller())
+            return describe_view.one_type(found, registry, replace(known, history=history))
         if contract:
             return describe_view.one_contract(_contract(contract, registry), registry, known)
         if agent:

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from process_orchestrator.core.ports import DefinitionBody
     from process_orchestrator.llm.port import Model
     from process_orchestrator.usecases.surroundings import Workplace
-    from process_orchestrator.views.estimate_models import EstimateRequest, HistoryRow
+    from process_orchestrator.views.definition_models import HistoryRow
+    from process_orchestrator.views.estimate_models import EstimateRequest
     from process_orchestrator.views.models import Caller
 
 TYPES_MAX: Final = 50

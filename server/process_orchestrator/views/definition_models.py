@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from process_orchestrator.views.view import Json, View
+from process_orchestrator.views.view import Json, Stated, View
 
 
 class NextAction(View):
@@ -100,6 +100,29 @@ class AgentRow(View):
     circuit: str | None = None
 
 
+class HistoryRow(View):
+    """What the runs of one version of a type took, and how what was said before each held.
+
+    `judged` of them had an estimate made of 20 runs or more; `inside` of these cost what it said, `inside_time` took
+    as long.
+    """
+
+    process_type: str
+    version: str
+    runs: int
+    mean_usd: str
+    mean_calls: float
+    mean_ms: int
+    person_share: str
+    failed_share: str
+    unknown_price_runs: int
+    judged: int
+    inside: int
+    inside_share: Stated[str] = None
+    inside_time: int
+    inside_time_share: Stated[str] = None
+
+
 class ProcessTypeDetail(ProcessTypeRow):
     input: dict[str, Json]
     output: dict[str, Json]
@@ -109,6 +132,7 @@ class ProcessTypeDetail(ProcessTypeRow):
     definition: dict[str, Json]
     checks: list[ProblemView] = []
     bindings: dict[str, int] = {}
+    history: list[HistoryRow] = []
 
 
 class ContractDetail(ContractRow):

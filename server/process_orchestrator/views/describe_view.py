@@ -26,11 +26,12 @@ from process_orchestrator.views.models import (
 from process_orchestrator.views.process_view import verdict_view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from process_orchestrator.checking.documents.definitions import Agent, Contract, Problem, ProcessType
     from process_orchestrator.checking.loading.registry import Registry
     from process_orchestrator.core.ports import AgentHealth
+    from process_orchestrator.views.definition_models import HistoryRow
 
 TODO_SHOWN_MAX = 20
 """Open decisions of one contract in a list of all; its definition holds them all."""
@@ -43,6 +44,7 @@ class Known:
     health: Mapping[str, AgentHealth]
     models: str = "rules"
     server_floor: Assurance = Assurance.A0
+    history: Sequence[HistoryRow] = ()  # what runs of the type that is asked for took
 
 
 def index(registry: Registry, known: Known) -> Description:
@@ -83,6 +85,7 @@ def one_type(process_type: ProcessType, registry: Registry, known: Known) -> Des
         worst_case=told(compiled.worst) if compiled.worst is not None else None,
         checks=[problem_view(each) for each in compiled.problems],
         bindings=dict(Counter(row.verdict for row in compiled.rows)),
+        history=list(known.history),
     )
     submit = NextAction(
         tool="submit_process",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from process_orchestrator.views.definition_models import NextAction, VerdictView
+from process_orchestrator.views.definition_models import HistoryRow, NextAction, VerdictView
 from process_orchestrator.views.view import Json, Request, Stated, View
 
 
@@ -57,29 +57,6 @@ class EstimateView(View):
     unknowns: list[str] = []
     next_actions: list[NextAction] = []
     warnings: list[str] = []
-
-
-class HistoryRow(View):
-    """What the runs of one version of a type took, and how what was said before each held.
-
-    `judged` of them had an estimate made of 20 runs or more; `inside` of these cost what it said, `inside_time` took
-    as long.
-    """
-
-    process_type: str
-    version: str
-    runs: int
-    mean_usd: str
-    mean_calls: float
-    mean_ms: int
-    person_share: str
-    failed_share: str
-    unknown_price_runs: int
-    judged: int
-    inside: int
-    inside_share: Stated[str] = None
-    inside_time: int
-    inside_time_share: Stated[str] = None
 
 
 class HistoryView(View):

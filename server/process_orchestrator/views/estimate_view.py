@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from process_orchestrator.checking.estimating.calculator import whole
 from process_orchestrator.core.money import usd
+from process_orchestrator.views.definition_models import HistoryRow
 from process_orchestrator.views.estimate_models import (
     AgainstView,
     EstimateStep,
     EstimateView,
-    HistoryRow,
     HistoryView,
     NumberRange,
     RangeView,
@@ -197,20 +197,23 @@ def history_row(process_type: str, record: Record) -> HistoryRow:
 def history_text(view: HistoryView) -> str:
     if not view.types:
         return "No run has ended yet: estimates come from contracts and prices.\n"
-    lines: list[str] = []
-    for row in view.types:
-        lines.append(
-            f"{row.process_type} {row.version}: {counted(row.runs, 'run')}, {row.mean_usd} USD, "
-            f"{row.mean_calls:g} calls and {row.mean_ms} ms on average; {_share(row.person_share)} needed a person, "
-            f"{_share(row.failed_share)} failed."
-        )
-        lines.append(f"  {held_text(row)}")
-        if row.unknown_price_runs:
-            lines.append(
-                f"  {counted(row.unknown_price_runs, 'run')} had calls of unknown price: sums are lower bounds."
-            )
+    lines = [line for row in view.types for line in history_lines(row)]
     lines += [f"Warning: {one_line(each)}" for each in view.warnings]
     return "\n".join(lines) + "\n" + next_lines(view.next_actions)
+
+
+def history_lines(row: HistoryRow) -> list[str]:
+    """What the runs of one version took, and how what was said before them held."""
+    lines = [
+        f"{row.process_type} {row.version}: {counted(row.runs, 'run')}, {row.mean_usd} USD, "
+        f"{row.mean_calls:g} calls and {row.mean_ms} ms on average; {_share(row.person_share)} needed a person, "
+        f"{_share(row.failed_share)} failed.",
+        f"  {held_text(row)}",
+    ]
+    if row.unknown_price_runs:
+        runs = counted(row.unknown_price_runs, "run")
+        lines.append(f"  {runs} had calls of unknown price: their costs are lower bounds.")
+    return lines
 
 
 def held_text(row: HistoryRow) -> str:

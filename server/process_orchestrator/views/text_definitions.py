@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from process_orchestrator.views.estimate_view import history_lines
 from process_orchestrator.views.formats import one_line
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def description_text(view: m.Description) -> str:
         detail = view.process_type
         lines += [_type_line(detail), f"Budget: {detail.budget_usd} USD. {detail.worst_case or ''}".rstrip()]
         lines += [f"Bindings: {_counted(detail.bindings)}"] if detail.bindings else []
+        lines += [line for row in detail.history for line in history_lines(row)]
         lines += [f"Input schema: {_json(detail.input)}"]
         lines += [f"Output schema: {_json(detail.output)}", *(_problem(each) for each in detail.checks)]
         lines.append(f"Definition: {_json(detail.definition)}")

@@ -1,0 +1,198 @@
+"""What it would cost, through the use cases: of types, tasks and figures; nothing begins, nobody is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from estimating.kinds import INVOICES, REPORTS
+from estimating.simulated import CALLER, Kind, World, runs, shipped, simulated
+from line.test_line import made_up, process_type
+from llm.scripted import PRICES, ScriptedModel
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.core.ports import Host, ProcessQuery
+from process_orchestrator.orchestrator import Orchestrator
+from process_orchestrator.views.estimate_models import EstimateRequest, EstimateView
+from process_orchestrator.views.estimate_view import estimate_text, history_text
+from process_orchestrator.views.models import SubmitRequest
+
+Work = Callable[[Orchestrator, World, Host], Awaitable[Any]]
+
+
+def never(prompt: Any) -> Any:
+    raise AssertionError(f"a model was asked: {prompt.purpose}")
+
+
+def made(**case: Any) -> Registry:
+    contracts, agents = made_up()
+    kind = process_type({"name": "made up", "in": "order_id!", "out": "total!:number", **case})
+    return Registry.of(contracts=contracts, processes=[kind], agents=agents)
+
+
+def said(
+    *requests: dict[str, Any], kind: Kind = INVOICES, registry: Registry | None = None, model: Any = None
+) -> list[EstimateView]:
+    async def work(orchestrator: Orchestrator, world: World, host: Host) -> list[EstimateView]:
+        del world
+        found = [await orchestrator.estimate(EstimateRequest.model_validate(each)) for each in requests]
+        assert (await host.processes(ProcessQuery(limit=1))).items == ()
+        return found
+
+    with_model = kind if model is None else replace(kind, model=lambda: model)
+    return simulated(with_model, work, registry=registry)
+
+
+def refused(request: dict[str, Any]) -> RefusedError:
+    with pytest.raises(RefusedError) as error:
+        said(request)
+    return error.value
+
+
+# --- of a type ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.behaviour("estimate-free")
+def test_an_estimate_starts_nothing_and_asks_no_model() -> None:
+    model = ScriptedModel(never)
+    by_type, by_task, without_plan = said(
+        {"process_type": "invoice_approval", "input": {"document": "Invoice 1"}, "cases": 500},
+        {"task": "Please book the attached invoice", "input": {"document": "Invoice 1"}},
+        {"process_type": "resolve_ticket"},
+        model=model,
+    )
+    assert model.asked == []
+    assert by_type.case_usd.low == "0.0027"
+    assert [step.step for step in by_type.steps] == ["extract", "vendor", "lines", "review", "post", "brief"]
+    assert by_type.steps[2].usd.payload() == {"low": "0.0002", "likely": "0.002", "high": "0.06"}
+    assert by_type.verdict is not None
+    assert by_type.verdict.kind == "orchestrate"
+    assert by_type.single_call_usd is None
+    assert "step lines runs over 10 items (at most 100 by its maxItems)" in by_type.assumptions
+    assert by_task.process_type == "invoice_approval"
+    assert by_task.next_actions[0].reason == "Starts it. Rules found this type in the task."
+    assert without_plan.planned_by is None
+    assert without_plan.case_usd.high == "0.50"
+
+
+def test_the_models_of_stages_are_part_of_the_price() -> None:
+    (found,) = said({"process_type": "resolve_ticket", "task": "Where is my order?"}, model=ScriptedModel(never))
+    stages = {each.step: each for each in found.steps if each.what.startswith("model ")}
+    assert set(stages) == {"intake", "plan", "brief"}
+    assert stages["plan"].calls.payload() == {"low": 1.0, "likely": 1.0, "high": 3.0}
+    assert PRICES == (250_000, 2_000_000)  # 1,500 tokens in and 350 out
+    assert stages["plan"].usd.likely == "0.001075"
+    assert found.answer.startswith("About ")
+
+
+def test_a_model_without_a_price_makes_a_lower_bound() -> None:
+    (found,) = said({"process_type": "resolve_ticket"}, model=ScriptedModel(never, price=None))
+    assert found.lower_bound
+    assert found.answer.startswith("At least ")
+    assert any("model strong" in each for each in found.unknowns)
+
+
+def test_lists_and_conditions_of_the_input_are_not_guessed() -> None:
+    steps = [
+        {"id": "look", "contract": "stock.check", "for_each": "$.input.skus", "in": {"sku": "$.item"}},
+        {"id": "cancel", "contract": "order.cancel", "in": {"order_id": "x"}, "when": "$.input.sure"},
+    ]
+    home = made(**{"in": "skus!:[text], sure:boolean", "out": ""}, steps=steps, output={})
+    three, none, guessed = said(
+        {"process_type": "made_up", "input": {"skus": ["a", "b", "c"], "sure": True}},
+        {"process_type": "made_up", "input": {"skus": [], "sure": False}},
+        {"process_type": "made_up"},
+        registry=home,
+    )
+    assert (three.case_usd.low, three.case_usd.likely) == ("0.004", "0.004")
+    assert (none.case_usd.low, none.case_usd.high) == ("0.00", "0.00")
+    assert guessed.case_usd.likely == "0.011"
+    assert any("10 items (100 at most, since nothing bounds it)" in each for each in guessed.assumptions)
+
+
+def test_what_cannot_be_estimated_is_refused_with_what_to_do() -> None:
+    assert refused({}).do.startswith("give process_type (and input), a task, or figures")
+    assert refused({"input": {}}).message == "input or plan is given, and nothing says of which process type."
+    assert refused({"process_type": "invoice_aproval"}).code == "UNKNOWN_PROCESS_TYPE"
+    assert refused({"task": "Sing me a song"}).code == "AMBIGUOUS_TASK"
+    assert refused({"task": "x" * 30_000}).code == "TOO_LARGE"
+    assert refused({"process_type": "invoice_approval", "input": {"document": 1}}).code == "INPUT_MISMATCH"
+    assert refused({"process_type": "invoice_approval", "cases": 0}).pointer == "/cases"
+
+
+# --- where the line is -------------------------------------------------------------------------------------------
+
+
+def test_what_would_do_instead_is_told_with_its_price_and_what_is_lost() -> None:
+    step = {"id": "cancel", "contract": "order.cancel", "in": {"order_id": "$.input.order_id"}}
+    output = {"done": "$.steps.cancel.output.cancelled"}
+    home = made(out="done!:boolean", steps=[step], output=output)
+    answers = replace(INVOICES, process_type="made_up", answer=lambda *_: {"cancelled": True})
+
+    async def work(orchestrator: Orchestrator, world: World, host: Host) -> Any:
+        del world, host
+        before = await orchestrator.estimate(EstimateRequest(process_type="made_up"))
+        request = SubmitRequest(process_type="made_up", input={"order_id": "1"}, wait_s=20)
+        return before, await orchestrator.submit(request, caller=CALLER)
+
+    before, view = simulated(answers, work, registry=home)
+    assert before.single_call_usd == "0.001"
+    for verdict in (before.verdict, view.verdict):
+        assert verdict.kind == "single_call"
+        (simpler,) = verdict.simpler
+        assert (simpler.what, simpler.est_usd) == ("call order.cancel of agent program directly", "0.001")
+        assert simpler.loses[0] == "the check of input and output against the contract"
+    assert "Simpler: call order.cancel of agent program directly for 0.001 USD; without" in estimate_text(before)
+
+
+def test_the_time_of_a_direct_call_comes_from_runs() -> None:
+    step = {"id": "find", "contract": "order.find", "in": {"order_id": "$.input.order_id"}}
+    home = made(steps=[step], output={"total": "$.steps.find.output.total"})
+    order = {"order_id": "1", "total": 5.0, "status": "open", "email": "a@example.com", "lines": []}
+    quick = replace(INVOICES, process_type="made_up", given=lambda _: {"order_id": "1"}, answer=lambda *_: order)
+
+    async def work(orchestrator: Orchestrator, world: World, host: Host) -> Any:
+        outcomes = await runs(orchestrator, host, world, 25)
+        return outcomes, await orchestrator.history("made_up")
+
+    outcomes, history = simulated(quick, work, registry=home)
+    assert outcomes[0].said.verdict.simpler[0].est_ms is None
+    assert outcomes[-1].said.verdict.simpler[0].est_ms > 100
+    assert outcomes[-1].said.runs == 24
+    text = history_text(history)
+    assert text.startswith("made_up 1.0.0: 25 runs, ")
+    assert "of 5 runs cost what was said before" in text
+
+
+# --- after -------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_said_of_types_that_never_ran() -> None:
+    async def work(orchestrator: Orchestrator, world: World, host: Host) -> Any:
+        del world, host
+        return await orchestrator.history()
+
+    view = simulated(REPORTS, work)
+    assert view.types == []
+    assert history_text(view).startswith("No run has ended yet")
+
+
+def test_a_type_is_described_with_what_its_runs_took() -> None:
+    async def work(orchestrator: Orchestrator, world: World, host: Host) -> Any:
+        await runs(orchestrator, host, world, 3)
+        return await orchestrator.describe("release_report"), await orchestrator.describe("invoice_approval")
+
+    ran, never_ran = simulated(REPORTS, work)
+    assert ran.process_type.history[0].runs == 3
+    assert ran.process_type.history[0].inside_share is None
+    assert never_ran.process_type.history == []
+
+
+def test_every_shipped_type_can_be_estimated() -> None:
+    names = [each.name for each in shipped().processes]
+    found = said(*({"process_type": name} for name in names))
+    assert [each.process_type for each in found] == names
+    assert not any(each.lower_bound for each in found)
