@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from process_orchestrator.views.view import Json, Stated, View
+from process_orchestrator.views.view import Json, View
 
 
 class NextAction(View):
@@ -118,9 +118,9 @@ class HistoryRow(View):
     unknown_price_runs: int
     judged: int
     inside: int
-    inside_share: Stated[str] = None
+    inside_share: str | None = None
     inside_time: int
-    inside_time_share: Stated[str] = None
+    inside_time_share: str | None = None
 
 
 class ProcessTypeDetail(ProcessTypeRow):
