@@ -96,12 +96,27 @@ def test_the_type_brings_its_budget_and_its_limits() -> None:
 
 
 def test_a_type_that_a_human_chose_brings_its_budget_and_limits_and_is_planned_where_it_has_no_plan() -> None:
-    journey = unplanned(type=None, budget=Budget(usd_micros=5)).tell(stage_failed(Stage.INTAKE))
+    journey = unplanned(type=None).tell(stage_failed(Stage.INTAKE))
     budget, limits = Budget(usd_micros=70), Limits(calls=7)
     chosen: dict[str, Any] = {"process_type": TYPE, "data": ref("by-hand"), "checked": TYPE.sha256}
     journey.decide(Decision.CHOOSE_TYPE, budget=budget, limits=limits, **chosen)
     assert [type(order) for order in journey.last] == [c.ProposePlan]
     assert (journey.state.spec.budget, journey.state.spec.limits) == (budget, limits)
+
+
+def test_a_type_that_is_found_never_widens_what_the_process_started_with() -> None:
+    asked, limits = Budget(usd_micros=5, total_ms=9), Limits(depth=2, total_ms=9)
+    journey = unplanned(type=None, budget=asked, limits=limits)
+    given = {"budget": Budget(usd_micros=70, calls=8, unknown="refuse"), "limits": Limits(calls=7, depth=4)}
+    journey.tell(e.TaskClassified(at=0, process_type=TYPE, plan=PLAN, input=ref("found"), by="model", **given))
+    assert journey.state.spec.budget == Budget(usd_micros=5, calls=8, total_ms=9, unknown="refuse")
+    assert journey.state.spec.limits == Limits(calls=7, depth=2, total_ms=9)
+
+
+def test_a_type_that_was_named_keeps_who_named_it_when_its_input_is_read() -> None:
+    journey = Journey(PLAN, type=TYPE, task=ref("task"), input=None, classified_by="caller", models={"intake": None})
+    journey.tell(e.TaskClassified(at=0, process_type=TYPE, input=ref("found"), by="model"))
+    assert (journey.state.spec.classified_by, journey.state.spec.input) == ("caller", ref("found"))
 
 
 def test_rules_that_classify_bill_nothing() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from process_orchestrator.checking.requirements import lower, narrowed, read_requirements, stricter
+from process_orchestrator.checking.requirements import narrowed, read_requirements, stricter
 from process_orchestrator.core.facts.specs import Budget, Requirement
 from process_orchestrator.core.facts.values import ApprovalMode
 from process_orchestrator.core.limits import Limits
@@ -83,12 +83,3 @@ def test_a_task_never_loosens_what_the_caller_wants_approved(given: ApprovalMode
     for wanted in ApprovalMode:
         found = stricter(given, (Requirement(kind="approval", quote="q", value=wanted.value),))
         assert order.index(found) == max(order.index(given), order.index(wanted))
-
-
-def test_of_two_budgets_the_lower_of_each_holds() -> None:
-    one, other = (
-        Budget(usd_micros=1, calls=9, tokens=1, total_ms=9),
-        Budget(usd_micros=9, calls=1, tokens=9, total_ms=1),
-    )
-    assert lower(one, other) == Budget(usd_micros=1, calls=1, tokens=1, total_ms=1)
-    assert lower(Budget(unknown="refuse"), Budget()).unknown == "refuse"

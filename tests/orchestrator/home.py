@@ -301,7 +301,7 @@ async def open_desk(
     async with pool:
         thinking = Thinking(model=model, registry=lambda: registry)
         async with host.running(LocalPerformer(host, Compiler(), pool, clock, thinking=thinking)):
-            surroundings = Surroundings(reviewers_exist=lambda: bool(reviewers.active()))
+            surroundings = Surroundings(model=model, reviewers_exist=lambda: bool(reviewers.active()))
             yield Desk(
                 orchestrator=Orchestrator(host, lambda: registry, Compiler(), surroundings=surroundings),
                 host=host,

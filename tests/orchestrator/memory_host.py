@@ -217,8 +217,7 @@ class MemoryHost:
     async def _performed(self, command: Command) -> Performed:
         assert self.performer is not None
         performed = await self.performer.perform(command, delivery=1, heartbeat=lambda: None)
-        for body in performed.bodies:
-            self._bodies[body.ref.sha256] = body.data
+        self._store(Bodies(artifacts=performed.bodies, definitions=performed.definitions))
         return performed
 
     async def _outward(self, name: str, command: Command) -> None:

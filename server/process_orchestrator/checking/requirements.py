@@ -168,17 +168,6 @@ def stricter(mode: ApprovalMode, requirements: tuple[Requirement, ...]) -> Appro
     return max((mode, *asked_for), key=STRICTNESS.index)
 
 
-def lower(one: Budget, other: Budget) -> Budget:
-    """Of two budgets the lower of everything."""
-    return Budget(
-        usd_micros=min(one.usd_micros, other.usd_micros),
-        calls=min(one.calls, other.calls),
-        tokens=min(one.tokens, other.tokens),
-        total_ms=min(one.total_ms, other.total_ms),
-        unknown="refuse" if "refuse" in (one.unknown, other.unknown) else other.unknown,
-    )
-
-
 # --- money -------------------------------------------------------------------------------------------------------
 
 

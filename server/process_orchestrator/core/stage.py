@@ -34,6 +34,7 @@ from process_orchestrator.core.facts.values import (
     TypePin,
 )
 from process_orchestrator.core.limits import Limits
+from process_orchestrator.core.narrowing import lower_budget, lower_limits
 
 if TYPE_CHECKING:
     from process_orchestrator.core.draft import Draft
@@ -121,7 +122,7 @@ def chosen(draft: Draft, event: EscalationResolved) -> None:
 
 
 class Found(Fact, kw_only=True):
-    """What a process turned out to be. Budget and limits are those it started with where none are given."""
+    """What a process turned out to be. Budget and limits are those of the type: they lower what it started with."""
 
     pin: TypePin
     input: Ref | None
@@ -132,17 +133,23 @@ class Found(Fact, kw_only=True):
 
 
 def take_type(draft: Draft, found: Found) -> None:
-    """Go on as a process of this type, with this input."""
-    spec, budget = draft.spec, draft.spec.budget
-    if found.budget is not None:  # what humans have added so far stays added
-        budget = replace(found.budget, usd_micros=found.budget.usd_micros + _raised(draft))
+    """Go on as a process of this type, with this input, and with no more than the process started with.
+
+    A type that was known keeps the word of who found it: only its input was looked for.
+    """
+    spec, budget, limits = draft.spec, draft.spec.budget, draft.spec.limits
+    if found.budget is not None:
+        raised = _raised(draft)  # what humans have added so far stays added
+        asked = replace(budget, usd_micros=budget.usd_micros - raised)
+        budget = lower_budget(asked, found.budget)
+        budget = replace(budget, usd_micros=budget.usd_micros + raised)
     draft.spec = replace(
         spec,
         type=found.pin,
         input=found.input,
-        classified_by=found.by,
+        classified_by=found.by if spec.type != found.pin else spec.classified_by,
         budget=budget,
-        limits=found.limits or spec.limits,
+        limits=limits if found.limits is None else lower_limits(limits, found.limits),
     )
     plan = found.plan or (spec.plan if spec.type == found.pin else None)
     if plan is not None:

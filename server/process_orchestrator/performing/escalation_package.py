@@ -28,6 +28,7 @@ from process_orchestrator.core.settle import DRIFTED
 from process_orchestrator.performing import escalation_words as words
 from process_orchestrator.performing.marks import Marks
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
+from process_orchestrator.performing.stages.intake_found import shown_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -277,7 +278,7 @@ def _evidence(gathered: _Gathered) -> list[dict[str, Any]]:
     # A question about the process as a whole is about no call: the input of the process stands below, masked as such.
     called = command.input is not None and about is not None
     evidence = [_arguments(gathered, uri=f"{place}/input")] if called else []
-    evidence += [*_shown(gathered), *_failed(gathered, place=place), *_undone(gathered)]
+    evidence += [*_found(gathered), *_shown(gathered), *_failed(gathered, place=place), *_undone(gathered)]
     for step, source in list(gathered.sources.items())[:SOURCES_SHOWN_MAX]:
         if source.output is not ABSENT:
             uri = f"process://{command.process}/steps/{step}/output"
@@ -294,6 +295,12 @@ def _evidence(gathered: _Gathered) -> list[dict[str, Any]]:
         uri = f"process://{command.process}/state"
         evidence.append(_entry("how the budget stands", "engine", _books(command.money), uri=uri))
     return evidence
+
+
+def _found(gathered: _Gathered) -> list[dict[str, Any]]:
+    """What intake found before it asked."""
+    uri = f"process://{gathered.command.process}/trace"
+    return [_entry(label, origin, value, uri=uri) for label, origin, value in shown_of(gathered.detail)]
 
 
 def _books(money: Money) -> dict[str, Json]:

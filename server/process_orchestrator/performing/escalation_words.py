@@ -36,6 +36,9 @@ _RULES: Final = {
 }
 """Failures that no answer explains, by their rule."""
 
+NO_INPUT: Final = "input_mismatch"
+"""The code of an intake that found the type, and not its whole input."""
+
 DONE_BEFORE: Final = "done_before"
 """The code of a call that an earlier process made."""
 
@@ -85,6 +88,8 @@ def question(command: OpenEscalation, facts: Facts) -> str:
         case EscalationKind.PLAN:
             return f"May this plan of {facts.steps} steps run?" if facts.steps else "May this plan run?"
         case EscalationKind.INTAKE:
+            if command.code == NO_INPUT:
+                return f"What is the input of this task? {facts.message or 'It cannot be read out of its words'}."
             return "Which process type fits this task, and with which input?"
         case EscalationKind.BUDGET if command.money is not None:
             needed, short = usd(command.money.needed_usd_micros), usd(command.money.short_usd_micros)
@@ -132,7 +137,9 @@ def rule(command: OpenEscalation, facts: Facts) -> str:
         case EscalationKind.PLAN:
             return "submitted with approval: plan"
         case EscalationKind.INTAKE:
-            return "the rules found no single process type"
+            reason = facts.message or command.code
+            ruled = "the rules found no single process type"
+            return f"{ruled}; {reason}" if reason else ruled
         case EscalationKind.BUDGET:
             worst = "a call is reserved at its worst case before it is made, and the budget has less left"
             return worst if command.money is None else f"{worst}: {_books(command.money)}"

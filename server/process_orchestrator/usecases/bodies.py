@@ -113,7 +113,19 @@ class BodyReader:
             output=await self.process_output(state),
             output_bytes=state.output.bytes if state.output is not None else 0,
             escalations=questions,
+            unplanned_type=await self._is_unplanned(state),
         )
+
+    async def _is_unplanned(self, state: Process) -> bool:
+        """Whether the pinned type has no plan. Read only where that says who made the plan."""
+        plan, pin = state.plan, state.spec.type
+        if plan is None or pin is None or state.plan_round:
+            return False
+        single = plan.fit is not None and plan.fit.verdict == "single_call"
+        if not single and state.spec.redrives is None:
+            return False
+        written = read_stored((await self._host.definition(pin.sha256)).data)
+        return isinstance(written, dict) and "plan" not in written
 
     async def escalation(self, state: Process, escalation: Escalation, *, whole: bool) -> EscalationBodies:
         """The package of a question; `whole` adds what its resolution led to."""

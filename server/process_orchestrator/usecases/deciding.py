@@ -81,6 +81,8 @@ class Decider:
             fresh_key=answered.fresh_key,
             process_type=answered.process_type,
             plan=answered.plan,
+            budget=answered.budget,
+            limits=answered.limits,
             note=_note(request.note),
             request_id=secrets.token_hex(REQUEST_ID_BYTES),
         )

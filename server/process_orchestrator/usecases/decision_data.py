@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from process_orchestrator.checking.requirements import narrowed
 from process_orchestrator.checking.schemas.validate import check_value, ref_of
 from process_orchestrator.core.errors import BodyError, RefusedError
-from process_orchestrator.core.facts.specs import PlanFacts
+from process_orchestrator.core.facts.specs import Budget, PlanFacts
 from process_orchestrator.core.facts.values import Decision, EscalationKind, Fact, Ref, TypePin
 from process_orchestrator.core.keys import key
+from process_orchestrator.core.limits import Limits
 from process_orchestrator.core.money import usd_micros
 from process_orchestrator.core.ports import Bodies, Body, DefinitionBody
 from process_orchestrator.usecases.bodies import step_facts
@@ -50,6 +52,8 @@ class Answered(Fact, frozen=True, kw_only=True):
     fresh_key: bool = False
     process_type: TypePin | None = None
     plan: PlanFacts | None = None
+    budget: Budget | None = None
+    limits: Limits | None = None
     artifacts: tuple[Body, ...] = ()
     definitions: tuple[DefinitionBody, ...] = ()
 
@@ -76,7 +80,7 @@ class DataReader:
             case Decision.USE_AGENT:
                 return Answered(agent=_agent(state, escalation, fields))
             case Decision.CHOOSE_TYPE:
-                return self._chosen_type(fields)
+                return self._chosen_type(state, fields)
             case Decision.RAISE_BUDGET:
                 return Answered(usd_micros=_amount(fields))
             case _:
@@ -116,7 +120,8 @@ class DataReader:
 
     # --- a type ------------------------------------------------------------------------------------------------
 
-    def _chosen_type(self, fields: dict[str, Any]) -> Answered:
+    def _chosen_type(self, state: Process, fields: dict[str, Any]) -> Answered:
+        """A type and its input, with the budget and limits of the type, narrowed to what the process asked for."""
         name, given = fields.get("process_type"), fields.get("input", {})
         if not isinstance(name, str):
             raise _wrong(Decision.CHOOSE_TYPE, "process_type is missing", do="send {process_type, input}.")
@@ -124,11 +129,14 @@ class DataReader:
         checked = self._submitter.checked_type(find_type(name, registry), registry)
         stored = self._submitter.checked_input(checked, given)
         body = Body(ref=ref_of(stored), data=stored)
+        budget, limits = narrowed(checked.budget, checked.limits, state.spec.requirements)
         return Answered(
             data=body.ref,
             checked=checked.pin.sha256,
             process_type=checked.pin,
             plan=checked.facts,
+            budget=budget,
+            limits=limits,
             artifacts=(body,),
             definitions=checked.definitions,
         )

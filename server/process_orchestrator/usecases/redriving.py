@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.checking.plans.sub_process import limits_of
 from process_orchestrator.checking.schemas.nearest import nearest
 from process_orchestrator.checking.schemas.validate import encode_body, ref_of
 from process_orchestrator.core import keys
@@ -22,6 +21,7 @@ from process_orchestrator.core.facts.specs import PlanFacts, ProcessSpec
 from process_orchestrator.core.facts.values import ApprovalMode, Effect, EscalationKind, Idempotency, Phase, Status
 from process_orchestrator.core.limits import CORE_VERSION
 from process_orchestrator.core.ports import Bodies, Body, ProcessQuery
+from process_orchestrator.llm.bounds import worst_cases
 from process_orchestrator.usecases.done_before import DoneBefore, past_of
 from process_orchestrator.usecases.identifiers import read_name, shown
 from process_orchestrator.usecases.rehearsal import Overlay, Rehearsal
@@ -73,6 +73,7 @@ class Redriver:
     def __init__(self, workplace: Workplace, reader: Reader, submitter: Submitter) -> None:
         self._host, self._registry, self._compiler = workplace.host, workplace.registry, workplace.compiler
         self._bodies, self._reader, self._submitter = workplace.bodies, reader, submitter
+        self._model = workplace.surroundings.model
 
     async def redrive(self, request: RedriveRequest, caller: Caller) -> ProcessView:
         """Start the process that takes an ended one up, or meet the one that this request started before."""
@@ -103,6 +104,8 @@ class Redriver:
             core_version=CORE_VERSION,
             redrives=old.spec.process_id,
             earlier=earlier,
+            models=worst_cases(self._model),
+            requirements=old.spec.requirements,
         )
         foreseen = await self._foreseen(spec, bodies)
         _check_repeats(old, foreseen, again=again)
@@ -137,18 +140,27 @@ class Redriver:
                 f"{old.spec.process_id} ended before it had a plan: nothing of it can be taken over.",
                 do="submit its task again.",
             )
+        pinned = _Ground(
+            pin=old.spec.type,
+            facts=plan,
+            definitions=(),
+            limits=old.spec.limits,
+            document=await self._host.definition(plan.sha256),
+        )
         if request.pinned or old.spec.type is None:
-            document = await self._host.definition(plan.sha256)
-            return _Ground(pin=old.spec.type, facts=plan, definitions=(), limits=old.spec.limits, document=document)
+            return pinned
         registry = self._registry()
-        checked = self._submitter.checked_type(find_type(old.spec.type.name, registry), registry)
-        document = next(each for each in checked.definitions if each.sha256 == checked.facts.sha256)
+        process_type = find_type(old.spec.type.name, registry)
+        if process_type.plan is None:  # the plan was made for that process alone: no file holds another
+            return pinned
+        checked = self._submitter.checked_type(process_type, registry)
+        assert checked.facts is not None  # it has a plan without errors
         return _Ground(
             pin=checked.pin,
             facts=checked.facts,
             definitions=checked.definitions,
-            limits=limits_of(checked.process_type),
-            document=document,
+            limits=checked.limits,
+            document=checked.plan_document,
         )
 
     async def _input(self, old: Process, request: RedriveRequest, ground: _Ground) -> tuple[Ref | None, Bodies]:

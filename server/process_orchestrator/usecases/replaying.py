@@ -11,7 +11,7 @@ from process_orchestrator.checking.documents.model_agents import model_promise
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
-from process_orchestrator.core.facts.values import EscalationKind, Phase
+from process_orchestrator.core.facts.values import EscalationKind, Phase, Stage
 from process_orchestrator.core.keys import call_id, owner_of_timer, unit_of_call
 from process_orchestrator.core.ports import Bodies, ProcessQuery
 from process_orchestrator.hosting.folding import CORE
@@ -42,8 +42,12 @@ if TYPE_CHECKING:
 ROWS: Final = 500
 PAGE: Final = 100
 ANSWERS: Final = (e.CallSucceeded, e.CallFailed, e.CallLost, e.ChildFinished)
-FROM_OUTSIDE: Final = (*ANSWERS, e.TimerFired, e.EscalationResolved, e.CancelRequested, e.EngineResumed)
+STAGES: Final = (e.TaskClassified, e.PlanProposed, e.StageFailed)
+"""What a model said, or that it did not: told again to a process whose type or plan was found on the way."""
+
+FROM_OUTSIDE: Final = (*ANSWERS, *STAGES, e.TimerFired, e.EscalationResolved, e.CancelRequested, e.EngineResumed)
 """What is told again; all other events are made anew."""
+BY_MODEL: Final = (Stage.INTAKE, Stage.PLAN)
 NOW: Final = frozenset({"circuit_open", "rate_limited", "unreachable", "no_model"})
 """Codes of a call that was not prepared because of how its agents stood then: taken as they were."""
 
@@ -79,11 +83,14 @@ class Replayer:
         if state.plan is None or name is None:
             return found
         try:
-            checked = self._submitter.checked_type(find_type(name, registry), registry)
+            process_type = find_type(name, registry)
+            # A plan that was made for a process stands in no file: it is told again, as it was proposed and checked.
+            made = process_type.plan is None
+            checked = None if made else self._submitter.checked_type(process_type, registry)
         except RefusedError as refused:
             return found.model_copy(update={"message": refused.message})
-        spec = replace(state.spec, plan=checked.facts, type=checked.pin)
-        bodies = Bodies(definitions=checked.definitions)
+        spec = record.spec if checked is None else replace(state.spec, plan=checked.facts, type=checked.pin)
+        bodies = Bodies(definitions=() if checked is None else checked.definitions)
         again = _Again(record, Overlay(self._host, bodies), self._compiler)
         await again.tell(e.ProcessStarted(at=rows[0].events[0].at, spec=spec))
         await again.feed()
@@ -108,6 +115,7 @@ class _Record:
         self.told: list[tuple[str, str]] = []
         self.first_row: ReplayedRow | None = None
         self.outside: list[e.Event] = []
+        self.checked: list[e.PlanChecked] = []
         self.digests: dict[str, str] = {}  # of each call that was prepared
         self.agents: dict[str, str] = {}
         self.reserves: dict[str, int | None] = {}
@@ -125,8 +133,9 @@ class _Record:
                 self.first_row = ReplayedRow(
                     seq=row.seq, was=list(row.decisions), would_be=list(decisions_of(commands))
                 )
-        assert state is not None  # a process has a row
-        self.state = state
+        first = rows[0].events[0]
+        assert state is not None and isinstance(first, e.ProcessStarted)  # noqa: PT018 - a process has a row, it begins so
+        self.state, self.spec = state, first.spec
 
     def _note(self, before: Process | None, event: e.Event) -> None:
         if isinstance(event, e.CallPrepared):
@@ -138,6 +147,8 @@ class _Record:
                 if event.code in NOW:
                     self.held_back[event.call] = event
                 return
+        if isinstance(event, e.PlanChecked):
+            self.checked.append(event)
         if isinstance(event, FROM_OUTSIDE):
             self.outside.append(event)
 
@@ -168,8 +179,11 @@ class _Again(Rehearsal):
         super().__init__(artifacts, compiler, roster=self._roster)
         self._record = record
         self._left = list(record.outside)
+        self._checked = list(record.checked)
 
     async def answer(self, command: c.Command) -> e.Event | None:
+        if isinstance(command, c.CheckPlan):
+            return self._checked.pop(0) if self._checked else None
         if isinstance(command, c.PrepareCall):
             held_back = self._record.held_back.get(command.call)
             if held_back is not None:
@@ -218,6 +232,12 @@ class _Again(Rehearsal):
                 return self._decision_fit(event)
             case e.CancelRequested():
                 return event if event is self._left[0] else None
+            case e.TaskClassified():
+                return event if self.state.stage is Stage.INTAKE else None
+            case e.PlanProposed():
+                return event if self.state.stage is Stage.PLAN else None
+            case e.StageFailed():
+                return event if self.state.stage is event.stage and event.stage in BY_MODEL else None
             case _:
                 return event
 

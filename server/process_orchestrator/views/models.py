@@ -233,6 +233,14 @@ class Resolution(View):
     warnings: list[str] = []
 
 
+class RequirementView(View):
+    """What the task's own words ask for: `value` in US dollars, milliseconds, or the word of an approval mode."""
+
+    kind: Literal["budget", "deadline", "approval"]
+    quote: str
+    value: str
+
+
 class ProcessView(View):
     """Where a process stands. `version` is its seq; `plan`, `report`, `diagram` only where asked for."""
 
@@ -247,6 +255,7 @@ class ProcessView(View):
     task: Stated[str] = None
     classified_by: str
     planned_by: Stated[str] = None
+    requirements: list[RequirementView] | None = None
     step: Progress
     steps: list[StepView] = []
     escalations: list[EscalationView] = []

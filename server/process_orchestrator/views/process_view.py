@@ -17,6 +17,7 @@ from process_orchestrator.views.models import (
     ProcessRowView,
     ProcessView,
     Progress,
+    RequirementView,
     Simpler,
     StepView,
     VerdictView,
@@ -53,6 +54,7 @@ class ProcessBodies:
     output: Any = None
     output_bytes: int = 0
     escalations: Mapping[str, EscalationBodies] = field(default_factory=dict[str, EscalationBodies])
+    unplanned_type: bool = False  # its type has no plan of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,8 @@ def process_view(
         verdict=verdict_view(state.plan.fit, more.simpler) if state.plan and state.plan.fit else None,
         task=bodies.task,
         classified_by=spec.classified_by,
-        planned_by=_planned_by(state),
+        planned_by=_planned_by(state, bodies),
+        requirements=requirement_views(state) or None,
         step=Progress(done=state.steps_done, total=len(state.plan.steps) if state.plan else 0),
         steps=steps_view(state),
         escalations=rows,
@@ -245,10 +248,21 @@ def _why(units: Iterable[Unit]) -> str | None:
 # --- the rest of the view ----------------------------------------------------------------------------------------
 
 
-def _planned_by(state: Process) -> str | None:
+def requirement_views(state: Process) -> list[RequirementView]:
+    """What the task asks for beside its input; the quotes are its own words."""
+    return [
+        RequirementView.model_validate({"kind": each.kind, "quote": one_line(each.quote), "value": each.value})
+        for each in state.spec.requirements
+    ]
+
+
+def _planned_by(state: Process, bodies: ProcessBodies) -> str | None:
+    """Who made the plan. No round of planning: the type's file, or the rule that one contract closes the type."""
     if state.plan is None:
         return None
-    if state.spec.plan is not None:
+    if state.plan_round:
+        return "model"
+    if not bodies.unplanned_type:
         return "fixed"
     return "single_call" if state.plan.fit and state.plan.fit.verdict == "single_call" else "model"
 

@@ -100,9 +100,10 @@ def process_text(view: m.ProcessView) -> str:
     name = " ".join(part for part in (view.process_type or "a task", f"({view.label})" if view.label else "") if part)
     waits = f", waits for {view.why}" if view.why else ""
     until = f" until {view.wait_until}" if view.wait_until else ""
+    by_model = ", type found by a model" if view.classified_by == "model" and view.process_type else ""
     lines = [
         *_next(view.next_actions),
-        f"Process {view.process_id}, {one_line(name)}: {view.status}{waits}{until}. "
+        f"Process {view.process_id}, {one_line(name)}{by_model}: {view.status}{waits}{until}. "
         f"{view.step.done} of {view.step.total} steps, version {view.version}.",
     ]
     if view.redrives is not None:
@@ -112,6 +113,7 @@ def process_text(view: m.ProcessView) -> str:
     if view.verdict is not None and view.verdict.kind == "single_call":
         lines.append(f"Verdict single_call: {'; '.join(view.verdict.reasons) or 'one direct call would do.'}")
         lines += [simpler_line(each) for each in view.verdict.simpler]
+    lines += [f"The task asks for {each.kind}: {each.quote}." for each in view.requirements or ()]
     lines += [_warning(each) for each in view.warnings]
     for row in view.escalations:
         lines += _question_lines(row)

@@ -119,7 +119,8 @@ def _process_summary(event: e.Event) -> str:
             budget = usd(spec.budget.usd_micros)
             takes_up = f" Takes up {spec.redrives}." if spec.redrives is not None else ""
             started = f"Started {name} for {spec.principal}, classified by {spec.classified_by}, budget {budget} USD."
-            return started + takes_up
+            asked = "".join(f" The task asks for {each.kind}: {one_line(each.quote)}." for each in spec.requirements)
+            return started + takes_up + asked
         case e.CancelRequested():
             return one_line(f"Cancel requested by {event.by}: {event.reason}")
         case e.DecisionsDrifted():

@@ -1,16 +1,77 @@
-"""ClassifyTask: answered by Intake."""
+"""ClassifyTask: which process type a task is for, and its input. By rule, and where rules are unsure by a model.
+
+A model's word counts where it is sure of it by its host's own figures, or says the same twice; and of an input only
+what stands in the task. Whatever is left open goes to a person, with what was found so far.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
+from process_orchestrator.checking.extraction import Extraction
+from process_orchestrator.checking.intake import Classified, addresses_its_reader, classify
+from process_orchestrator.checking.schemas.validate import Validator, encode_body, ref_of
+from process_orchestrator.checking.starting import newest_of, startable
 from process_orchestrator.core.errors import ModelError
-from process_orchestrator.core.facts.values import Stage
+from process_orchestrator.core.facts.events import StageFailed, TaskClassified
+from process_orchestrator.core.facts.values import Blame, Stage, Tier, Usage
+from process_orchestrator.core.ports import Body, Performed
+from process_orchestrator.llm.bounds import fits
+from process_orchestrator.performing.escalation_words import NO_INPUT
+from process_orchestrator.performing.stages.intake_found import Found, detail_of
+from process_orchestrator.performing.stages.intake_prompts import NONE_OF_THESE, input_prompt, type_prompt
 
 if TYPE_CHECKING:
+    from process_orchestrator.checking.documents.definitions import ProcessType
+    from process_orchestrator.checking.extraction import Reading
+    from process_orchestrator.checking.loading.registry import Registry
+    from process_orchestrator.checking.starting import Startable
     from process_orchestrator.core.facts.commands import ClassifyTask
-    from process_orchestrator.core.ports import Performed
+    from process_orchestrator.llm.port import Answer, Prompt, Spending
     from process_orchestrator.performing.stages.surroundings import StageParts
+
+Json = Any
+
+SURE: Final = 0.8
+"""Least probability of the words that name a type, where the model's host tells it."""
+
+ANOTHER_TEMPERATURE: Final = 0.7
+"""Of the second sample, where no probability is told: what is sure is said again."""
+
+TYPES_SHOWN_MAX: Final = 30
+PROBLEMS_KEPT: Final = 5
+MESSAGE_MAX: Final = 300
+
+
+class _OpenError(Exception):
+    """Intake ends here, and a person goes on."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+@dataclass
+class _Work:
+    """One command on its way: what was spent, and what is known so far, in case that nothing comes of it."""
+
+    found: Found
+    usage: Usage = field(default_factory=Usage)
+    asked: bool = False
+
+    @property
+    def task(self) -> str:
+        return self.found.task
+
+    def know(self, **more: Json) -> None:
+        self.found = replace(self.found, **more)
+
+    def bill(self, spent: Spending) -> None:
+        self.usage = _sum(self.usage, spent.usd_micros, spent.tokens, spent.ms, first=not self.asked)
+        self.asked = True
 
 
 class Intake:
@@ -18,4 +79,173 @@ class Intake:
         self._parts = parts
 
     async def classify(self, command: ClassifyTask) -> Performed:
-        return self._parts.failed(Stage.INTAKE, ModelError("no_model", f"no model is set up for {command.process}"))
+        """TaskClassified, or StageFailed with the reason and what a person needs to choose."""
+        task = "" if command.task is None else (await self._parts.bodies.data(command.task)).decode(errors="replace")
+        work = _Work(Found(task=task))
+        try:
+            if command.process_type is not None:
+                return await self._input_alone(command, work)
+            return await self._whole(command, work)
+        except ModelError as error:
+            return self._unanswered(error, work)
+        except _OpenError as gap:
+            return self._open(gap, work)
+
+    # --- the two ways ------------------------------------------------------------------------------------------
+
+    async def _input_alone(self, command: ClassifyTask, work: _Work) -> Performed:
+        """The type is known and pinned; only its input is to be found."""
+        pin = command.process_type
+        assert pin is not None  # the caller has looked
+        written = await self._parts.pinned.document(pin.sha256)
+        work.know(process_type=pin.name)
+        body = await self._read_input(work, schema=written["input"], summary=str(written.get("summary", "")))
+        event = TaskClassified(
+            at=self._parts.clock.now_ms(), process_type=pin, input=body.ref, by="model", usage=work.usage
+        )
+        return Performed(event=event, bodies=(body,))
+
+    async def _whole(self, command: ClassifyTask, work: _Work) -> Performed:
+        registry = self._parts.registry()
+        found, by = await self._type(work, registry)
+        checked = self._startable(found, registry)
+        work.know(process_type=found.name, candidates=())
+        given = await self._given(command, checked, work)
+        body = given or await self._read_input(work, schema=found.input, summary=found.summary)
+        event = TaskClassified(
+            at=self._parts.clock.now_ms(),
+            process_type=checked.pin,
+            plan=checked.facts,
+            input=body.ref,
+            by=by,
+            usage=work.usage,
+            budget=checked.budget,
+            limits=checked.limits,
+        )
+        return Performed(event=event, bodies=(body,), definitions=checked.definitions)
+
+    # --- the type ----------------------------------------------------------------------------------------------
+
+    async def _type(self, work: _Work, registry: Registry) -> tuple[ProcessType, str]:
+        ruled = classify(registry, work.task)
+        if isinstance(ruled, Classified):
+            return ruled.process_type, "rules"
+        if self._parts.model.tier(Tier.LIGHT) is None:
+            raise ModelError("no_model", "no model is set up that reads tasks: set [models.light]")
+        newest = {each.name: each for each in newest_of(registry)}
+        ranked = [*(newest.pop(each.name) for each in ruled.candidates if each.name in newest), *newest.values()]
+        types = ranked[:TYPES_SHOWN_MAX]
+        work.know(candidates=tuple(_candidate(each) for each in types))
+        if not types:
+            raise _OpenError("none_of_these", "no process type is defined in this home")
+        if addresses_its_reader(work.task):
+            raise _OpenError("unsure", "the task gives orders to whoever reads it, so nobody but a person sorts it")
+        said = await self._choice(work, types)
+        if said == NONE_OF_THESE:
+            raise _OpenError("none_of_these", "the model finds no process type that is made for this task")
+        return next(each for each in types if each.name == said), "model"
+
+    async def _choice(self, work: _Work, types: list[ProcessType]) -> str:
+        """The type that the model is sure of, or that it finds none."""
+        answer = await self._ask(work, type_prompt(types, work.task))
+        said = str(answer.data["process_type"])
+        if answer.probability is not None:
+            if said != NONE_OF_THESE and answer.probability < SURE:
+                share = round(answer.probability * 100)
+                work.know(said=said)
+                raise _OpenError("unsure", f"the model says {said}, and is sure of it by {share} % only")
+            return said
+        if said == NONE_OF_THESE:
+            return said
+        # Another order and another temperature: what was only the first of a list, or a chance, is not said again.
+        again = await self._ask(work, type_prompt(types[::-1], work.task, temperature=ANOTHER_TEMPERATURE))
+        other = str(again.data["process_type"])
+        if other != said:
+            work.know(said=said)
+            raise _OpenError("unsure", f"asked twice, the model says {said} and {other}")
+        return said
+
+    def _startable(self, found: ProcessType, registry: Registry) -> Startable:
+        checked = startable(found, registry, server_floor=self._parts.server_floor)
+        if checked.problem is not None:
+            raise _OpenError("unusable", f"process type {found.name} has errors: {checked.problem}")
+        if checked.facts is None and self._parts.model.tier(Tier.STRONG) is None:
+            raise _OpenError("no_model", f"process type {found.name} has no fixed plan, and no model is set up to plan")
+        return checked
+
+    # --- the input ---------------------------------------------------------------------------------------------
+
+    async def _given(self, command: ClassifyTask, checked: Startable, work: _Work) -> Body | None:
+        """The input that came with the task, once it keeps the schema of the type."""
+        if command.input is None:
+            return None
+        problems = checked.input_problems(await self._parts.bodies.value(command.input))
+        if problems:
+            work.know(missing=tuple(each.pointer[1:] or each.message for each in problems[:PROBLEMS_KEPT]))
+            raise _OpenError(NO_INPUT, f"the input does not fit {checked.process_type.name}: {problems[0].message}")
+        return Body(ref=command.input, data=await self._parts.bodies.data(command.input))
+
+    async def _read_input(self, work: _Work, *, schema: dict[str, Json], summary: str) -> Body:
+        if not Validator(schema).problems({}) and not schema.get("properties"):
+            return _body({})
+        extraction = Extraction(schema, work.task)
+        prompt = input_prompt(summary, extraction.fields, extraction.passages, extraction.asked(), work.task)
+        reading: Reading = extraction.read((await self._ask(work, prompt)).data)
+        if reading.missing:
+            work.know(read=reading.value, dropped=reading.dropped, missing=reading.missing)
+            raise _OpenError(NO_INPUT, f"the task does not say {', '.join(reading.missing)}")
+        return _body(reading.value)
+
+    async def _ask(self, work: _Work, prompt: Prompt) -> Answer:
+        if not fits(prompt, Stage.INTAKE):
+            raise _OpenError("too_large", "the task is too long to be read by a model within its bounds")
+        answer = await self._parts.model.complete(prompt, Tier.LIGHT)
+        work.bill(answer.spent)
+        return answer
+
+    # --- what comes of nothing ---------------------------------------------------------------------------------
+
+    def _unanswered(self, error: ModelError, work: _Work) -> Performed:
+        """A model that failed, with all that was spent before."""
+        performed = self._parts.failed(Stage.INTAKE, error)
+        event = performed.event
+        assert isinstance(event, StageFailed)  # it makes nothing else
+        usage = _sum(work.usage, event.usage.usd_micros, event.usage.tokens, event.usage.ms, first=not work.asked)
+        body = detail_of(str(event.message), work.found)
+        return Performed(event=replace(event, usage=usage, detail=body.ref), bodies=(*performed.bodies, body))
+
+    def _open(self, gap: _OpenError, work: _Work) -> Performed:
+        message = self._parts.secrets.mask_cut(gap.message)[:MESSAGE_MAX]
+        body = detail_of(message, work.found)
+        event = StageFailed(
+            at=self._parts.clock.now_ms(),
+            stage=Stage.INTAKE,
+            code=gap.code,
+            blame=Blame.POLICY if gap.code in {"no_model", "too_large"} else Blame.CALLER,
+            message=message,
+            detail=body.ref,
+            usage=work.usage,
+        )
+        return Performed(event=event, bodies=(body,))
+
+
+def _candidate(process_type: ProcessType) -> dict[str, Json]:
+    required = [str(name) for name in process_type.input.get("required", ())]
+    return {"process_type": process_type.name, "summary": process_type.summary, "input_required": required}
+
+
+def _body(value: Json) -> Body:
+    data = encode_body(value)
+    return Body(ref=ref_of(data), data=data)
+
+
+def _sum(usage: Usage, usd_micros: int | None, tokens: int | None, ms: int, *, first: bool) -> Usage:
+    """Two bills as one; where the price of one is unknown, so is that of both."""
+    if first:
+        return Usage(usd_micros=usd_micros, tokens=tokens, ms=ms)
+    known = usage.usd_micros is not None and usd_micros is not None
+    return Usage(
+        usd_micros=(usage.usd_micros or 0) + (usd_micros or 0) if known else None,
+        tokens=None if usage.tokens is None and tokens is None else (usage.tokens or 0) + (tokens or 0),
+        ms=usage.ms + ms,
+    )
