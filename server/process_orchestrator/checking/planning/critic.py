@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec.structs import replace
 
 from process_orchestrator.checking.documents.definitions import Plan, Step
+from process_orchestrator.checking.planning.filling import step_of
 from process_orchestrator.checking.schemas.paths import parse_path, write_path
-from process_orchestrator.checking.values.bindings import Bound, read_value
-from process_orchestrator.core.facts.values import Effect
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.documents.definitions import Contract
     from process_orchestrator.checking.planning.offers import Offers
 
 Json = Any
@@ -31,15 +29,13 @@ class Dropped(NamedTuple):
 
 
 class Critic:
-    """`idle` are the steps that change nothing and that no person does: nobody misses them if nobody reads them."""
+    """`quiet` are the steps that change nothing and that no person does: nobody misses them if nobody reads them."""
 
-    def __init__(self, offers: Offers, *, human: frozenset[str]) -> None:
+    def __init__(self, offers: Offers, *, quiet: frozenset[str]) -> None:
         self._needed = {(each.id, slot.name) for each in offers.steps for slot in each.slots if slot.needed} | {
             ("output", slot.name) for slot in offers.goal if slot.needed
         }
-        contracts: Mapping[str, Contract] = offers.named()
-        quiet = (Effect.NONE, Effect.READ)
-        self._idle = {name for name, each in contracts.items() if each.effect in quiet and each.name not in human}
+        self._idle = quiet
 
     def mend(self, plan: Plan, *, kept: Sequence[Step] = ()) -> tuple[Plan, tuple[Dropped, ...]]:
         """The plan without what it says too much. Kept steps stay."""
@@ -55,7 +51,7 @@ class Critic:
         def kept(step: str, values: Mapping[str, Json]) -> dict[str, Json]:
             found: dict[str, Json] = {}
             for name, value in values.items():
-                source = _step_of(value)
+                source = step_of(value)
                 if source is not None and source not in known and (step, name) not in self._needed:
                     dropped.append(Dropped(f"{step}.{name}", f"it is optional, and step `{source}` is not in the plan"))
                 else:
@@ -68,7 +64,7 @@ class Critic:
     def _without_idle(self, plan: Plan, fixed: set[str], dropped: list[Dropped]) -> Plan:
         while True:
             used = {source for each in plan.steps for source in _sources(each, but=each.id)}
-            used |= {source for value in plan.output.values() if (source := _step_of(value))}
+            used |= {source for value in plan.output.values() if (source := step_of(value))}
             idle = [each for each in plan.steps if each.id in self._idle and each.id not in used | fixed]
             if not idle:
                 return plan
@@ -102,7 +98,7 @@ def _redirected(step: Step, twins: Mapping[str, str]) -> Step:
 
 
 def _moved(value: Json, twins: Mapping[str, str]) -> Json:
-    name = _step_of(value)
+    name = step_of(value)
     if name is None or name not in twins:
         return value
     root, _, *rest = parse_path(value)
@@ -111,12 +107,4 @@ def _moved(value: Json, twins: Mapping[str, str]) -> Json:
 
 def _sources(step: Step, *, but: str) -> set[str]:
     values = [*(step.input or {}).values(), step.for_each]
-    return {source for value in values if (source := _step_of(value)) and source != but}
-
-
-def _step_of(value: Json) -> str | None:
-    """The step that a value refers to."""
-    if not isinstance(value, str):
-        return None
-    found = read_value(value).value
-    return found.step if isinstance(found, Bound) else None
+    return {source for value in values if (source := step_of(value)) and source != but}

@@ -6,13 +6,15 @@ and witnesses. A plan comes out of here only if the strict check found nothing w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from process_orchestrator.checking.planning.critic import Critic, Dropped
+from process_orchestrator.checking.planning.filling import Filling
 from process_orchestrator.checking.planning.proposal import FAULTS_MAX, Fault, read_proposal
 from process_orchestrator.checking.plans.compile import CompiledProcess, compile_plan
 from process_orchestrator.checking.schemas.shown import shown, visible
+from process_orchestrator.core.facts.values import Effect
 
 if TYPE_CHECKING:
     from process_orchestrator.checking.documents.definitions import Plan, Problem, ProcessType, Step
@@ -36,6 +38,7 @@ class Judged(NamedTuple):
     plan: Plan | None
     faults: tuple[Fault, ...]
     dropped: tuple[Dropped, ...] = ()
+    added: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -48,6 +51,7 @@ class Judged(NamedTuple):
             "problems": [_shown_fault(each) for each in self.faults],
             "bindings": [_shown_row(row) for row in self.compiled.rows[:ROWS_MAX]],
             "dropped": [{"what": each.what, "why": each.why} for each in self.dropped],
+            "added": list(self.added),
         }
 
 
@@ -64,12 +68,9 @@ def judge(
     proposed = read_proposal(said, offered=offered, process_type=process_type, kept=kept)
     if proposed.plan is None:
         return Judged(CompiledProcess(), None, proposed.faults)
-    human = frozenset(
-        contract.name
-        for contract in offered.offers.named().values()
-        if any(agent.transport.kind == "human" for agent, _ in registry.serving(contract)[:1])
-    )
-    plan, dropped = Critic(offered.offers, human=human).mend(proposed.plan, kept=kept)
+    quiet = quiet_steps(offered, registry)
+    whole, added = Filling(offered.offers, process_type, quiet=quiet).fill(proposed.plan, said=proposed.said)
+    plan, dropped = Critic(offered.offers, quiet=quiet).mend(whole, kept=kept)
     if not plan.steps:
         fault = Fault(
             code="EMPTY_PLAN",
@@ -78,12 +79,33 @@ def judge(
             fix="propose the steps that make the output",
         )
         return Judged(CompiledProcess(), None, (fault,), dropped)
+    if faults := tuple(_of_items(plan)):
+        return Judged(CompiledProcess(), plan, faults, dropped, added)
     compiled = compile_plan(plan, process_type=process_type, registry=registry, server_floor=server_floor, strict=True)
     errors = [each for each in compiled.problems if each.level == "error"]
     faults = tuple(_fault(each, plan, kept=len(kept)) for each in errors[:FAULTS_MAX])
     if compiled.facts is None and not faults:
         faults = (Fault(code="NO_PLAN", pointer="", message="no plan could be made of it"),)
-    return Judged(compiled, plan, faults, dropped)
+    return Judged(compiled, plan, faults, dropped, added)
+
+
+def quiet_steps(offered: MapSchema, registry: Definitions) -> frozenset[str]:
+    """The steps that change nothing, and that no person does."""
+    return frozenset(
+        name
+        for name, contract in offered.offers.named().items()
+        if contract.effect in {Effect.NONE, Effect.READ}
+        and not any(agent.transport.kind == "human" for agent, _ in registry.serving(contract)[:1])
+    )
+
+
+def _of_items(plan: Plan) -> Iterator[Fault]:
+    """Steps that are done for each item of a list, and take nothing of it: every call would be the same."""
+    for step in plan.steps:
+        texts = [value for value in (step.input or {}).values() if isinstance(value, str)]
+        if step.for_each is not None and not any(each.startswith(("$.item", "$['item")) for each in texts):
+            message = f"`{step.id}` is done for each item, and takes nothing of `$.item`: every call would be the same"
+            yield Fault(code="FOR_EACH", pointer="/steps", message=message, fix="bind `$.item…`", step=step.id)
 
 
 def report_text(report: Json) -> str:

@@ -1,5 +1,8 @@
 """The JSON schema of a proposal, compiled from a map: a binding that could not fit cannot be written in it.
 
+Only what is a choice is asked: which steps, and arguments that more than one thing could be given to. The rest is
+`filling`'s: a small model makes mistakes with every word, and writes nine of them a second.
+
 One form for every host of models. Strict modes want each property required and closed objects, so an optional argument
 is left out by `null`; grammars of local hosts know `enum`, `anyOf`, `type` and `maxItems`, so nothing else is used, no
 `$ref` and no `anyOf` at the root. Bounded as strict modes are: where a map says more, the second uses, the deepest
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from process_orchestrator.checking.planning.filling import is_choice
 from process_orchestrator.checking.planning.offers import LeftOut, Offer, Offers, offers_of
 from process_orchestrator.checking.planning.places import DEPTH_MAX
 
@@ -77,7 +81,7 @@ def _step(offer: Offer) -> Json:
 
 
 def _record(slots: Sequence[Slot]) -> Json:
-    return _object({slot.name: _slot(slot) for slot in slots if slot.found or slot.constants})
+    return _object({slot.name: _slot(slot) for slot in slots if is_choice(slot)})
 
 
 def _slot(slot: Slot) -> Json:

@@ -8,6 +8,7 @@ are read. Whether values fit is not decided here. Never raises, whatever the JSO
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from process_orchestrator.checking.documents.definitions import Plan, ProcessType, Step
@@ -47,6 +48,7 @@ class Proposed(NamedTuple):
 
     plan: Plan | None
     faults: tuple[Fault, ...]
+    said: Mapping[str, frozenset[str]] = MappingProxyType({})  # the names that it decides, by step
 
 
 def read_proposal(said: Json, *, offered: MapSchema, process_type: ProcessType, kept: Sequence[Step] = ()) -> Proposed:
@@ -61,6 +63,7 @@ class _Reader:
         for each in offered.offers.steps:
             self._offers.setdefault(each.id, []).append(each)
         self._faults: list[Fault] = []
+        self._said: dict[str, frozenset[str]] = {}
 
     def read(self, said: Json) -> Proposed:
         if not isinstance(said, dict):
@@ -84,7 +87,7 @@ class _Reader:
             if more > 0:
                 told.append(Fault(code="MORE", pointer="", message=f"and {more} faults more"))
             return Proposed(None, tuple(told))
-        return Proposed(Plan(steps=(*self._kept, *made), output=output), ())
+        return Proposed(Plan(steps=(*self._kept, *made), output=output), (), self._said)
 
     # Steps
 
@@ -106,9 +109,6 @@ class _Reader:
         over = None if each is None else self._reference(each, f"{place}/for_each", name)
         slots = {slot.name: slot for each in self._offers[name] for slot in each.slots}
         arguments = self._values(said.get("in"), slots, f"{place}/in", step=name, mapped=over is not None)
-        if offer.over is not None and not any(_of_item(value) for value in arguments.values()):
-            message = f"`{name}` is done for each item, and takes nothing of `$.item`: every call would be the same"
-            self._fault("FOR_EACH", f"{place}/in", message, "bind `$.item…`", step=name)
         return made_step(name, contract=offer.contract, arguments=arguments, process_type=self._type, for_each=over)
 
     def _not_offered(self, name: Json, place: str) -> None:
@@ -141,6 +141,7 @@ class _Reader:
             self._fault("TOO_MANY_VALUES", place, f"{len(said)} values; at most {ARGUMENTS_MAX} are read", step=step)
             return {}
         found: dict[str, Json] = {}
+        self._said[step] = frozenset(said)
         for name, value in said.items():
             at = f"{place}/{escape(_cut(name))}"
             if name not in slots:
@@ -202,11 +203,6 @@ class _Reader:
 
     def _fault(self, code: str, pointer: str, message: str, fix: str = "", *, step: str = "") -> None:
         self._faults.append(Fault(code=code, pointer=pointer, message=message, fix=fix, step=step))
-
-
-def _of_item(value: Json) -> bool:
-    found = read_value(value).value if isinstance(value, str) else None
-    return isinstance(found, Bound) and found.root == "item"
 
 
 def _cut(text: str) -> str:
