@@ -69,7 +69,7 @@ def plan_prompt(offered: MapSchema, standing: Standing) -> Prompt:
     hidden = _sensitive_names(contracts)
     secrets = sorted(_values_of(standing.input, hidden), key=len, reverse=True)
     parts = [_steps(offered), _goal(offered)]
-    parts += [_data("INPUT", _outline(standing.input, hidden))]
+    parts += [_data("INPUT", _without(_outline(standing.input, hidden), secrets))]
     if standing.task:
         parts.append(_data("TASK", _without(standing.task, secrets)))
     parts += _before(standing, secrets)
