@@ -77,6 +77,9 @@ class Careless:
         said = self._said[min(len(self.asked), len(self._said)) - 1]
         return Answer(data=said, text="", spent=Spending(model="careless", tokens_in=10, tokens_out=10, ms=1))
 
+    def preload(self) -> None:
+        """Nothing is to be loaded."""
+
     async def aclose(self) -> None:
         """Nothing was opened."""
 
