@@ -238,7 +238,7 @@ def made_plan(draw: st.DrawFn, state: Process, kept: tuple[str, ...]) -> PlanFac
     steps = stay + come if draw(st.booleans()) else come + stay
     known = {one.id for one in steps}
     linked = [replace(one, needs=tuple(need for need in one.needs if need in known)) for one in steps]
-    return replace(drawn, steps=plan_of(*linked).steps, sha256=f"plan-{draw(st.integers(0, 5))}")
+    return replace(drawn, steps=plan_of(*linked).steps, sha256=f"plan-{draw(st.integers(0, 60))}")
 
 
 def stage_answer(draw: st.DrawFn, command: c.Command, state: Process, *, fails: bool) -> e.Event | None:

@@ -33,6 +33,8 @@ REFERENCES = {
     "compensation",
     "wait",
     "repeat",
+    "planned",
+    "planned-in-vain",
     "sub-process",
     "sub-process-part",
 }

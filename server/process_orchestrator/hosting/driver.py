@@ -233,6 +233,7 @@ class Driver:
             self._go_on_again(live)
         ended = draft.after.finished and (draft.before is None or not draft.before.finished)
         if ended and self._drives and not self._closed:
+            self._outward.stop_stages(live)
             self._children.ended(draft.after)
         self.on_change(live.process, draft.after)
         if self._parts.listener is not None:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 
 from process_orchestrator.core.errors import OrchestratorError
-from process_orchestrator.core.facts.commands import InvokeAgent
+from process_orchestrator.core.facts.commands import ClassifyTask, InvokeAgent, ProposePlan, WriteBrief
+from process_orchestrator.core.facts.events import StageFailed
+from process_orchestrator.core.facts.values import Blame, Stage
 from process_orchestrator.core.ports import Bodies
 from process_orchestrator.hosting.live import Fed, Live, OutwardCommand, Running, no_heartbeat, subject_of
 from process_orchestrator.hosting.turn_maker import lost
 
 if TYPE_CHECKING:
+    from process_orchestrator.core.ports import Clock
     from process_orchestrator.hosting.parts import Parts
 
 KILL_GRACE_S: Final = 2.0
@@ -109,12 +112,19 @@ class Outward:
         if live.running.get(subject) is running:
             del live.running[subject]
             live.deliveries.pop(subject, None)
-        if fed is None and isinstance(command, InvokeAgent) and not running.given_up:
-            fed = lost(command.call, self._clock)
+        called = isinstance(command, InvokeAgent)
+        if fed is None and not running.given_up and (called or not running.stopped):
+            fed = _broken(command, self._clock)
         if fed is None:
             self._drives.rest(live)
             return
         await self._drives.answered(live, fed)
+
+    def stop_stages(self, live: Live) -> None:
+        """Ask no model any more for a process that has ended: nobody waits for the answer."""
+        for running in live.running.values():
+            if not isinstance(running.command, InvokeAgent):
+                running.stop()
 
     def cancel(self, live: Live, call: str) -> None:
         """Cancel a call's task; if it does not end with an event of its own, the call is lost."""
@@ -133,6 +143,28 @@ class Outward:
             running.given_up = True
             del live.running[call]
             self._drives.feed(live, lost(call, self._clock))
+
+
+def _broken(command: OutwardCommand, clock: Clock) -> Fed:
+    """Our own fault in the midst of a command: the call may have been sent, a stage has given no answer."""
+    match command:
+        case InvokeAgent(call=call):
+            return lost(call, clock)
+        case ClassifyTask():
+            stage, escalation = Stage.INTAKE, None
+        case ProposePlan():
+            stage, escalation = Stage.PLAN, None
+        case WriteBrief():
+            stage, escalation = Stage.BRIEF, command.escalation
+    failed = StageFailed(
+        at=clock.now_ms(),
+        stage=stage,
+        code="internal_error",
+        blame=Blame.US,
+        escalation=escalation,
+        message="the engine failed while it asked for this; its log has the reason",
+    )
+    return Fed(event=failed)
 
 
 def _changed(before: contextvars.Context) -> bool:

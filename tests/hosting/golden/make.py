@@ -2,7 +2,8 @@
 
 Each is one process of the pure core, turn by turn, as its rows are stored, and the state to which they lead. The folder
 of a released version is never written again: the test beside it holds every later version to those files. As long as a
-version is not released, a change of the format is followed by running this again.
+version is not released, a change of the format is followed by taking away what it changes and running this again: what
+is there is left as it is.
 """
 
 import base64
@@ -20,6 +21,7 @@ sys.path[:0] = [str(GOLDEN.parents[2] / "server"), str(GOLDEN.parents[1])]
 from core.journeys import (
     CHILD_TYPE,
     GATE,
+    TYPE,
     Journey,
     failed,
     mapped,
@@ -35,8 +37,9 @@ from core.journeys import (
 )
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.commands import Command, StartChild
+from process_orchestrator.core.facts.specs import Budget
 from process_orchestrator.core.facts.state import Process
-from process_orchestrator.core.facts.values import Decision, OnFailure
+from process_orchestrator.core.facts.values import Blame, Decision, FailureClass, OnFailure, Stage, Usage
 from process_orchestrator.core.process import apply
 from process_orchestrator.hosting.children import child_finished
 from process_orchestrator.hosting.database_file import SCHEMA_VERSION
@@ -113,6 +116,39 @@ def repeat() -> Journey:
     return built(journey.done("b.1"))
 
 
+def planned() -> Journey:
+    """Type and input are found in the task, a plan is proposed and followed, its second step fails, another is made."""
+    journey = Journey(None, type=None, task=ref("task"), input=None, models={"intake": 900, "plan": 4000, "brief": 300})
+    spent = Usage(usd_micros=200, tokens=70, ms=800)
+    found = e.TaskClassified(at=0, process_type=TYPE, input=ref("found"), by="model", budget=Budget(), usage=spent)
+    journey.tell(found).tell(
+        e.StageFailed(at=0, stage=Stage.PLAN, code="rate_limited", blame=Blame.TRANSPORT, retry_after_ms=9000)
+    )
+    journey.passes(9000)
+    journey.timer(f"{journey.state.spec.process_id}.plan.2/retry")
+    first = plan_of(undoable("a"), step("b", needs=("a",)), step("last", needs=("b",)))
+    second = plan_of(undoable("a"), step("x", needs=("a",)), step("last", needs=("x",)))
+    for number, plan in ((1, first), (2, msgspec.structs.replace(second, sha256="plan-2-sha"))):
+        journey.tell(e.PlanProposed(at=0, plan=ref(f"said-{number}"), round=number, usage=spent))
+        journey.tell(e.PlanChecked(at=0, ok=True, plan=plan, report=ref(f"report-{number}")))
+        if number == 1:
+            journey.done("a.1").fails("b.1", refused("b.1", message="no such order"))
+    asked(journey.fails("x.1", refused("x.1", class_=FailureClass.NEEDS_HUMAN)))
+    journey.tell(e.BriefWritten(at=0, escalation=journey.question().id, brief=ref("prose"), usage=spent))
+    return built(journey.decide(Decision.USE_OUTPUT, data=ref("by-hand"), checked="contract-sha").done("last.1"))
+
+
+def planned_in_vain() -> Journey:
+    """No model can be had for another plan: what the plan says holds, and the effect is undone."""
+    doomed = step("b", needs=("a",), on_failure={"else": OnFailure.COMPENSATE})
+    journey = Journey(None, task=ref("task"), models={"plan": None})
+    journey.tell(e.PlanProposed(at=0, plan=ref("said"), round=1, usage=Usage(tokens=70, ms=800)))
+    journey.tell(e.PlanChecked(at=0, ok=True, plan=plan_of(undoable("a"), doomed), report=ref("report")))
+    journey.done("a.1").fails("b.1", refused("b.1"))
+    journey.tell(e.StageFailed(at=0, stage=Stage.PLAN, code="not_configured", blame=Blame.POLICY))
+    return journey.prepared("a!undo.1").succeeded("a!undo.1")
+
+
 def with_part() -> tuple[Journey, Journey]:
     """A process that starts another, and that other."""
     journey = Journey(plan_of(step("a"), parent("part", needs=("a",)), step("b", needs=("part",))))
@@ -135,6 +171,8 @@ JOURNEYS: Final[dict[str, Callable[[], Journey]]] = {
     "cancelled": cancelled,
     "wait": wait,
     "repeat": repeat,
+    "planned": planned,
+    "planned-in-vain": planned_in_vain,
     "sub-process": lambda: with_part()[0],
     "sub-process-part": lambda: with_part()[1],
 }
@@ -186,6 +224,8 @@ def main() -> None:
     folder = GOLDEN / str(SCHEMA_VERSION)
     folder.mkdir(exist_ok=True)
     for name, travel in JOURNEYS.items():
+        if (folder / f"{name}.jsonl").exists():  # what is written once is what later versions are held to
+            continue
         journey = travel()
         assert journey.broken_rules() == (), name
         lines, state = rows_of(journey)
