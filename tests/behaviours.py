@@ -32,6 +32,9 @@ PROMISES: Final[dict[str, Promise]] = {
     "drift": Promise("docs/operating.md", "What this version decides otherwise than the journal waits for a person."),
     "pins": Promise("docs/versions-and-drift.md", "An agent that changed behind our back is not called to write."),
     "bumps": Promise("docs/versions-and-drift.md", "`check` refuses a version bump that is too small."),
+    "models-fail-by-name": Promise(
+        "docs/models.md", "Whatever a model's host does, the failure has a name, and nothing is asked twice by itself."
+    ),
     "blame": Promise(
         "docs/whose-fault.md", "Every failed call is blamed on one of seven parties by rule, with place and remedy."
     ),

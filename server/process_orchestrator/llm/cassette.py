@@ -162,8 +162,17 @@ class Recording:
 
     async def _keep(self, line: Recorded) -> None:
         """Masked as a whole; the key stays that of the question as it was asked, since it will be asked so again."""
-        masked = json.loads(self._secrets.mask_text(json.dumps(msgspec.to_builtins(line), ensure_ascii=False)))
-        await self._cassette.add(msgspec.convert(masked, Recorded))
+        await self._cassette.add(msgspec.convert(_masked(msgspec.to_builtins(line), self._secrets), Recorded))
+
+
+def _masked(value: Any, secrets: KnownSecrets) -> Any:
+    if isinstance(value, str):
+        return secrets.mask_text(value)
+    if isinstance(value, list | tuple):
+        return [_masked(each, secrets) for each in value]
+    if isinstance(value, dict):
+        return {secrets.mask_text(name): _masked(each, secrets) for name, each in value.items()}
+    return value
 
 
 def key_of_call(prompt: Prompt, facts: TierFacts) -> str:

@@ -83,10 +83,8 @@ class LitellmModel:
             try:
                 answer = await self._ask(prompt, setup, way)
             except ModelError as error:
-                told = _after(error, before)
-                told.message = self._secrets.mask_cut(told.message)
                 if error.code not in ELSEWHERE or way is setup.ways[-1]:
-                    raise told from None
+                    raise self._told(error, before) from None
                 before.append(error)
             else:
                 return _answer_after(answer, before)
@@ -94,6 +92,21 @@ class LitellmModel:
 
     async def aclose(self) -> None:
         await self._thread.aclose()
+
+    def _told(self, error: ModelError, before: Sequence[ModelError]) -> ModelError:
+        """A failure that names those before it, and what all of them took as far as is known. Holds no key."""
+        earlier = "; ".join(f"{each.model}: {each.code}" for each in before)
+        message = f"{error.message}; before that {earlier}" if earlier else error.message
+        return ModelError(
+            error.code,
+            self._secrets.mask_cut(message),
+            model=error.model,
+            retry_after_ms=error.retry_after_ms,
+            answer=self._secrets.mask_cut(error.answer) if error.answer is not None else None,
+            tokens=error.tokens,
+            usd_micros=None if any(each.code == "timeout" for each in before) else error.usd_micros,
+            ms=error.ms + sum(each.ms for each in before),
+        )
 
     async def _ask(self, prompt: Prompt, setup: TierSetup, way: Way) -> Answer:
         """One question to one model. Every failure is a ModelError; nothing is asked without its key."""
@@ -209,7 +222,8 @@ def _read(response: Any, prompt: Prompt, spent: Spending, *, most: int) -> Answe
     calls = getattr(message, "tool_calls", None)
     text = calls[0].function.arguments if calls else message.content
     finished = choice.finish_reason
-    refusal = getattr(message, "refusal", None)
+    beside = getattr(message, "provider_specific_fields", None) or {}
+    refusal = getattr(message, "refusal", None) or beside.get("refusal")
     if finished == "content_filter" or refusal:
         why = " ".join(str(refusal or "its filter stopped the answer").split())[:REASON_MAX]
         raise bad_answer("refused", f"{spent.model} will not answer {prompt.purpose}: {why}", spent)
@@ -234,15 +248,6 @@ def _tokens(choice: Any) -> list[tuple[bytes, float]]:
         data = bytes(written) if written else str(getattr(each, "token", "")).encode(errors="surrogatepass")
         tokens.append((data, float(logarithm)))
     return tokens
-
-
-def _after(error: ModelError, before: Sequence[ModelError]) -> ModelError:
-    """A failure that tells those before it, and what all of them took as far as is known."""
-    if before:
-        error.message += "; before that " + "; ".join(f"{each.model}: {each.code}" for each in before)
-        error.ms += sum(each.ms for each in before)
-        error.usd_micros = None if any(each.code == "timeout" for each in before) else error.usd_micros
-    return error
 
 
 def _answer_after(answer: Answer, before: Sequence[ModelError]) -> Answer:

@@ -88,6 +88,8 @@ class ModelThread(Generic[Loaded]):
                 await ended.wait()
 
     async def _ready(self) -> tuple[asyncio.AbstractEventLoop, Loaded]:
+        if self._stopped:
+            raise ModelError("unreachable", "the model client is closed: nothing is asked while the engine ends")
         self.begin()
         here, done = asyncio.get_running_loop(), asyncio.Event()
         with self._lock:
