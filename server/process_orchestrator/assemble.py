@@ -22,7 +22,7 @@ from process_orchestrator.checking.documents.model_agents import KIND
 from process_orchestrator.checking.documents.versions import reference
 from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.checking.plans.compiled import Compiler
-from process_orchestrator.core.errors import AgentCallError, EngineError
+from process_orchestrator.core.errors import AgentCallError, EngineError, StorageError
 from process_orchestrator.core.facts.values import Assurance
 from process_orchestrator.core.limits import CHILD_LIMITS, PIN_CHECK_S, PROCESSES_RUNNING_MAX, ChildLimits
 from process_orchestrator.home import LiveHome
@@ -31,6 +31,7 @@ from process_orchestrator.hosting.clock import SystemClock
 from process_orchestrator.hosting.engine_address import connect, find_address
 from process_orchestrator.hosting.journal import JournalReader
 from process_orchestrator.hosting.open_host import HostParts, open_host
+from process_orchestrator.hosting.precedents import precedents_of
 from process_orchestrator.hosting.proofs import Derived, derive
 from process_orchestrator.hosting.remote_host import engine_health
 from process_orchestrator.hosting.reviewers import Reviewers
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
         Host,
         InProcessAgent,
         Performer,
+        Precedent,
+        PrecedentQuery,
         Proof,
     )
     from process_orchestrator.home import Home
@@ -378,8 +381,6 @@ def _performing(fleet: Fleet, *, state: Path, clock: Clock, model: Model, server
         Thinking,
     )
 
-    thinking = Thinking(model=model, registry=fleet.registry, server_floor=server_floor)
-
     @asynccontextmanager
     async def build_performer(artifacts: Artifacts) -> AsyncGenerator[Performer]:
         async with fleet.open(state, clock) as pool, JournalReader(state) as reader:
@@ -387,6 +388,12 @@ def _performing(fleet: Fleet, *, state: Path, clock: Clock, model: Model, server
             async def bills(since: int) -> tuple[Bill, ...]:
                 return await reader.read(lambda view: bills_since(view, since), empty=())
 
+            async def precedents(query: PrecedentQuery) -> tuple[Precedent, ...]:
+                with suppress(StorageError):  # a question is whole without them
+                    return await reader.read(lambda view: precedents_of(view, query), empty=())
+                return ()
+
+            thinking = Thinking(model=model, registry=fleet.registry, server_floor=server_floor, precedents=precedents)
             model.preload()
             yield LocalPerformer(artifacts, Compiler(), pool, clock, bills=bills, thinking=thinking)
 

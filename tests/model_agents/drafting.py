@@ -2,10 +2,12 @@
 
 from typing import Any, Final
 
+from llm.scripted import Script, ScriptedModel
 from orchestrator.home import AGENTS, CONTRACTS, process_type
 from process_orchestrator.checking.documents.definitions import Agent, Contract
 from process_orchestrator.checking.loading.loader import definition_from_dict
 from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.core.facts.values import Tier
 
 TEXT: Final = {"type": "string", "minLength": 1}
 
@@ -64,3 +66,8 @@ def registry(*more: Agent, contract: Contract | None = None, model: Agent | None
     )
     contracts = (*CONTRACTS, contract or draft_contract())
     return Registry.of(contracts, [drafting], (*AGENTS, model or writer(), *more))
+
+
+def light(script: Script, **more: Any) -> ScriptedModel:
+    """A scripted model of the one tier that the agent asks: nobody writes paragraphs about its failures."""
+    return ScriptedModel(script, tiers=(Tier.LIGHT,), **more)

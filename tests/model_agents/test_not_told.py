@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from llm.scripted import ScriptedModel
-from model_agents.drafting import DRAFT, GOOD, READ, draft_contract, writer
+from model_agents.drafting import DRAFT, GOOD, READ, draft_contract, light, writer
 from orchestrator.home import AGENTS, CANARY, CONTRACTS, PASSPHRASE, REVIEWER, open_desk, process_type
 from process_orchestrator.checking.documents.definitions import Contract, ProcessType
 from process_orchestrator.checking.loading.loader import definition_from_dict
@@ -77,7 +76,7 @@ WAYS: dict[str, list[dict[str, Any]]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_sensitive_value_does_not_get_to_the_model(tmp_path: Path, way: str) -> None:
-    model = ScriptedModel({"agent": GOOD})
+    model = light({"agent": GOOD})
     draft = definition_from_dict("contract", OPEN_DRAFT)
     known = past_the_check([PART, type_of(READ, *WAYS[way])], draft=draft)
     async with open_desk(tmp_path, registry=known, model=model) as desk:
@@ -94,7 +93,7 @@ async def test_a_sensitive_value_does_not_get_to_the_model(tmp_path: Path, way: 
 
 @pytest.mark.parametrize("given", [{"number": "$.steps.read.output.number"}, {"vendor": "$.steps.read.output.lines"}])
 async def test_what_is_not_marked_gets_there(tmp_path: Path, given: dict[str, str]) -> None:
-    model = ScriptedModel({"agent": GOOD})
+    model = light({"agent": GOOD})
     draft = definition_from_dict("contract", OPEN_DRAFT)
     async with open_desk(
         tmp_path, registry=past_the_check([type_of(READ, step(**given))], draft=draft), model=model
@@ -116,7 +115,7 @@ async def test_a_part_is_started_where_what_is_marked_comes_to_no_model(tmp_path
 
 
 async def test_what_a_person_gives_in_place_of_the_input_is_looked_at_too(tmp_path: Path) -> None:
-    model = ScriptedModel({"agent": {"subject": "Reminder", "text": "It is open."}})
+    model = light({"agent": {"subject": "Reminder", "text": "It is open."}})
     draft = draft_contract(data={"sensitive": ["/input/iban"]}, retry={"max_attempts": 1})
     known = past_the_check([type_of(READ, step(number="$.steps.read.output.number"))], draft=draft)
     async with open_desk(tmp_path, registry=known, model=model) as desk:

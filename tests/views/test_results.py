@@ -40,6 +40,7 @@ STATED = {
     "ProcessRowView": {"process_type", "label", "why"},
     "EscalationView": {"step", "call"},
     "EscalationWhy": {"seq"},
+    "PrecedentView": {"code"},
     "RecordedResolution": {"data", "note"},
     "TraceEntry": {
         "step", "call", "agent", "why_agent", "contract", "ms", "tokens", "cost_usd", "verdict", "blame",

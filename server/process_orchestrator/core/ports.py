@@ -239,6 +239,33 @@ BillsSince = Callable[[int], Awaitable[tuple[Bill, ...]]]
 """The bills of all calls since a moment in epoch ms, as the journal has them."""
 
 
+class PrecedentQuery(Fact, kw_only=True):
+    """What a question is about that is to be opened: earlier ones about the same are asked for."""
+
+    process: str
+    escalation: str
+    contract: str  # its name, whatever the version
+    kind: str
+    code: str | None = None
+
+
+class Precedent(Fact, kw_only=True):
+    """How an earlier question about the same contract, kind and failure was decided."""
+
+    escalation: str
+    kind: str
+    code: str | None = None
+    decision: str
+    by: str
+    channel: str
+    assurance: str
+    at: int
+
+
+PrecedentsOf = Callable[[PrecedentQuery], Awaitable[tuple[Precedent, ...]]]
+"""Earlier decisions of the same principal, the newest first, a handful."""
+
+
 class InProcessCall(Fact, kw_only=True):
     """What an in-process agent (tests, benchmark) learns of its call."""
 

@@ -176,6 +176,11 @@ class JournalView:
         found = self._connection.execute(self._sql["escalations_of_process"], (process,)).fetchall()
         return [_escalation(row) for row in found]
 
+    def resolved_of_kind(self, kind: str, *, principal: str, limit: int) -> list[tuple[str, str]]:
+        """The newest questions of a kind that were decided, of one principal: each with its process."""
+        parameters = {"kind": kind, "principal": principal, "limit": limit}
+        return self._connection.execute(self._sql["resolved_of_kind"], parameters).fetchall()
+
     def process_row(self, process: str) -> tuple[ProcessRow, bool] | None:
         """A process as listed, and whether an engine has something to do for it."""
         found = self._connection.execute(self._sql["process_row"], (process,)).fetchone()

@@ -23,7 +23,7 @@ from process_orchestrator.core.errors import BindingError
 from process_orchestrator.core.facts.events import EscalationOpened
 from process_orchestrator.core.facts.values import Blame, Decision, EscalationKind, Money, Phase
 from process_orchestrator.core.money import usd
-from process_orchestrator.core.ports import Body, Performed
+from process_orchestrator.core.ports import Body, Performed, Precedent, PrecedentQuery, PrecedentsOf
 from process_orchestrator.core.settle import DRIFTED
 from process_orchestrator.performing import escalation_words as words
 from process_orchestrator.performing.marks import Marks
@@ -62,10 +62,16 @@ class _Gathered:
         self.sources: dict[str, StepScope] = {}
 
 
+async def no_precedents(_query: PrecedentQuery) -> tuple[Precedent, ...]:
+    """Of an engine without a past."""
+    return ()
+
+
 class Packages:
     """Builds the packages of one engine."""
 
-    def __init__(self, bodies: BodyCache, pinned: Pinned) -> None:
+    def __init__(self, bodies: BodyCache, pinned: Pinned, precedents: PrecedentsOf = no_precedents) -> None:
+        self._precedents = precedents
         self._bodies, self._pinned, self._marks = bodies, pinned, Marks(pinned)
         self._wordings: Recent[dict[str, Json]] = Recent(WORDINGS_KEPT)
 
@@ -73,6 +79,9 @@ class Packages:
         """The event that opens the question, and its package. `at` is epoch milliseconds."""
         gathered = await self._gather(command)
         package = {**await self._wording(gathered), "evidence": _evidence(gathered), "digest": command.digest}
+        precedents = await self._earlier(command)
+        if precedents:
+            package["precedents"] = precedents
         data = encode_body(package)
         ref = ref_of(data)
         event = EscalationOpened(
@@ -82,6 +91,19 @@ class Packages:
             schema_sha256=command.contract.sha256 if command.contract else None,
         )
         return Performed(event=event, bodies=(Body(ref=ref, data=data),))
+
+    async def _earlier(self, command: OpenEscalation) -> list[dict[str, Json]]:
+        """How the same was decided before, as it is known now. For people to see: nothing else reads it."""
+        if command.contract is None:
+            return []
+        query = PrecedentQuery(
+            process=command.process,
+            escalation=command.escalation,
+            contract=command.contract.name,
+            kind=command.kind.value,
+            code=command.code,
+        )
+        return [msgspec.structs.asdict(each) for each in await self._precedents(query)]
 
     async def _gather(self, command: OpenEscalation) -> _Gathered:
         gathered, value = _Gathered(command), self._bodies.value

@@ -26,12 +26,12 @@ from process_orchestrator.core.facts.commands import (
     WriteBrief,
 )
 from process_orchestrator.core.facts.values import Assurance
-from process_orchestrator.core.ports import Artifacts, BillsSince, Clock, Performed
+from process_orchestrator.core.ports import Artifacts, BillsSince, Clock, Performed, PrecedentsOf
 from process_orchestrator.llm.port import Model, NoModel
 from process_orchestrator.performing.agent_pool import AgentPool
 from process_orchestrator.performing.collect import Collector
 from process_orchestrator.performing.day_caps import DayCaps, nothing_billed
-from process_orchestrator.performing.escalation_package import Packages
+from process_orchestrator.performing.escalation_package import Packages, no_precedents
 from process_orchestrator.performing.invoke import Invoker
 from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 from process_orchestrator.performing.prepare import Preparer
@@ -53,11 +53,12 @@ class PackageBuilder(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Thinking:
-    """What the stages that may ask a model know of this installation. The default: rules mode, an empty map."""
+    """What stages and questions know of this installation. The default: rules mode, an empty map, no past."""
 
     model: Model = field(default_factory=NoModel)
     registry: Callable[[], Registry] = Registry.of
     server_floor: Assurance = Assurance.A0
+    precedents: PrecedentsOf = no_precedents
 
 
 class LocalPerformer:
@@ -78,7 +79,8 @@ class LocalPerformer:
         self._opened = Recent[str](PLANS_OPENED_MAX)
         bodies = BodyCache(artifacts)
         self._pinned = pinned = Pinned(artifacts, compiler)
-        self._build_package = build_package or Packages(bodies, pinned).build
+        thinking = thinking or Thinking()
+        self._build_package = build_package or Packages(bodies, pinned, thinking.precedents).build
         scopes = Scopes(bodies)
         self._caps = DayCaps(agents.caps_usd, bills=bills, clock=clock)
         self._preparer = Preparer(
@@ -88,7 +90,6 @@ class LocalPerformer:
         self._invoker = Invoker(
             bodies=bodies, pinned=pinned, agents=agents, clock=clock, from_caller=self._preparer.from_caller
         )
-        thinking = thinking or Thinking()
         parts = StageParts(
             bodies=bodies,
             pinned=pinned,

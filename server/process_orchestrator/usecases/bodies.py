@@ -103,7 +103,7 @@ class BodyReader:
         """Task, output and the packages of open questions."""
         task = await self.raw(state.spec.task) if state.spec.task else None
         questions = {
-            each.id: EscalationBodies(package=await self._package(each))
+            each.id: EscalationBodies(package=await self._package(each), brief=await self._brief(each))
             for each in state.escalations.values()
             if each.open
         }
@@ -131,12 +131,16 @@ class BodyReader:
         """The package of a question; `whole` adds what its resolution led to."""
         return EscalationBodies(
             package=await self._package(escalation),
+            brief=await self._brief(escalation),
             data=await self._resolution_data(state, escalation),
             effect=await self._effect(state, escalation) if whole else (),
         )
 
     async def _package(self, escalation: Escalation) -> dict[str, Any] | None:
         return await self.raw(escalation.package) if escalation.package is not None else None
+
+    async def _brief(self, escalation: Escalation) -> dict[str, Any] | None:
+        return await self.raw(escalation.brief) if escalation.brief is not None else None
 
     async def _resolution_data(self, state: Process, escalation: Escalation) -> Any:
         resolution = escalation.resolution

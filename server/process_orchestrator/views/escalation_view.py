@@ -16,6 +16,8 @@ from process_orchestrator.views.models import (
     HowToDecide,
     NextAction,
     OptionView,
+    ParagraphView,
+    PrecedentView,
     Recorded,
     RecordedResolution,
     TriedView,
@@ -39,6 +41,7 @@ class EscalationBodies:
     """
 
     package: dict[str, Any] | None = None
+    brief: dict[str, Any] | None = None
     data: Any = None
     effect: tuple[int, ...] = ()
 
@@ -60,6 +63,7 @@ class _Asked:
     options: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     evidence: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     warnings: list[str] = field(default_factory=list[str])
+    precedents: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
 def escalation_view(
@@ -79,6 +83,8 @@ def escalation_view(
         question=asked.question,
         why=EscalationWhy(rule=asked.rule, seq=escalation.opened_seq),
         goal=asked.goal,
+        paragraph=_paragraph(bodies.brief),
+        precedents=[_precedent(each) for each in asked.precedents] if whole else None,
         options=[_option(decision, escalation, asked, whole=whole) for decision in escalation.decisions],
         evidence=_evidence(state, unit, asked) if whole else None,
         tried=_tried(unit) if whole else None,
@@ -161,6 +167,28 @@ def _asked(escalation: Escalation, package: dict[str, Any] | None) -> _Asked:
         options={option["decision"]: option for option in package["options"]},
         evidence=package["evidence"],
         warnings=package.get("warnings", []),
+        precedents=package.get("precedents", []),
+    )
+
+
+def _paragraph(brief: dict[str, Any] | None) -> ParagraphView | None:
+    if brief is None:
+        return None
+    return ParagraphView(text=brief["text"], written_by="model", model=brief.get("model", ""))
+
+
+def _precedent(row: dict[str, Any]) -> PrecedentView:
+    channel, assurance = row["channel"], Assurance(row["assurance"])
+    return PrecedentView(
+        escalation_id=row["escalation"],
+        kind=row["kind"],
+        code=row.get("code"),
+        decision=row["decision"],
+        by=row["by"],
+        channel=channel,
+        assurance=assurance_label(assurance, channel),
+        at=timestamp(row["at"]),
+        uri=f"escalation://{row['escalation']}",
     )
 
 

@@ -56,7 +56,9 @@ __all__ = [
     "MapRow",
     "NextAction",
     "OptionView",
+    "ParagraphView",
     "PlanRow",
+    "PrecedentView",
     "ProblemView",
     "ProcessPage",
     "ProcessRowView",
@@ -161,6 +163,28 @@ class TriedView(View):
     ms: int
 
 
+class ParagraphView(View):
+    """Prose of a language model about a question: no fact, no advice, no part of what is asked."""
+
+    text: str
+    written_by: Literal["model"]
+    model: str
+
+
+class PrecedentView(View):
+    """How a question about the same contract, kind and failure was decided before. It binds nobody."""
+
+    escalation_id: str
+    kind: str
+    code: Stated[str] = None
+    decision: str
+    by: str
+    channel: str
+    assurance: str
+    at: str
+    uri: str
+
+
 class RecordedResolution(View):
     decision: str
     data: Stated[Json] = None
@@ -173,7 +197,7 @@ class RecordedResolution(View):
 
 
 class EscalationView(View):
-    """A question to a person. Rows of listings leave out evidence, tried and the options' schemas."""
+    """A question to a person. Rows of listings leave out evidence, tried, precedents and the options' schemas."""
 
     escalation_id: str
     process_id: str
@@ -183,7 +207,9 @@ class EscalationView(View):
     question: str
     why: EscalationWhy
     goal: str
+    paragraph: ParagraphView | None = None
     options: list[OptionView] = []
+    precedents: list[PrecedentView] | None = None
     evidence: list[EvidenceView] | None = None
     tried: list[TriedView] | None = None
     blame: str | None = None

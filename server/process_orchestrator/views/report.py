@@ -116,9 +116,14 @@ def _decisions(escalations: Iterable[EscalationView]) -> str:
     lines: list[str] = []
     for each in escalations:
         question = f"- **{markdown(each.question)}** (`{each.escalation_id}`, because {markdown(each.why.rule)})"
+        if each.paragraph is not None:
+            by = f"written by a model ({markdown(each.paragraph.model)}), no fact and no advice"
+            beside = [f"  - {by}: {markdown(each.paragraph.text)}"]
+        else:
+            beside = []
         resolution = each.resolution
         if resolution is None:
-            lines.append(f"{question}: {each.status}")
+            lines += [f"{question}: {each.status}", *beside]
             continue
         note = f"; note: {markdown(resolution.note)}" if resolution.note else ""
         proof = "asserted, no person proven" if resolution.assurance == "A0" else resolution.assurance
@@ -126,6 +131,7 @@ def _decisions(escalations: Iterable[EscalationView]) -> str:
             f"{question}: **{resolution.decision}** by {markdown(resolution.by)} "
             f"({markdown(resolution.channel)}, {proof}) at {resolution.at}{note}"
         )
+        lines += beside
     return "\n".join(["## Decided by people", "", *lines]) if lines else ""
 
 

@@ -41,6 +41,8 @@ VALUE_BYTES_MAX: Final = 1500
 """Most bytes of one input, output or piece of evidence in prose."""
 
 ITEMS_MAX: Final = 20
+PARAGRAPH_CHARACTERS: Final = 700
+"""Of a model's paragraph, which has at most 600: none is cut."""
 
 
 def clean(text: str) -> str:
@@ -223,12 +225,19 @@ def escalation_text(view: m.EscalationView) -> str:
             f"- {one_line(each.label)} (from {each.from_}): {_value(each.value, whole=each.uri)}"
             for each in view.evidence
         ]
+    if view.precedents:
+        lines.append("Decided before about the same contract and failure (this binds nobody):")
+        lines += [_precedent_line(each) for each in view.precedents]
     if view.tried:
         tried = (f"{each.agent or 'no agent'} {each.code} after {each.ms} ms" for each in view.tried)
         lines.append("Tried: " + "; ".join(tried))
     blame = f", blame {view.blame}" if view.blame else ""
     lines.append(f"Goal: {one_line(view.goal)} Spent here: {view.spent_usd} USD{blame}. Version {view.version}.")
     return _joined(lines)
+
+
+def _precedent_line(each: m.PrecedentView) -> str:
+    return f"- {each.decision} by {one_line(each.by)} ({each.channel}, {each.assurance}) at {each.at}: {each.uri}"
 
 
 def _of(view: m.EscalationView) -> str:
@@ -269,6 +278,9 @@ def _question_lines(view: m.EscalationView) -> list[str]:
         f"Question {view.escalation_id} ({view.kind}, for {view.role}{deadline}): {one_line(view.question)}",
         f"  asked because: {one_line(view.why.rule)}",
     ]
+    if view.paragraph is not None:
+        said = one_line(view.paragraph.text, limit=PARAGRAPH_CHARACTERS)
+        lines.append(f"  written by a model ({one_line(view.paragraph.model)}), no fact and no advice: {said}")
     if view.resolution is not None:
         answer = view.resolution
         note = f": {one_line(answer.note)}" if answer.note else ""
