@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.loading.registry import Registry
 
 DEFINITION_FOLDERS: Final = ("contracts", "agents_registry")
+SETTINGS_FILE: Final = "orchestrator.toml"
+EXAMPLE_SETTINGS: Final = Path(__file__).resolve().parent / "orchestrator.example.toml"
 RECHECK_S: Final = 1.0
 """Files are looked at again at most this often, in seconds."""
 PRIVATE_FOLDER_MODE: Final = 0o700
@@ -80,7 +82,10 @@ def shipped_definitions() -> Path:
 
 
 def seed_home(home: Home) -> tuple[Path, ...]:
-    """Copy the shipped definitions and their agents into `home`; never overwrites. Returns the files written."""
+    """Copy the shipped definitions, their agents and settings with every key commented out into `home`.
+
+    Never overwrites. Returns the files written.
+    """
     written: list[Path] = []
     source = shipped_definitions()
     for name in DEFINITION_FOLDERS:
@@ -91,6 +96,11 @@ def seed_home(home: Home) -> tuple[Path, ...]:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
             written.append(target)
+    settings = home.path / SETTINGS_FILE
+    if not settings.exists():
+        home.path.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(EXAMPLE_SETTINGS, settings)
+        written.append(settings)
     return tuple(written)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.metadata
+import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
 
 from process_orchestrator import __version__
 from process_orchestrator.checking.documents.pins import LOCK_FILE, PinState, PinVerdict, state_of
 from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.doors.cli.database_commands import first_bad
+from process_orchestrator.doors.cli.doctor_models import asked_rows, finding, model_rows
 from process_orchestrator.doors.cli.session import (
     Exit,
     Session,
@@ -43,9 +47,14 @@ DAY_S: Final = 86_400
 @command
 async def doctor_command(
     session: Session,
+    models: Annotated[
+        bool, typer.Option("--models", help="Ask each model that is set up for one word; it is paid.")
+    ] = False,
 ) -> Exit:
-    """Look at this installation: versions, definitions, database, engine, reviewers; each finding says what to do."""
+    """Look at this installation: versions, definitions, models, database, engine; each finding says what to do."""
     findings = await _findings(session)
+    if models:
+        findings += await asked_rows(session.settings)
     if session.json:
         print_json({"ok": all(row["ok"] for row in findings), "findings": findings})
     else:
@@ -60,24 +69,26 @@ async def _findings(session: Session) -> list[dict[str, Any]]:
     errors = [problem for problem in registry.problems if problem.level == "error"]
     reviewers = [reviewer.name for reviewer in Reviewers(home.state).active()]
     rows = [
-        _row("version", f"{__version__} on Python {sys.version.split()[0]}, mcp {importlib.metadata.version('mcp')}"),
-        _row("home", str(home.path), ok=home.has_definitions, do="run `orchestrator init`"),
-        _row(
+        finding(
+            "version", f"{__version__} on Python {sys.version.split()[0]}, mcp {importlib.metadata.version('mcp')}"
+        ),
+        finding("home", str(home.path), ok=home.has_definitions, do="run `orchestrator init`"),
+        finding(
             "definitions",
             f"{len(registry.processes)} process types, {len(registry.contracts)} contracts, "
             f"{len(registry.agents)} agents, {len(errors)} errors",
             ok=not errors,
             do="run `orchestrator check`",
         ),
-        _row("models", "rules mode: no model is configured, and none is needed for fixed plans"),
-        _row("reviewers", ", ".join(reviewers) or "none. Do: `orchestrator reviewers add NAME` to approve at A2"),
+        *model_rows(session.settings, environment=os.environ),
+        finding("reviewers", ", ".join(reviewers) or "none. Do: `orchestrator reviewers add NAME` to approve at A2"),
     ]
     if session.has_database:
         rows.extend(await _database(home))
     else:
-        rows.append(_row("database", "none yet; the first process makes it"))
+        rows.append(finding("database", "none yet; the first process makes it"))
     rows.append(_pins(registry))
-    rows.append(_row("git", _git(home)))
+    rows.append(finding("git", _git(home)))
     return rows
 
 
@@ -92,10 +103,10 @@ async def _database(home: Home) -> list[dict[str, Any]]:
     return [
         await _journal(home, rows, backed_up),
         _storage(home, health.storage if health else None),
-        _row("backup", _backup(backed_up)),
-        _row("engine", running or "none running; `run`, `demo` and `serve` start one"),
-        *([agents_row(health.agents), drift_row(health.agents)] if health else []),
-        _row(
+        finding("backup", _backup(backed_up)),
+        finding("engine", running or "none running; `run`, `demo` and `serve` start one"),
+        *([agentsfinding(health.agents), driftfinding(health.agents)] if health else []),
+        finding(
             "set aside",
             f"{len(aside)} processes" + "".join(f"; {process}: {why}" for process, why in list(aside.items())[:3]),
             ok=not aside,
@@ -104,20 +115,20 @@ async def _database(home: Home) -> list[dict[str, Any]]:
     ]
 
 
-def agents_row(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
+def agentsfinding(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
     """Those that the engine does not call now, because they do not answer."""
     shut = [f"{each.agent}: circuit {each.circuit}, {each.last_error}" for each in agents if each.circuit != "closed"]
     waiting = sum(each.waiting for each in agents)
     found = "; ".join(shut) or f"{len(agents)} agents, {waiting} calls wait for a place"
-    return _row("agents", found, ok=not shut, do="read their logs in the folder `logs` of the state folder")
+    return finding("agents", found, ok=not shut, do="read their logs in the folder `logs` of the state folder")
 
 
-def drift_row(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
+def driftfinding(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
     """Those whose live definitions are not what was pinned, as far as the engine has compared them."""
     pins = {each.agent: each.pin for each in agents if each.pin is not None}
     changed = [f"{name}: {one_line(pin)}" for name, pin in pins.items() if pin != PinVerdict.SAME]
     found = "; ".join(changed) or f"{len(pins)} agents compared with their pins, none differs"
-    return _row(
+    return finding(
         "drift", found, ok=not changed, do="run `orchestrator agents drift`, then accept it or have it put right"
     )
 
@@ -125,12 +136,12 @@ def drift_row(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
 def _pins(registry: Registry) -> dict[str, Any]:
     """Whose live definitions a person has accepted."""
     if registry.pins.broken is not None:
-        return _row("pins", f"{LOCK_FILE}: {registry.pins.broken}", ok=False, do="run `orchestrator check`")
+        return finding("pins", f"{LOCK_FILE}: {registry.pins.broken}", ok=False, do="run `orchestrator check`")
     states = {agent.name: state_of(agent, registry.pins) for agent in registry.agents}
     bare = [name for name, state in states.items() if state is PinState.NOT_PINNED]
     pinned = sum(state is PinState.PINNED for state in states.values())
     rest = f"; not pinned: {', '.join(bare)}. Do: `orchestrator agents pin`" if bare else ""
-    return _row("pins", f"{pinned} agents pinned{rest}")
+    return finding("pins", f"{pinned} agents pinned{rest}")
 
 
 def _git(home: Home) -> str:
@@ -144,12 +155,14 @@ def _git(home: Home) -> str:
 
 async def _journal(home: Home, rows: int, backed_up: BackupReport | None) -> dict[str, Any]:
     if rows > VERIFIED_ROWS_MAX:
-        return _row("database", f"schema {SCHEMA_VERSION}, {rows} rows, not verified here: run `orchestrator verify`")
+        return finding(
+            "database", f"schema {SCHEMA_VERSION}, {rows} rows, not verified here: run `orchestrator verify`"
+        )
     published = (backed_up.rows, backed_up.head) if backed_up else None
     report = await verify(home.state, published=published)
     if not report.ok:
-        return _row("database", first_bad(report), ok=False, do="run `orchestrator verify`")
-    return _row("database", f"schema {SCHEMA_VERSION}, {report.rows} rows, chain head {report.head}")
+        return finding("database", first_bad(report), ok=False, do="run `orchestrator verify`")
+    return finding("database", f"schema {SCHEMA_VERSION}, {report.rows} rows, chain head {report.head}")
 
 
 def _storage(home: Home, stalled: str | None) -> dict[str, Any]:
@@ -157,8 +170,8 @@ def _storage(home: Home, stalled: str | None) -> dict[str, Any]:
     free = free_bytes(home.state)
     room = f"database {_megabytes(size)}, free {_megabytes(free)}"
     if stalled is not None:
-        return _row("storage", f"{room}; {stalled}", ok=False)
-    return _row("storage", room, ok=free >= SCARCE_BYTES, do="free some space")
+        return finding("storage", f"{room}; {stalled}", ok=False)
+    return finding("storage", room, ok=free >= SCARCE_BYTES, do="free some space")
 
 
 def _backup(made: BackupReport | None) -> str:
@@ -172,7 +185,3 @@ def _backup(made: BackupReport | None) -> str:
 
 def _megabytes(size: int) -> str:
     return f"{size / MEGABYTE:,.1f} MB"
-
-
-def _row(what: str, found: str, *, ok: bool = True, do: str = "") -> dict[str, Any]:
-    return {"what": what, "found": found if ok or not do else f"{found}. Do: {do}", "ok": ok}
