@@ -87,4 +87,4 @@ class AddressChange(TypedDict):
 class Decision(TypedDict):
     """What a person decided, as `person.ask` gives it."""
 
-    answer: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    reply: Annotated[str, StringConstraints(min_length=1, max_length=2000)]

@@ -37,7 +37,7 @@ class Part:
 
 
 def _decision(fact: Fact) -> str:
-    return str(fact["answer"]).strip()
+    return str(fact["reply"]).strip()
 
 
 def _refund(fact: Fact) -> str:

@@ -237,7 +237,7 @@ REFUNDED = {
 ARTICLE = {"source": "warranty.md", "title": "Warranty", "excerpt": "Two years."}
 TOLD: list[tuple[dict[str, Any], str, str]] = [
     ({"refund": REFUNDED, "shipment": SHIPMENT}, "refunded", "refunded 214.50 EUR for your order SO-1042"),
-    ({"decision": {"answer": "We send a new one."}, "shipment": SHIPMENT}, "decided", "We send a new one."),
+    ({"decision": {"reply": "We send a new one."}, "shipment": SHIPMENT}, "decided", "We send a new one."),
     ({"address_change": {"customer_id": "C-1004", "redirected": "SO-1045"}}, "address_changed", "SO-1045"),
     ({"address_change": {"customer_id": "C-1004", "redirected": ""}}, "address_changed", "No open order"),
     ({"articles": [ARTICLE, ARTICLE | {"title": "Repairs"}]}, "article_sent", "- Repairs (warranty.md)"),
