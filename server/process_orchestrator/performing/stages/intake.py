@@ -25,6 +25,8 @@ from process_orchestrator.performing.stages.intake_found import Found, detail_of
 from process_orchestrator.performing.stages.intake_prompts import NONE_OF_THESE, input_prompt, type_prompt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from process_orchestrator.checking.documents.definitions import ProcessType
     from process_orchestrator.checking.extraction import Reading
     from process_orchestrator.checking.loading.registry import Registry
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 Json = Any
 
 SURE: Final = 0.8
-"""Least probability of the words that name a type, where the model's host tells it."""
+LIKELY: Final = 0.5
+"""Least probability of the words that name a type, where the model's host tells it. What is likely is asked again."""
 
 ANOTHER_TEMPERATURE: Final = 0.7
 """Of the second sample, where no probability is told: what is sure is said again."""
@@ -132,9 +135,7 @@ class Intake:
             return ruled.process_type, "rules"
         if self._parts.model.tier(Tier.LIGHT) is None:
             raise ModelError("no_model", "no model is set up that reads tasks: set [models.light]")
-        newest = {each.name: each for each in newest_of(registry)}
-        ranked = [*(newest.pop(each.name) for each in ruled.candidates if each.name in newest), *newest.values()]
-        types = ranked[:TYPES_SHOWN_MAX]
+        types = _shown(newest_of(registry), [each.name for each in ruled.candidates])
         work.know(candidates=tuple(_candidate(each) for each in types))
         if not types:
             raise _OpenError("none_of_these", "no process type is defined in this home")
@@ -148,21 +149,18 @@ class Intake:
     async def _choice(self, work: _Work, types: list[ProcessType]) -> str:
         """The type that the model is sure of, or that it finds none."""
         answer = await self._ask(work, type_prompt(types, work.task))
-        said = str(answer.data["process_type"])
-        if answer.probability is not None:
-            if said != NONE_OF_THESE and answer.probability < SURE:
-                share = round(answer.probability * 100)
-                work.know(said=said)
-                raise _OpenError("unsure", f"the model says {said}, and is sure of it by {share} % only")
+        said, share = str(answer.data["process_type"]), answer.probability
+        if said == NONE_OF_THESE or (share is not None and share >= SURE):
             return said
-        if said == NONE_OF_THESE:
-            return said
-        # Another order and another temperature: what was only the first of a list, or a chance, is not said again.
-        again = await self._ask(work, type_prompt(types[::-1], work.task, temperature=ANOTHER_TEMPERATURE))
+        work.know(said=said)
+        if share is not None and share < LIKELY:
+            raise _OpenError("unsure", f"the model says {said}, and is sure of it by {round(share * 100)} % only")
+        # Asked in another order: what was only the first of a list, or a chance, is not said again.
+        temperature = 0.0 if share is not None else ANOTHER_TEMPERATURE
+        again = await self._ask(work, type_prompt(types[::-1], work.task, temperature=temperature))
         other = str(again.data["process_type"])
-        if other != said:
-            work.know(said=said)
-            raise _OpenError("unsure", f"asked twice, the model says {said} and {other}")
+        if other != said or (again.probability is not None and again.probability < LIKELY):
+            raise _OpenError("unsure", f"asked twice, the model says {said} and {other}, and is sure of neither")
         return said
 
     def _startable(self, found: ProcessType, registry: Registry) -> Startable:
@@ -227,6 +225,14 @@ class Intake:
             usage=work.usage,
         )
         return Performed(event=event, bodies=(body,))
+
+
+def _shown(types: Sequence[ProcessType], ranked: Sequence[str]) -> list[ProcessType]:
+    """The types to choose among, always in one order: what a host has read once it need not read again."""
+    if len(types) <= TYPES_SHOWN_MAX:
+        return list(types)
+    places = {name: place for place, name in enumerate(ranked)}
+    return sorted(types, key=lambda each: (places.get(each.name, len(places)), each.name))[:TYPES_SHOWN_MAX]
 
 
 def _candidate(process_type: ProcessType) -> dict[str, Json]:
