@@ -278,13 +278,21 @@ def test_places_of_items_and_rounds_move_with_their_steps() -> None:
         (step("a", contract=OTHER), step("x")),
         (step("a", needs=("x",)), step("x")),
         (mapped("a"), step("x")),
-        (undoable("a"), step("x")),
     ],
-    ids=["gone", "contract", "needs", "kind", "undo"],
+    ids=["gone", "contract", "needs", "kind"],
 )
 def test_a_plan_that_changes_what_was_done_is_refused(steps: tuple[StepFacts, ...]) -> None:
     journey = answered(failed_at_b(), numbered(2, *steps), number=2)
     assert (asked(journey).round, journey.phase("a")) == (3, "done")
+
+
+def test_a_kept_step_lives_on_by_the_facts_with_which_it_began() -> None:
+    """Its agents may be others by now, and what undoes it: that is not what it was done under."""
+    journey = planned(undoable("a"), B).done("a.1").fails("b.1", refused("b.1"))
+    answered(journey, numbered(2, writing("a", agents=()), step("x", needs=("a",))), number=2)
+    assert journey.state.plan is not None
+    kept = journey.state.plan.steps[0]
+    assert (kept.undo, kept.agents, kept.needed_by) == (undoable("a").undo, A.agents, ("x",))
 
 
 def test_where_no_round_is_left_the_plans_own_words_hold() -> None:

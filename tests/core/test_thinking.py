@@ -210,7 +210,7 @@ def test_a_wait_that_is_too_long_is_a_question(fields: dict[str, Any], after: in
     assert (last(journey), journey.question().kind) == ([c.OpenEscalation], EscalationKind.FAILED)
 
 
-@pytest.mark.parametrize("code", ["no_model", "not_configured", "refused"])
+@pytest.mark.parametrize("code", ["no_model", "not_configured", "refused", "no_way"])
 @pytest.mark.parametrize("stage", [Stage.INTAKE, Stage.PLAN])
 def test_a_model_that_will_not_do_better_is_a_question_at_once(stage: Stage, code: str) -> None:
     journey = (untyped() if stage is Stage.INTAKE else unplanned()).tell(absent(stage, code))

@@ -22,6 +22,7 @@ from faults.engines import MEMORY, World, everyone, settled, simulated_engine
 from faults.judging import Heard, judge_acknowledged, judge_process
 from faults.network import Network, SteadyNetwork
 from faults.people import steady
+from faults.thinking import GIVEN, MADE_SHAPES, Thinker, wish_of
 from faults.virtual_time import StuckError, VirtualClock, run_virtual
 from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.checking.schemas.validate import encode_body, ref_of
@@ -65,8 +66,15 @@ class Run:
         return cls(outcome=Outcome(), commits=0, asked=Counter(), wrong=[why])
 
 
+def troubles_of(name: str) -> dict[str, str]:
+    """What agents do to which call of a reference process."""
+    return MADE_SHAPES[name].troubles if name in MADE_SHAPES else SHAPES[name].troubles
+
+
 def request(name: str, known: Catalogue | None = None) -> tuple[ProcessSpec, Bodies]:
     """The reference process of a shape."""
+    if name in MADE_SHAPES:
+        return wish_of(name, GIVEN, limits=Limits(replans=1))
     found, compiled = (known or catalogue()).types[name]
     data = encode_body(SHAPES[name].given)
     ref = ref_of(data)
@@ -97,7 +105,8 @@ class CrashRun:
     ) -> None:
         self._name, self._compiler = name, compiler
         self.known = known or catalogue()
-        self.network: Network = SteadyNetwork(SHAPES[name].troubles)
+        self.network: Network = SteadyNetwork(troubles_of(name))
+        self.thinker = Thinker(seed=0, faults=False, made=MADE_SHAPES.get(name))
         self.clock = VirtualClock(random.Random(name))
         self.disk = Disk(state=state, draw=random.Random(name), kill_at=kill_at)
         self.heard = Heard()
@@ -124,7 +133,13 @@ class CrashRun:
         """Told of everything that the client was told."""
 
     def _engine(self) -> Any:
-        world = World(disk=self.disk, clock=self.clock, agents=self.network.agents(), compiler=self._compiler)
+        world = World(
+            disk=self.disk,
+            clock=self.clock,
+            agents=self.network.agents(),
+            compiler=self._compiler,
+            thinker=self.thinker,
+        )
         return simulated_engine(world)
 
     async def _to_the_end(self, host: Host) -> Process:

@@ -8,9 +8,18 @@ from typing import Final
 
 from faults.catalogue import catalogue
 from faults.disk import Disk, SimulatedJournal
+from faults.thinking import Thinker
 from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.facts.state import Process
-from process_orchestrator.core.ports import ChangeListener, Clock, Host, InProcessAgent, JournalRow, ProcessQuery
+from process_orchestrator.core.ports import (
+    ChangeListener,
+    Clock,
+    Host,
+    InProcessAgent,
+    JournalRow,
+    Performer,
+    ProcessQuery,
+)
 from process_orchestrator.hosting.embedded import embedded_host
 from process_orchestrator.hosting.folding import CORE
 from process_orchestrator.hosting.parts import Parts
@@ -37,6 +46,7 @@ class World:
     listener: ChangeListener | None = None
     processes_running_max: int = 100
     compiler: Compiler = field(default_factory=Compiler)
+    thinker: Thinker | None = None
 
 
 @asynccontextmanager
@@ -49,10 +59,13 @@ async def simulated_engine(world: World) -> AsyncGenerator[tuple[Host, Simulated
             lambda: catalogue().registry, state_dir=state, home=state, clock=world.clock, in_process=world.agents
         )
         async with pool:
+            performer: Performer = LocalPerformer(artifacts, world.compiler, pool, world.clock)
+            if world.thinker is not None:
+                performer = world.thinker.around(performer, artifacts, world.clock)
             parts = Parts(
                 journal=journal,
                 artifacts=artifacts,
-                performer=LocalPerformer(artifacts, world.compiler, pool, world.clock),
+                performer=performer,
                 core=CORE,
                 clock=world.clock,
                 listener=world.listener,

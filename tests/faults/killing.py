@@ -23,19 +23,23 @@ from unittest import mock
 
 import anyio
 
-from faults.catalogue import SHAPES, Catalogue
-from faults.crash_points import CrashRun, Points, Run, differences
+from faults.catalogue import Catalogue
+from faults.crash_points import CrashRun, Points, Run, differences, troubles_of
 from faults.disk import SimulatedJournal, Write
 from faults.network import Deed, SteadyNetwork
+from faults.thinking import Thinker
+from process_orchestrator import assemble
 from process_orchestrator.assemble import Fleet, open_engine
 from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.facts.values import Decision
-from process_orchestrator.core.ports import Host, InProcessCall
+from process_orchestrator.core.ports import Artifacts, Host, InProcessCall, Performer
+from process_orchestrator.hosting.clock import SystemClock
+from process_orchestrator.hosting.open_host import BuildPerformer
 from process_orchestrator.hosting.writer import TurnWrite, Writer
 
 TESTS: Final = Path(__file__).parents[1]
 BOOK: Final = "book.jsonl"
-REFERENCES: Final = ("sequence", "map", "approval", "retry", "compensation", "part")
+REFERENCES: Final = ("sequence", "map", "approval", "retry", "compensation", "part", "planned", "planned-in-vain")
 WRITES_MAX: Final = 200
 """More writes than any reference process needs."""
 
@@ -60,7 +64,7 @@ class NotedNetwork(SteadyNetwork):
     """Steady agents whose memory is the book."""
 
     def __init__(self, name: str, book: Book) -> None:
-        super().__init__(SHAPES[name].troubles)
+        super().__init__(troubles_of(name))
         self._book = book
         self.noted = lambda deed: book.note("deed", *deed)
 
@@ -96,8 +100,28 @@ class RealRun(CrashRun):
     @asynccontextmanager
     async def _real_engine(self) -> AsyncGenerator[tuple[Host, None]]:
         fleet = Fleet(lambda: self.known.registry, home=self.disk.state, in_process=self.network.agents())
-        async with open_engine(self.disk.state, fleet) as host:
-            yield host, None
+        with thinking_engines(self.thinker):
+            async with open_engine(self.disk.state, fleet) as host:
+                yield host, None
+
+
+@contextmanager
+def thinking_engines(thinker: Thinker) -> Generator[None]:
+    """The stages of the engines of this program are answered by a thinker: no language model is at hand."""
+    real = assemble._performing
+
+    def performing(fleet: Fleet, **more: Any) -> BuildPerformer:
+        build = real(fleet, **more)
+
+        @asynccontextmanager
+        async def thinking(artifacts: Artifacts) -> AsyncGenerator[Performer]:
+            async with build(artifacts) as performer:
+                yield thinker.around(performer, artifacts, SystemClock())
+
+        return thinking
+
+    with mock.patch.object(assemble, "_performing", performing):
+        yield
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import msgspec
 
 from faults.catalogue import SERVED
 from faults.network import Deed
+from faults.thinking import GIVEN, made_type
 from process_orchestrator.checking.schemas.validate import encode_body, ref_of
 from process_orchestrator.core.facts.events import EscalationResolved
 from process_orchestrator.core.facts.state import Escalation, Process
@@ -40,6 +41,11 @@ def decided(draw: random.Random, state: Process, escalation: Escalation, decisio
         stored = encode_body({"n": draw.randint(0, 5), "known": draw.random() < 0.5})
         data, checked = ref_of(stored), escalation.contract_sha256
         bodies = Bodies(artifacts=(Body(ref=data, data=stored),))
+    pin = None
+    if decision is Decision.CHOOSE_TYPE:
+        (pin, _), stored = made_type(), encode_body(GIVEN)
+        data, checked = ref_of(stored), pin.sha256
+        bodies = Bodies(artifacts=(Body(ref=data, data=stored),))
     unit = state.units.get(escalation.unit or "")
     count = unit.count if unit is not None else None
     whole_map = decision is Decision.APPROVE and count
@@ -50,6 +56,7 @@ def decided(draw: random.Random, state: Process, escalation: Escalation, decisio
         decision=decision,
         data=data,
         checked=checked,
+        process_type=pin,
         agent=draw.choice(list(SERVED)) if decision is Decision.USE_AGENT else None,
         usd_micros=draw.choice([50_000, 1_000_000]) if decision is Decision.RAISE_BUDGET else None,
         reject_items=tuple(range(0, count or 0, 2)) if whole_map and draw.random() < 0.5 else (),

@@ -24,6 +24,7 @@ from faults.engines import MEMORY, World, everyone, settled, simulated_engine
 from faults.judging import Heard, judge_acknowledged, judge_process
 from faults.network import Network
 from faults.people import decide
+from faults.thinking import MADE, Thinker, wish_of
 from faults.virtual_time import StuckError, VirtualClock, run_virtual
 from process_orchestrator.checking.plans.compiled import CompiledContract, Compiler
 from process_orchestrator.checking.schemas.validate import encode_body, read_stored, ref_of
@@ -45,6 +46,8 @@ from process_orchestrator.hosting.verification import verify_now
 
 OUTPUT_PROBLEMS: Final = CompiledContract.output_problems
 """Bound early: a fault that is planted there must not blind the judge."""
+PLANNED: Final = 0.25
+"""Share of the processes whose type, input and plan models find."""
 CALM_S: Final = 4 * 3600.0
 """How long all processes may take to end once the world is calm, in virtual seconds."""
 HURRY_S: Final = CALM_S / 2
@@ -65,6 +68,7 @@ class Setting:
     impatience: bool = True  # clients and people give up waiting and ask again
     duplicates: bool = True
     clock: bool = True  # wall time is set forward and back
+    models: bool = True  # some tasks are in words, and models fail
     only: str = ""  # the one shape to draw, if any
 
     def __str__(self) -> str:
@@ -125,6 +129,7 @@ class Simulation:
         self.network = Network(seed=setting.seed, faults=setting.agents)
         self.disk = Disk(state=state, draw=random.Random(f"{setting.seed} disk"), fails=setting.disk)
         self.clock = VirtualClock(random.Random(f"{setting.seed} jitter"))
+        self.thinker = Thinker(seed=setting.seed, faults=setting.models)
         self.heard = Heard()
         self.report = Report(setting=setting, wrong=[])
         self._wishes = [self._wish(number) for number in range(setting.processes)]
@@ -138,7 +143,7 @@ class Simulation:
         lives = self._draw.randint(0, self._setting.lives)
         for _ in range(lives):
             await self._life(self._draw.random() ** 2 * 3)
-        self.network.calm, self.disk.fails = True, False
+        self.network.calm, self.thinker.calm, self.disk.fails = True, True, False
         async with self.engine() as (host, _):
             await self._settle(host)
             await self._judge(host)
@@ -189,6 +194,7 @@ class Simulation:
             listener=self._hear,
             processes_running_max=self._draw.choice([2, 100]),
             compiler=self._compiler,
+            thinker=self.thinker,
         )
         return simulated_engine(world)
 
@@ -197,6 +203,9 @@ class Simulation:
     def _wish(self, number: int) -> Asked:
         draw = random.Random(f"{self._setting.seed} wish {number}")
         name = self._setting.only or draw.choice(list(self._catalogue.types))
+        planned = random.Random(f"{self._setting.seed} planned {number}")  # of its own: kept seeds stay what they were
+        if name == MADE or (self._setting.models and not self._setting.only and planned.random() < PLANNED):
+            return self._planned(number, planned)
         found, compiled = self._catalogue.types[name]
         given = {
             "n": draw.choice([0, 1, 2, 5, 99]),
@@ -218,6 +227,18 @@ class Simulation:
         )
         bodies = Bodies(artifacts=(Body(ref=ref, data=data),), definitions=compiled.definitions)
         return Asked(number=number, spec=spec, bodies=bodies, cancel=self._setting.cancels and draw.random() < 0.15)
+
+    def _planned(self, number: int, draw: random.Random) -> Asked:
+        """A task in words."""
+        given = {"n": draw.choice([0, 1, 2, 5]), "known": True, "list": [draw.randint(0, 5) for _ in range(2)]}
+        spec, bodies = wish_of(
+            f"{self._setting.seed} {number}",
+            given,
+            usd_micros=draw.choice([1_000_000, 60_000, 8_000]),
+            approval=draw.choice([ApprovalMode.POLICY] * 2 + [ApprovalMode.PLAN, ApprovalMode.EVERY_STEP]),
+        )
+        cancel = self._setting.cancels and draw.random() < 0.15
+        return Asked(number=number, spec=spec, bodies=bodies, cancel=cancel)
 
     async def _client(self, host: Host, wish: Asked) -> None:
         """Start what is wished until it is acknowledged; cancel it if that is wished too."""
@@ -395,7 +416,7 @@ def simulate(setting: Setting, *, compiler: Compiler | None = None) -> Report:
 def shrink(failed: Setting, *, fails: Callable[[Setting], bool]) -> Setting:
     """The least of a setting that still fails: fewer processes, fewer engines, fewer kinds of faults."""
     least = failed
-    for name in ("agents", "disk", "kills", "cancels", "impatience", "duplicates", "clock"):
+    for name in ("agents", "disk", "kills", "cancels", "impatience", "duplicates", "clock", "models"):
         without = replace(least, **{name: False})
         least = without if fails(without) else least
     for name in ("lives", "processes"):

@@ -4,12 +4,13 @@ import pytest
 
 from faults.catalogue import SHAPES
 from faults.crash_points import every_point, run_shape
+from faults.thinking import MADE_SHAPES
 
 
 @pytest.mark.behaviour("P1")
 @pytest.mark.behaviour("P2-once")
 @pytest.mark.behaviour("P2-unsafe")
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", [*SHAPES, *MADE_SHAPES])
 def test_a_kill_at_any_write_changes_nothing_of_the_end(name: str) -> None:
     found = every_point(name)
     print(found)
@@ -18,5 +19,6 @@ def test_a_kill_at_any_write_changes_nothing_of_the_end(name: str) -> None:
 
 
 def test_the_reference_processes_end_well() -> None:
-    expected = dict.fromkeys(SHAPES, "completed") | {"compensation": "failed"}
-    assert {name: run_shape(name).outcome.status for name in SHAPES} == expected
+    names = [*SHAPES, *MADE_SHAPES]
+    expected = dict.fromkeys(names, "completed") | {"compensation": "failed", "planned-in-vain": "failed"}
+    assert {name: run_shape(name).outcome.status for name in names} == expected

@@ -53,5 +53,6 @@ def test_a_failure_is_shrunk_to_what_it_needs() -> None:
     """Said of a fault that shows with kills alone, in a world of two processes."""
     least = shrink(Setting(seed=1), fails=lambda setting: setting.kills and setting.processes > 1 and setting.lives > 0)
     assert str(least) == (
-        "seed=1 processes=2 lives=1 agents=False disk=False cancels=False impatience=False duplicates=False clock=False"
+        "seed=1 processes=2 lives=1 agents=False disk=False cancels=False impatience=False duplicates=False clock=False "
+        "models=False"
     )

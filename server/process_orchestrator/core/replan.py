@@ -70,7 +70,10 @@ def begin(draft: Draft) -> None:
 
 
 def keeps(draft: Draft, plan: PlanFacts) -> bool:
-    """Whether a plan has all that must be kept, under the contracts that it is done or being done by."""
+    """Whether a plan has all that must be kept, under the contracts that it is done or being done by.
+
+    The rest of a kept step's facts may be other ones by now: it lives on by those with which it began.
+    """
     proposed = {step.id: step for step in plan.steps}
     return all(_is_same(draft.facts(draft.units[name]), proposed.get(name)) for name in draft.replanning.sources)
 
@@ -78,9 +81,7 @@ def keeps(draft: Draft, plan: PlanFacts) -> bool:
 def _is_same(kept: StepFacts, step: StepFacts | None) -> bool:
     if step is None or kept.contract != step.contract or kept.needs != step.needs:
         return False
-    if (kept.kind, kept.is_map, kept.repeat) != (step.kind, step.is_map, step.repeat):
-        return False
-    return kept.undo == step.undo and kept.child == step.child
+    return (kept.kind, kept.is_map, kept.repeat) == (step.kind, step.is_map, step.repeat)
 
 
 def adopt(draft: Draft, plan: PlanFacts) -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 UNAVAILABLE: Final = frozenset({"rate_limited", "unreachable", "timeout"})
 """Codes of a model that could not be had just then."""
 
-NEVER: Final = frozenset({"no_model", "not_configured", "refused"})
-"""Codes after which the same model would say the same again."""
+NEVER: Final = frozenset({"no_model", "not_configured", "refused", "no_way"})
+"""Codes after which asking again would end as before: there is no model, or it will not, or no plan can be written."""
 
 _UNASKED: Final = frozenset({"no_model", "not_configured", "rate_limited", "unreachable"})
 """Codes of failures that nobody can have billed."""
