@@ -7,7 +7,7 @@ together from the ids that are kept. Plans are compiled and checked by the real 
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 import anyio
@@ -76,8 +76,9 @@ def step_of(name: str) -> dict[str, Json]:
     return step(name, called, **more)
 
 
-def compiled(names: Sequence[str]) -> CompiledProcess:
-    """The plan of these steps, judged by the real compiler."""
+@lru_cache(maxsize=4096)
+def compiled(names: tuple[str, ...]) -> CompiledProcess:
+    """The plan of these steps, judged by the real compiler: once, as that takes longer than a seed."""
     registry = registry_of([process_type(MADE, shape(*map(step_of, names)))])
     found = registry.process(MADE)
     assert found is not None
@@ -91,7 +92,6 @@ class Thinker:
         self.seed, self.faults, self._made = seed, faults, made
         self.calm = False
         self.asked: Counter[str] = Counter()
-        self._compiled: dict[tuple[str, ...], CompiledProcess] = {}
 
     def around(self, performer: Performer, artifacts: Artifacts, clock: Clock) -> Performer:
         return Thoughtful(self, performer, artifacts, clock)
@@ -124,11 +124,6 @@ class Thinker:
         if roll < 0.05:
             return "a fault of ours" if roll < 0.02 else "it hangs"
         return draw.choice(ABSENT if roll < 0.2 else BAD) if roll < 0.33 else ""
-
-    def compile(self, names: tuple[str, ...]) -> CompiledProcess:
-        if names not in self._compiled:
-            self._compiled[names] = compiled(names)
-        return self._compiled[names]
 
 
 class Thoughtful:
@@ -202,7 +197,7 @@ class Thoughtful:
         draw = self._thinker.draw(command, command.plan.sha256)
         forgets = self._thinker.faults and not self._thinker.calm and draw.random() < 0.1
         kept = () if forgets else command.kept
-        found = self._thinker.compile((*kept, *(name for name in said if name not in kept)))
+        found = compiled((*kept, *(name for name in said if name not in kept)))
         report = encode_body({"problems": [problem.message for problem in found.problems]})
         body = Body(ref=ref_of(report), data=report)
         facts = found.facts
