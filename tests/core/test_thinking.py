@@ -133,10 +133,10 @@ def test_what_a_human_has_added_stays_added_when_the_type_brings_its_own_budget(
     journey = untyped(budget=Budget(usd_micros=2)).decide(Decision.RAISE_BUDGET, usd_micros=4)
     journey.tell(
         e.TaskClassified(
-            at=0, process_type=TYPE, plan=PLAN, input=ref("found"), by="model", budget=Budget(usd_micros=50)
+            at=0, process_type=TYPE, plan=PLAN, input=ref("found"), by="model", budget=Budget(usd_micros=1)
         )
     )
-    assert journey.state.spec.budget.usd_micros == 54
+    assert journey.state.spec.budget.usd_micros == 5
     assert journey.broken_rules() == ()
 
 
