@@ -29,6 +29,7 @@ PROMISES: Final[dict[str, Promise]] = {
     "deadline": Promise("docs/design.md", "A deadline reminds, then rejects, aborts or passes on; it never approves."),
     "orchestrators": Promise("docs/waiting-and-parts.md", "A process type of another orchestrator is an agent's work."),
     "undoing": Promise("docs/design.md", "What is done is undone, newest first, each once, also across a kill -9."),
+    "planner": Promise("docs/planning.md", "Whatever a planning model says, nothing is called that is not on the map."),
     "drift": Promise("docs/operating.md", "What this version decides otherwise than the journal waits for a person."),
     "pins": Promise("docs/versions-and-drift.md", "An agent that changed behind our back is not called to write."),
     "bumps": Promise("docs/versions-and-drift.md", "`check` refuses a version bump that is too small."),

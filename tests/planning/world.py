@@ -69,6 +69,10 @@ class Careless:
     def __init__(self, *said: Json) -> None:
         self._said, self.asked = said, list[Prompt]()
 
+    def says(self, *said: Json) -> None:
+        """What it says from now on."""
+        self._said, self.asked = said, []
+
     def tier(self, tier: Tier) -> TierFacts | None:
         return TierFacts(tier=tier, model="careless", max_tokens=1000, timeout_s=5)
 

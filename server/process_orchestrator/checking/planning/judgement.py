@@ -79,7 +79,7 @@ def judge(
             fix="propose the steps that make the output",
         )
         return Judged(CompiledProcess(), None, (fault,), dropped)
-    if faults := tuple(_of_items(plan)):
+    if faults := (*_of_items(plan), *_both_ways(plan, quiet)):
         return Judged(CompiledProcess(), plan, faults, dropped, added)
     compiled = compile_plan(plan, process_type=process_type, registry=registry, server_floor=server_floor, strict=True)
     errors = [each for each in compiled.problems if each.level == "error"]
@@ -106,6 +106,17 @@ def _of_items(plan: Plan) -> Iterator[Fault]:
         if step.for_each is not None and not any(each.startswith(("$.item", "$['item")) for each in texts):
             message = f"`{step.id}` is done for each item, and takes nothing of `$.item`: every call would be the same"
             yield Fault(code="FOR_EACH", pointer="/steps", message=message, fix="bind `$.item…`", step=step.id)
+
+
+def _both_ways(plan: Plan, quiet: frozenset[str]) -> Iterator[Fault]:
+    """Steps that change something once for all and once for each item: the same would be done twice."""
+    once = {step.contract for step in plan.steps if step.for_each is None and step.id not in quiet}
+    for step in plan.steps:
+        if step.for_each is not None and step.contract in once:
+            message = (
+                f"`{step.id}` does for each item what another step of the plan does once: its effect would be twice"
+            )
+            yield Fault(code="TWICE_DONE", pointer="/steps", message=message, fix="keep one of them", step=step.id)
 
 
 def report_text(report: Json) -> str:

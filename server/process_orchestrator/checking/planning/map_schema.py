@@ -67,10 +67,19 @@ def _schema(offers: Offers, process_type: ProcessType, *, kept: int) -> dict[str
     most = min(STEPS_MAX, max(1, process_type.limits.steps - kept), max(1, len(offers.steps)))
     steps: dict[str, Json] = {"type": "array", "maxItems": 0, "items": {"type": "null"}}
     if offers.steps:
-        steps = {"type": "array", "maxItems": most, "items": _any_of([_step(each) for each in offers.steps])}
+        steps = {"type": "array", "maxItems": most, "items": _any_of(_steps(offers.steps))}
         if not kept:
             steps["minItems"] = 1
-    return _object({"steps": steps, "output": _record([*offers.goal])})
+    # The steps stand last: a small model that has named the last one closes the object, and where more has to follow it
+    # names steps until it may not any more.
+    return _object({"output": _record([*offers.goal]), "steps": steps})
+
+
+def _steps(offers: Sequence[Offer]) -> list[Json]:
+    """Steps without a choice by their names alone, all others as objects."""
+    plain = [each.id for each in offers if each.over is None and not any(is_choice(slot) for slot in each.slots)]
+    named = [_texts(plain)] if plain else []
+    return [*named, *(_step(each) for each in offers if each.id not in plain)]
 
 
 def _step(offer: Offer) -> Json:

@@ -226,6 +226,9 @@ class _Offering:
             slot.constants = ()  # what a step finds out, or what need not be known, is not to be made up
         if any(each.step is not None for each in slot.found):
             slot.found = [each for each in slot.found if each.step is not None or each.word == slot.name]
+        same = [each for each in slot.found if each.word == slot.name]
+        if same:  # what is nearest the top of what a step gives is what it is for
+            slot.found = [each for each in same if each.depth == min(other.depth for other in same)]
         if slot.needed and not slot.ways(steps):
             self._left_out.append(LeftOut("output", f"nothing fits `{slot.name}` of the output", "widen the map"))
 

@@ -92,6 +92,7 @@ class _Reader:
     # Steps
 
     def _step(self, said: Json, place: str) -> Step | None:
+        said = {"id": said, "in": {}} if isinstance(said, str) else said
         if not isinstance(said, dict):
             self._fault("NO_STEP", place, f"a step is an object with id and in, not {shown(said)}")
             return None
