@@ -33,6 +33,9 @@ PROMISES: Final[dict[str, Promise]] = {
     "drift": Promise("docs/operating.md", "What this version decides otherwise than the journal waits for a person."),
     "pins": Promise("docs/versions-and-drift.md", "An agent that changed behind our back is not called to write."),
     "bumps": Promise("docs/versions-and-drift.md", "`check` refuses a version bump that is too small."),
+    "models-are-gated": Promise(
+        "docs/models.md", "What a model says is checked like anything from outside; nothing invalid is dispatched."
+    ),
     "models-fail-by-name": Promise(
         "docs/models.md", "Whatever a model's host does, the failure has a name, and nothing is asked twice by itself."
     ),
