@@ -137,9 +137,15 @@ class MemoryHost:
     async def processes(self, query: ProcessQuery) -> Page[ProcessRow]:
         rows = [_row(kept.state) for kept in reversed(self._kept.values()) if kept.state is not None]
         wanted = [row for row in rows if _matches(row, query)]
-        start = int(query.cursor or 0)
+        created, _, after = (query.cursor or "").partition(":")
+        names = [row.process_id for row in wanted]
+        start = names.index(after) + 1 if after in names else 0
+        if created and not after:  # from a moment on
+            start = sum(row.created_at >= int(created) for row in wanted)
         end = start + query.limit
-        return Page(items=tuple(wanted[start:end]), next=str(end) if len(wanted) > end else None)
+        last = wanted[end - 1] if len(wanted) > end else None
+        more = None if last is None else f"{last.created_at}:{last.process_id}"
+        return Page(items=tuple(wanted[start:end]), next=more)
 
     async def escalations(self, query: EscalationQuery) -> Page[EscalationRow]:
         rows: list[EscalationRow] = []

@@ -172,6 +172,8 @@ class BodyReader:
     async def of_event(self, state: Process, event: e.Event) -> EntryBodies:
         """The bodies of one trace entry."""
         match event:
+            case e.PlanChecked():
+                return await self.told_by(event)
             case e.CallPrepared():
                 unit = unit_of_call(event.call)
                 return EntryBodies(input=await self.of_unit(state, unit, "input", event.input))
@@ -198,6 +200,10 @@ class BodyReader:
                 return EntryBodies(input=await self._resolution_data(state, asked) if asked else None)
             case _:
                 return EntryBodies()
+
+    async def told_by(self, event: e.Event) -> EntryBodies:
+        """The bodies that an entry is told by, whether or not its data is asked for: none holds data of the process."""
+        return EntryBodies(report=await self.raw(event.report)) if isinstance(event, e.PlanChecked) else EntryBodies()
 
     async def failure_detail(self, state: Process, unit: str, ref: Ref) -> dict[str, Any]:
         """`{answer?, errors[], stderr?}` of a failed call, the answer masked like an output that keeps its contract."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from process_orchestrator.checking.plans.fit import called
 from process_orchestrator.checking.schemas.nearest import nearest
-from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.core.errors import OrchestratorError, RefusedError
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Phase, Status
 from process_orchestrator.core.limits import TOOL_CALL_S_MAX
@@ -20,11 +21,12 @@ from process_orchestrator.usecases.identifiers import read_escalation_id, read_n
 from process_orchestrator.views.diagram import diagram
 from process_orchestrator.views.escalation_view import escalation_view
 from process_orchestrator.views.formats import epoch_ms
-from process_orchestrator.views.models import EscalationPage, NextAction, ProcessPage, TracePage
+from process_orchestrator.views.model_spend import model_spend
+from process_orchestrator.views.models import Caller, EscalationPage, NextAction, ProcessPage, TracePage
 from process_orchestrator.views.next_actions import Below, see_question, see_trace
 from process_orchestrator.views.plan_view import plan_view
 from process_orchestrator.views.process_view import ENDED, Extras, process_row, process_view, steps_view
-from process_orchestrator.views.report import report
+from process_orchestrator.views.report import Told, report
 from process_orchestrator.views.simpler import instead_of
 from process_orchestrator.views.trace_view import Known, trace_entry
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from process_orchestrator.core.facts.specs import PlanFacts
     from process_orchestrator.core.facts.state import Process
     from process_orchestrator.usecases.surroundings import Workplace
-    from process_orchestrator.views.models import Caller, EscalationView, ProcessView, Simpler, TraceEntry, WhyView
+    from process_orchestrator.views.models import EscalationView, ProcessView, Simpler, TraceEntry, WhyView
 
 CHILDREN_LOOKED_AT: Final = 5
 """Processes below one that are looked into for questions, at most."""
@@ -62,7 +64,7 @@ class Reader:
 
     def __init__(self, workplace: Workplace) -> None:
         self._host, self._bodies, self._around = workplace.host, workplace.bodies, workplace.surroundings
-        self._runs = workplace.runs
+        self._runs, self._workplace = workplace.runs, workplace
         self._explainer = Explainer(workplace.bodies)
 
     # --- one process -------------------------------------------------------------------------------------------
@@ -226,7 +228,11 @@ class Reader:
         shown_events = found[:limit]
         known = Known(state=state, agents=agents)
         entries = [
-            trace_entry(each, known, await self._bodies.of_event(state, each.event) if data else None)
+            trace_entry(
+                each,
+                known,
+                await (self._bodies.of_event(state, each.event) if data else self._bodies.told_by(each.event)),
+            )
             for each in shown_events
         ]
         more = shown_events[-1].seq if len(found) > limit else None
@@ -239,19 +245,45 @@ class Reader:
         )
 
     async def _all_entries(self, state: Process) -> list[TraceEntry]:
+        return await self._told(state, await self._all_events(state))
+
+    async def _told(self, state: Process, events: Sequence[Numbered]) -> list[TraceEntry]:
+        known = Known(state=state, agents=agents_of(events))
+        return [trace_entry(each, known, await self._bodies.told_by(each.event)) for each in events]
+
+    async def _all_events(self, state: Process) -> list[Numbered]:
         events: list[Numbered] = []
         async for each in self._bodies.events(state.spec.process_id):
             events.append(each)
             if len(events) >= REPORT_EVENTS_MAX:
                 break
-        known = Known(state=state, agents=agents_of(events))
-        return [trace_entry(each, known) for each in events]
+        return events
 
     # --- report, why, bodies -----------------------------------------------------------------------------------
 
     async def report(self, state: Process) -> str:
-        questions = [await self._question(state, each.id, whole=False) for each in state.escalations.values()]
-        return report(state, await self.view(state), trace=await self._all_entries(state), escalations=questions)
+        questions = [await self._question(state, each.id, whole=True) for each in state.escalations.values()]
+        events = await self._all_events(state)
+        told = Told(
+            trace=await self._told(state, events),
+            escalations=questions,
+            spend=model_spend(events),
+            against=await self._against(state),
+        )
+        return report(state, await self.view(state), told)
+
+    async def _against(self, state: Process) -> str | None:
+        """What an ended process took beside what was to be expected; None where that cannot be said."""
+        if state.status not in ENDED:
+            return None
+        # Late: the calculator, which only a report pays.
+        from process_orchestrator.usecases.estimating import Estimator  # noqa: PLC0415
+        from process_orchestrator.views.estimate_view import against_text, against_view  # noqa: PLC0415
+
+        with suppress(OrchestratorError):
+            found = await Estimator(self._workplace).against(state, Caller(principal=state.spec.principal))
+            return None if found is None else against_text(against_view(found))
+        return None
 
     async def why(self, process_id: str, caller: Caller) -> WhyView:
         state = await self.find(process_id, caller)

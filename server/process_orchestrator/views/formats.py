@@ -47,9 +47,9 @@ def harmless(text: str) -> str:
     return _HIDDEN.sub("", _ANSI_SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
-def markdown(text: str) -> str:
-    """Foreign text as one line of literal Markdown, to stand inside a line of ours.
+def markdown(text: str, *, limit: int = 300) -> str:
+    """Foreign text as one line of literal Markdown of at most `limit` characters, to stand inside a line of ours.
 
     Nothing in it becomes markup, a link (bare addresses too) or an HTML tag; what is harmless stays as it is.
     """
-    return _MARKUP.sub(r"\\\g<0>", one_line(text))
+    return _MARKUP.sub(r"\\\g<0>", one_line(text, limit=limit))

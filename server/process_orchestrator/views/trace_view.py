@@ -6,6 +6,7 @@ one harmless line.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,7 @@ class EntryBodies:
     input: Any = None
     output: Any = None
     detail: Any = None
+    report: Any = None  # of a check of a plan: told in the summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class Known:
 def trace_entry(each: Numbered, known: Known, bodies: EntryBodies | None = None) -> TraceEntry:
     """One event as an entry; bodies are cut at 4 KB each and the rest named."""
     told = entry(each, state=known.state, agents=known.agents)
+    bodies = bodies or EntryBodies()
     return TraceEntry(
         seq=told.seq,
         at=timestamp(told.at),
@@ -62,8 +65,8 @@ def trace_entry(each: Numbered, known: Known, bodies: EntryBodies | None = None)
         cost_usd=usd(told.usd_micros) if told.usd_micros is not None else None,
         verdict=told.verdict,
         blame=told.blame.value if told.blame is not None else None,
-        summary=summary(each.event, told, known.state),
-        **_shown(told, known.state, bodies or EntryBodies()),
+        summary=summary(each.event, told, known.state, report=bodies.report),
+        **_shown(told, known.state, bodies),
     )
 
 
@@ -83,6 +86,10 @@ def _shown(told: Entry, state: Process | None, bodies: EntryBodies) -> dict[str,
     return {**shown, "cut": cuts or None}
 
 
+SUMMARY_CHARACTERS: Final = 500
+PROBLEMS_TOLD: Final = 2
+VERDICTS: Final = ("always", "sometimes", "never", "unknown")
+
 _TOO_MUCH: Final = " It billed more than its contract declares."
 
 
@@ -93,9 +100,11 @@ def _billed_too_much(event: e.Event, state: Process | None) -> bool:
 # --- summaries ---------------------------------------------------------------------------------------------------
 
 
-def summary(event: e.Event, told: Entry, state: Process | None) -> str:
-    """One event in one line."""
+def summary(event: e.Event, told: Entry, state: Process | None, *, report: Any = None) -> str:
+    """One event in one line. `report` is what the check of a plan found."""
     match event:
+        case e.PlanChecked():
+            return one_line(_checked(event, report if isinstance(report, dict) else {}), limit=SUMMARY_CHARACTERS)
         case e.CallPrepared() | e.CallSucceeded() | e.CallFailed() | e.CallLost() | e.ChildFinished():
             return _call_summary(event, told, state) + (_TOO_MUCH if _billed_too_much(event, state) else "")
         case e.MapOpened() | e.StepSkipped() | e.ItemsCollected():
@@ -103,8 +112,11 @@ def summary(event: e.Event, told: Entry, state: Process | None) -> str:
         case e.EscalationOpened() | e.EscalationResolved() | e.BriefWritten():
             return _escalation_summary(event, state)
         case e.StageFailed():
+            asked = state.escalations.get(event.escalation or "") if state else None
+            about = f" about {asked.unit}" if asked and asked.unit else ""
             return one_line(
-                f"Stage {event.stage.value} failed: {event.code}, blame {event.blame.value}. {event.message or ''}"
+                f"Stage {event.stage.value}{about} failed: {event.code}, blame {event.blame.value}. "
+                f"{event.message or ''}"
             )
         case e.TimerFired():
             return f"Timer {event.timer} fired."
@@ -129,16 +141,31 @@ def _process_summary(event: e.Event) -> str:
         case e.EngineResumed():
             return f"Engine {event.engine} took over; unanswered calls are sent again under their keys."
         case e.TaskClassified():
-            return f"Classified as {event.process_type.name} {event.process_type.version} by {event.by}."
+            budget = f" Budget {usd(event.budget.usd_micros)} USD." if event.budget is not None else ""
+            return f"Classified as {event.process_type.name} {event.process_type.version} by {event.by}.{budget}"
         case e.PlanProposed():
             return f"A model proposed a plan (round {event.round})."
-        case e.PlanChecked():
-            steps = f" of {len(event.plan.steps)} steps" if event.plan else ""
-            return f"The plan{steps} fits its contracts." if event.ok else "The plan does not fit its contracts."
         case e.OutputBuilt():
             return f"The output was built ({event.output.bytes} bytes) and keeps the process type's schema."
         case _:
             return type(event).__name__
+
+
+def _checked(event: e.PlanChecked, report: dict[str, Any]) -> str:
+    """What the check of a plan says: its verdicts, or the first of what is wrong with it."""
+    verdicts = Counter(str(row.get("verdict")) for row in report.get("bindings", ()))
+    counts = ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts[word])
+    if not event.ok:
+        problems = report.get("problems", ())
+        said = [f"{each.get('code')} at {each.get('pointer') or '/'}: {each.get('message')}" for each in problems]
+        more = f" (and {len(said) - PROBLEMS_TOLD} more)" if len(said) > PROBLEMS_TOLD else ""
+        return f"The plan does not fit its contracts{': ' if said else '.'}{'; '.join(said[:PROBLEMS_TOLD])}{more}"
+    steps = f" of {len(event.plan.steps)} steps" if event.plan else ""
+    bindings = f" (bindings: {counts})" if counts else ""
+    dropped = [str(each.get("what")) for each in report.get("dropped", ())]
+    without = f" Left out as needless: {', '.join(dropped)}." if dropped else ""
+    fit = f" Verdict {event.fit.verdict}: {'; '.join(event.fit.reasons)}." if event.fit and event.fit.reasons else ""
+    return f"The plan{steps} fits its contracts{bindings}.{without}{fit}"
 
 
 def _call_summary(
@@ -210,4 +237,4 @@ def _escalation_summary(
             note = f" Note: {event.note}" if event.note else ""
             return one_line(f"{event.escalation}: {event.decision.value}{about_step} by {event.by} ({proof}).{note}")
         case e.BriefWritten():
-            return f"{event.escalation}: a model added a paragraph."
+            return f"{event.escalation}: a model added a paragraph{about_step}."
