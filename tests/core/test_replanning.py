@@ -322,6 +322,15 @@ def test_a_planner_that_cannot_be_had_is_waited_for_and_then_the_plans_own_words
     assert journey.tell(absent("unreachable")).phase("b") == "escalated"
 
 
+def test_two_steps_that_failed_fail_the_process_once() -> None:
+    fails = {"on_failure": {"else": OnFailure.FAIL}}
+    journey = planned(step("a", **fails), step("c", **fails)).prepared("c.1").fails("a.1", refused("a.1"))
+    journey.tell(refused("c.1")).tell(absent("no_model"))
+    assert (journey.state.status, journey.phases()) == (Status.FAILED, {"a": "failed", "c": "failed"})
+    assert journey.state.failing is not None
+    assert journey.state.failing.unit == "a"
+
+
 @pytest.mark.parametrize("word", [OnFailure.FAIL, OnFailure.COMPENSATE])
 def test_failing_and_undoing_come_after_the_last_plan(word: OnFailure) -> None:
     first, second = undoable("u"), step("b", needs=("u",), on_failure={"else": word})

@@ -147,7 +147,7 @@ def _count(draft: Draft) -> None:
 
 
 def over(draft: Draft) -> None:
-    """The new plan stands. A step that failed for good meanwhile asks for one more."""
+    """The new plan stands. A step that failed for good meanwhile asks for one more: it was put off as one was left."""
     if draft.replanning.failure is None:
         return
     failed = next(failed_units(draft), None)

@@ -86,8 +86,6 @@ def follow(draft: Draft, plan: PlanFacts) -> None:
 def take_up(draft: Draft) -> None:
     """The plan stands: what may begin begins."""
     replan.over(draft)
-    if draft.replanning.failure is not None and not replan.round_left(draft):
-        settle.settle_unplanned(draft)
     schedule.begin_ready(draft)
 
 
