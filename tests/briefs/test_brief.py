@@ -137,6 +137,14 @@ async def test_the_facts_are_data_that_nothing_in_them_can_end() -> None:
     assert (told.count("<facts>"), told.count("</facts>")) == (1, 1)
 
 
+async def test_of_earlier_decisions_it_is_told_what_and_when_and_not_who() -> None:
+    earlier = {"escalation": "p_x.e1", "decision": "skip", "by": "ana", "at": 1_795_000_000_000, "assurance": "A2"}
+
+    facts = facts_of({"question": "Why?", "options": [], "evidence": [], "precedents": [earlier]})
+
+    assert facts["earlier_decisions"] == [{"decision": "skip", "on": "2026-11-18"}]
+
+
 async def test_a_prompt_is_within_its_bound_however_much_evidence_there_is() -> None:
     entry = {"label": "output of step read", "from": "agent", "value": {"text": "word " * 5000}, "uri": "x"}
     package = {"question": "Why?", "options": [], "evidence": [entry] * 30}

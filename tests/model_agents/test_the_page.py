@@ -110,6 +110,8 @@ def test_the_commands_say_what_is_missing(home: Path) -> None:
     assert (called.code, called.err.count("no_model")) == (1, 1)
     other = call("agents", "call", "mail_writer", "mail.send", "--home", home)
     assert "it keeps mail.draft@^1, not mail.send" in other.err
+    looked = call("doctor", "--home", home)
+    assert "model agents: mail_writer asks a model of the tier light, and none is set up" in looked.out
     pinned = call("agents", "pin", "--home", home)
     assert pinned.code == 0
     assert "mail_writer (model): not comparable, a model says nothing of itself" in pinned.out

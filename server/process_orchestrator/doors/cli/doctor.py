@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from process_orchestrator import __version__
+from process_orchestrator.checking.documents.model_agents import KIND
 from process_orchestrator.checking.documents.pins import LOCK_FILE, PinState, PinVerdict, state_of
+from process_orchestrator.checking.loading.lint_map import tier_problems
 from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.doors.cli.database_commands import first_bad
 from process_orchestrator.doors.cli.doctor_models import asked_rows, finding, model_rows
@@ -32,7 +34,10 @@ from process_orchestrator.hosting.verification import verify
 from process_orchestrator.views.formats import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from process_orchestrator.checking.loading.registry import Registry
+    from process_orchestrator.core.facts.values import Tier
     from process_orchestrator.core.ports import AgentHealth
     from process_orchestrator.home import Home
     from process_orchestrator.hosting.backup import BackupReport
@@ -81,6 +86,7 @@ async def _findings(session: Session) -> list[dict[str, Any]]:
             do="run `orchestrator check`",
         ),
         *model_rows(session.settings, environment=os.environ),
+        *_model_agents(registry, {setup.tier for setup in session.settings.models.setups}),
         finding("reviewers", ", ".join(reviewers) or "none. Do: `orchestrator reviewers add NAME` to approve at A2"),
     ]
     if session.has_database:
@@ -90,6 +96,15 @@ async def _findings(session: Session) -> list[dict[str, Any]]:
     rows.append(_pins(registry))
     rows.append(finding("git", _git(home)))
     return rows
+
+
+def _model_agents(registry: Registry, tiers: Collection[Tier]) -> list[dict[str, Any]]:
+    """Agents that are models, and those of them whose tier nobody has set up. None: no finding."""
+    agents = [agent for agent in registry.agents if agent.transport.kind == KIND]
+    if not agents:
+        return []
+    lacking = "; ".join(f"{each.message}. Do: {each.fix}" for each in tier_problems(registry, tiers))
+    return [finding("model agents", lacking or f"{len(agents)} agents, each with a model for its tier")]
 
 
 async def _database(home: Home) -> list[dict[str, Any]]:

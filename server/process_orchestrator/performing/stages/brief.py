@@ -7,8 +7,11 @@ an option or in evidence. A question is whole without it.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio.to_thread
 import orjson
 from msgspec.structs import replace
 
@@ -74,8 +77,10 @@ class Briefs:
         paragraph = answer.data["paragraph"]
         registry = parts.registry()
         names = (*(each.name for each in registry.agents), *(each.name for each in registry.contracts))
-        # Held against all that is shown beside it, not only what was cut to fit into the prompt.
-        reason = "it holds a secret" if _leaks(parts, paragraph) else invented(paragraph, facts, names=names)
+        reason = "it holds a secret" if _leaks(parts, paragraph) else None
+        if reason is None:
+            # Against all that is shown beside it, which may be much: other processes go on meanwhile.
+            reason = await anyio.to_thread.run_sync(partial(invented, paragraph, facts, names=names))
         if reason is not None:
             return self._refused(command, reason, answer)
         body = body_of(encode_body({"text": paragraph, "model": answer.spent.model}))
@@ -111,7 +116,7 @@ def facts_of(package: dict[str, Json]) -> dict[str, Json]:
         {key: entry[key] for key in ("label", "from", "value") if key in entry} for entry in package.get("evidence", ())
     ]
     precedents = [
-        {key: each[key] for key in ("decision", "code", "at") if each.get(key) is not None}
+        {"decision": each["decision"], "on": f"{datetime.fromtimestamp(each['at'] // 1000, tz=UTC):%Y-%m-%d}"}
         for each in package.get("precedents", ())
     ]
     kept = {key: package[key] for key in ("question", "why", "goal", "warnings") if package.get(key)}
