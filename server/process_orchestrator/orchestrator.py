@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from process_orchestrator.usecases.estimating import Estimator
     from process_orchestrator.usecases.redriving import Redriver
     from process_orchestrator.views.estimate_models import EstimateRequest, EstimateView, HistoryView
+    from process_orchestrator.views.plan_ahead import PlanAheadView, PlanRequest
     from process_orchestrator.views.replay_view import ReplayView
 
 __all__ = ["AgentHealth", "Orchestrator", "RedriveRequest", "Surroundings"]
@@ -182,6 +183,13 @@ class Orchestrator:
     async def estimate(self, request: EstimateRequest, *, caller: Caller = LOCAL) -> EstimateView:
         """What a process, or any number of cases, would cost. Starts nothing; no model is asked unless `plan`."""
         return await self._estimator().estimate(request, caller)
+
+    async def plan(self, request: PlanRequest) -> PlanAheadView:
+        """The plan that a task would be done by, and its check. Starts nothing; asks a model where one must make it."""
+        # As in `replay`: loaded where it is needed.
+        from process_orchestrator.usecases.planning import PlanAhead  # noqa: PLC0415
+
+        return await PlanAhead(self._workplace).ahead(request)
 
     async def history(self, process_type: str | None = None, *, caller: Caller = LOCAL) -> HistoryView:
         """What earlier runs took, by type and version, and how what was said before each held."""

@@ -39,6 +39,10 @@ def test_a_contract_that_takes_the_input_and_gives_the_output_is_the_plan() -> N
         ("it may not fit", {"output": object_of(["total"], total={"type": "number", "minimum": 0})}),
         ("a required input is not read", {"input": object_of(["order_id", "text"], **ORDER, text={"type": "string"})}),
         ("the input may lack what it needs", {"input": object_of([], **ORDER)}),
+        (
+            "its output may tell more",
+            {"output": object_of(["total"], total={"type": "number"}, refund_id={"type": "string"})},
+        ),
         ("nothing is wanted", {"output": {"type": "object"}}),
         ("it is not on the map", {"contracts": ["stock.check@^1"]}),
         (

@@ -41,15 +41,13 @@ def _may_close(contract: Contract, process_type: ProcessType) -> bool:
     if contract.approval is not None or contract.status != "active":
         return False
     given, taken = names_of(Shape.of(process_type.input)), names_of(Shape.of(contract.input))
-    wanted, made = required_names(process_type.output), names_of(Shape.of(contract.output))
+    made = names_of(Shape.of(contract.output))
     needed = set(required_names(contract.input)) - {contract.key_field}
-    # What the caller must give and the contract would not even read, says that there is more to the task.
-    return (
-        bool(wanted)
-        and needed <= set(given)
-        and set(required_names(process_type.input)) <= set(taken)
-        and (set(wanted) <= set(made))
-    )
+    # What the caller must give and the contract would not even read, and what a process may tell and the contract
+    # never does, say that there is more to the task.
+    reads_all = needed <= set(given) and set(required_names(process_type.input)) <= set(taken)
+    gives_all = set(names_of(Shape.of(process_type.output))) <= set(made)
+    return bool(required_names(process_type.output)) and reads_all and gives_all
 
 
 def _compiled(
