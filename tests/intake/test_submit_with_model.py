@@ -17,7 +17,7 @@ from process_orchestrator.views.models import Caller, ProcessView, ResolveReques
 
 pytestmark = pytest.mark.anyio
 
-TASK = "Please close this paper: INV 77 of Holm"
+TASK = "Please close this paper.\nINV 77 of Holm"
 
 
 def scripted(script: Any) -> ScriptedModel:
@@ -74,7 +74,7 @@ async def test_of_a_type_that_is_known_only_the_input_is_read(tmp_path: Path) ->
     model = scripted(says("", text="whole_task"))
     async with open_desk(tmp_path, model=model) as desk:
         named = await submitted(desk, process_type="reading")
-        ruled = await submitted(desk, "book the invoice 77")
+        ruled = await submitted(desk, "book the invoice\nINV 77")
 
     assert (named.status, named.classified_by, named.process_type) == ("completed", "caller", "reading")
     assert (ruled.status, ruled.classified_by, ruled.process_type) == ("completed", "rules", "booking")
@@ -173,7 +173,7 @@ async def test_the_question_shows_what_was_found_and_a_person_goes_on(tmp_path: 
         after = await desk.orchestrator.state(view.process_id)
 
     shown = {each.label: each.value for each in package.evidence or []}
-    assert TASK in str(shown["the task"])
+    assert "INV 77 of Holm" in str(shown["the task"])
     assert "booking" in str(shown["process types that may be meant"])
     assert "finds no process type" in package.question + (package.why.rule if package.why else "")
     assert (after.status, after.classified_by, after.cost.budget_usd) == ("completed", "human", "0.50")

@@ -33,6 +33,8 @@ _QUOTE: Final = re.compile(
 )
 _COLON: Final = re.compile(r":\s+(?=\S)")
 PASSAGE_MIN: Final = 20
+WHOLE_MIN: Final = 200
+"""A shorter task of one line is no text that an input requires, though it may be one that it allows."""
 
 
 class Field(NamedTuple):
@@ -71,8 +73,10 @@ class Extraction:
     @property
     def passages(self) -> tuple[Passage, ...]:
         """Those that some field may take; none where no field is a long text."""
-        long = any(self._is_long(self._resolve(part)) for _, part in self._members(self._schema))
-        return tuple(self._passages.values()) if long else ()
+        required = self._schema.get("required", ())
+        long = [name for name, part in self._members(self._schema) if self._is_long(self._resolve(part))]
+        offered = {each for name in long for each in self._offered(required=name in required)}
+        return tuple(each for name, each in self._passages.items() if name in offered)
 
     def asked(self) -> Schema:
         """The schema of the answer: each field is there, and may be null."""
@@ -80,7 +84,8 @@ class Extraction:
 
     def read(self, answer: Json) -> Reading:
         """What of an answer is true of the task and keeps the input schema."""
-        grounded = ground(self._unfolded(answer, self._schema), self._schema, self._task)
+        said = self._unfolded(answer, self._schema) if isinstance(answer, dict) else {}
+        grounded = ground(said, self._schema, self._task)
         value, dropped = grounded.value, list(grounded.dropped)
         validator = Validator(self._schema)
         problems = validator.problems(value)
@@ -105,15 +110,19 @@ class Extraction:
         return list(self._resolve(schema).get("properties", {}).items())[:FIELDS_MAX]
 
     def _object(self, schema: Schema, levels: int) -> Schema:
-        members = {name: self._nullable(self._resolve(part), levels) for name, part in self._members(schema)}
+        required = schema.get("required", ())
+        members = {
+            name: self._nullable(self._resolve(part), levels, required=name in required)
+            for name, part in self._members(schema)
+        }
         return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
 
-    def _nullable(self, part: Schema, levels: int) -> Schema:
+    def _nullable(self, part: Schema, levels: int, *, required: bool) -> Schema:
         listed = [part["const"]] if "const" in part else part.get("enum")
         if isinstance(listed, list):
             return {"enum": [*listed, *([] if None in listed else [None])]}
         if self._is_long(part):
-            return {"enum": [*self._passages, None]}
+            return {"enum": [*self._offered(required=required), None]}
         kind = part.get("type")
         if kind == "object" or "properties" in part:
             return {"anyOf": [self._object(part, levels - 1), {"type": "null"}]} if levels > 1 else {"type": "null"}
@@ -122,6 +131,11 @@ class Extraction:
             of = self._object(items, levels - 1) if "properties" in items and levels > 1 else _plain(items)
             return {"anyOf": [{"type": "array", "items": of, "maxItems": ITEMS_MAX}, {"type": "null"}]}
         return {"type": [_plain(part)["type"], "null"]}
+
+    def _offered(self, *, required: bool) -> list[str]:
+        """The passages that a long text may be. A line or two that ask for something are not what they ask about."""
+        short = len(self._task) < WHOLE_MIN and "\n" not in self._task.strip()
+        return [name for name in self._passages if name != WHOLE or not (required and short)]
 
     def _is_long(self, part: Schema) -> bool:
         text = part.get("type") == "string" and not {"enum", "const", "pattern", "format"} & part.keys()

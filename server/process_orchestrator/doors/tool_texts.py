@@ -107,11 +107,15 @@ TOOLS: Final = (
             "its contracts demand."
         ),
         properties={
-            "task": _text("What shall be done, in plain words. Not needed with process_type."),
+            "task": _text(
+                "What shall be done, in the user's words. A budget, a deadline or 'ask me first' in them is kept to. Not "
+                "needed with process_type."
+            ),
             "process_type": _text("Name of a process type, as describe_agents lists it."),
             "input": {
                 "type": "object",
-                "description": "Object as the type's input schema says. An object, not a string.",
+                "description": "Object as the type's input schema says. An object, not a string. Left out, a light "
+                "model reads it out of task where one is set up.",
             },
             "budget_usd": {
                 "type": "number",
