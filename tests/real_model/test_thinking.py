@@ -52,9 +52,9 @@ def judge(stage: str, thoughts: Sequence[Thought], *, who: str) -> None:
             listed = {name.partition("@")[0] for name in process.contracts}
             assert set(each.contracts) <= listed, each.case.task
     inside = [each for each in thoughts if each.case.type is not None]
-    right = [each for each in inside if each.view.process_type == each.case.type and each.classified]
+    right = [each for each in inside if each.type == each.case.type]
     if stage == "intake":
-        wrong = [(each.case.task, each.view.process_type) for each in inside if each not in right]
+        wrong = [(each.case.task, each.type) for each in inside if each not in right]
         assert len(right) >= INTAKE_SHARE * len(inside), wrong
 
 

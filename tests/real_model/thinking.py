@@ -4,6 +4,7 @@ Every process is started with `approval: plan`: whatever the model plans stops b
 is asked, and what would have been dispatched can be looked at.
 """
 
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,9 +43,16 @@ class Thought:
         return self.view.escalations[0].kind if self.view.escalations else None
 
     @property
+    def type(self) -> str | None:
+        """The type that was found, by rule or model; also where it then turned out that the task lacks some input."""
+        if self.asked != "intake":
+            return self.view.process_type
+        lacking = re.search(r"(\w+) needs ", self.view.escalations[0].question)
+        return lacking[1] if lacking is not None else self.view.process_type
+
+    @property
     def classified(self) -> bool:
-        """Whether its type was found, by rule or model."""
-        return self.asked != "intake" or self.view.process_type is not None
+        return self.type is not None
 
     @property
     def contracts(self) -> tuple[str, ...]:
@@ -109,7 +117,7 @@ def figures(thoughts: Sequence[Thought]) -> dict[str, Any]:
     return {
         "tasks": len(thoughts),
         "classified": sum(each.classified for each in thoughts),
-        "type right": sum(each.view.process_type == each.case.type and each.classified for each in thoughts),
+        "type right": sum(each.type == each.case.type and each.classified for each in thoughts),
         "planned": sum(each.planned for each in thoughts),
         "plan right": sum(each.right for each in thoughts),
         "tokens": sum(each.view.cost.tokens for each in thoughts),

@@ -108,8 +108,8 @@ TOOLS: Final = (
         ),
         properties={
             "task": _text(
-                "What shall be done, in the user's words. A budget, a deadline or 'ask me first' in them is kept to. Not "
-                "needed with process_type."
+                "What shall be done, in the user's words. A budget, a deadline or 'ask me first' in them is kept to. "
+                "Not needed with process_type."
             ),
             "process_type": _text("Name of a process type, as describe_agents lists it."),
             "input": {

@@ -191,7 +191,8 @@ class Intake:
         reading: Reading = extraction.read((await self._ask(work, prompt)).data)
         if reading.missing:
             work.know(read=reading.value, dropped=reading.dropped, missing=reading.missing)
-            raise _OpenError(NO_INPUT, f"the task does not say {', '.join(reading.missing)}")
+            lacks = ", ".join(reading.missing)
+            raise _OpenError(NO_INPUT, f"{work.found.process_type} needs {lacks}, which the task does not say")
         return _body(reading.value)
 
     async def _ask(self, work: _Work, prompt: Prompt) -> Answer:
