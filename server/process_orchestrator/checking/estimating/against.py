@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from process_orchestrator.checking.estimating.calculator import Question, estimate
-from process_orchestrator.checking.estimating.history import History, Run, Span, duration, history_of, predicted
+from process_orchestrator.checking.estimating.history import History, Past, Run, Span, duration, predicted
 from process_orchestrator.checking.estimating.shape import StepShape
 
 
@@ -82,10 +82,10 @@ def record(
     runs: Sequence[Run], version: str, *, of: Sequence[Run], steps_of: Callable[[Run], tuple[StepShape, ...]]
 ) -> Record:
     """How the runs `of` one version stand to what those of `runs` that went before them said."""
-    number = len(of)
+    number, past = len(of), Past(runs)
     judged = inside = inside_time = 0
     for run in of:
-        history = history_of(runs, version=version, before=run.started_at)
+        history = past.history(version, before=run.started_at)
         if not history.enough:
             continue
         judged += 1

@@ -8,6 +8,7 @@ spans that hold as many it is the shortest, so that a cost that most runs share 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ RUNS_MAX: Final = 200
 """Runs that are looked at, the newest: prices and agents change."""
 SHARE: Final = Fraction(9, 10)
 """Share of later runs that an interval is made to hold."""
+
+
+Exact = Fraction | int
 
 
 class Span(NamedTuple):
@@ -137,20 +141,35 @@ class History:
         return sum(run.unknown_calls > 0 for run in self.runs)
 
 
-def history_of(runs: Sequence[Run], *, version: str, before: int | None = None) -> History:
-    """The history of a version at a moment, of all versions where that one has too few runs.
+class Past:
+    """Runs of one type by the moment when each was over: what was known when."""
 
-    `before` is epoch milliseconds: what ended later was not known then.
-    """
-    known = sorted(
-        (run for run in runs if before is None or run.ended_at <= before),
-        key=lambda run: (run.ended_at, run.process_id),
-    )
-    same = [run for run in known if run.version == version]
-    if len(same) >= RUNS_LEAST or len(same) == len(known):
-        return History(runs=tuple(same[-RUNS_MAX:]))
-    kept = known[-RUNS_MAX:]
-    return History(runs=tuple(kept), other_versions=tuple(sorted({run.version for run in kept} - {version})))
+    def __init__(self, runs: Iterable[Run]) -> None:
+        self._all = sorted(runs, key=lambda run: (run.ended_at, run.process_id))
+        self._of: dict[str, list[Run]] = {}
+        for run in self._all:
+            self._of.setdefault(run.version, []).append(run)
+
+    def history(self, version: str, *, before: int | None = None) -> History:
+        """The history of a version at a moment, of all versions where that one has too few runs.
+
+        `before` is epoch milliseconds: what ended later was not known then.
+        """
+        same, known = _until(self._of.get(version, []), before), _until(self._all, before)
+        if len(same) >= RUNS_LEAST or len(same) == len(known):
+            return History(runs=tuple(same))
+        return History(runs=tuple(known), other_versions=tuple(sorted({run.version for run in known} - {version})))
+
+
+def _until(runs: list[Run], before: int | None) -> list[Run]:
+    """The last of those that were over."""
+    end = len(runs) if before is None else bisect_right(runs, before, key=lambda run: run.ended_at)
+    return runs[max(0, end - RUNS_MAX) : end]
+
+
+def history_of(runs: Iterable[Run], *, version: str, before: int | None = None) -> History:
+    """The history of a version at one moment, see `Past`."""
+    return Past(runs).history(version, before=before)
 
 
 def spent_on(run: Run, *, review: int = 0) -> int:
@@ -164,62 +183,68 @@ def predicted(history: History, *, items: Mapping[str, int], review: int = 0) ->
     Each run is set against what would have been said of it, with the lengths of its own lists; how far off that was is
     how far off the next may be. Without a known length that is the cost of the runs themselves.
     """
-    runs, base, each = history.runs, _base(history, items, review), _per_item(history, items)
+    runs = history.runs
+    if not items:
+        spent = [spent_on(run, review=review) for run in runs]
+        return around(Fraction(sum(spent), len(spent)), spent)
+    base, each = _base(history, items, review), _per_item(history, items)
     said = base + sum((each[step] * number for step, number in items.items()), Fraction(0))
-    off: list[Fraction] = []
+    off: list[Fraction | int] = []
     for run in runs:
         would = base + sum((each[step] * _items_of(run, step, history) for step in items), Fraction(0))
         actual = spent_on(run, review=review)
-        off.append(said * actual / would if would else Fraction(actual))
+        off.append(said * actual / would if would else actual)
     return around(said, off)
 
 
-def around(likely: Fraction, values: Sequence[Fraction]) -> Span:
+def around(likely: Fraction, values: Sequence[Exact]) -> Span:
     """A likely value in the interval of others; never outside of it."""
     low, high = interval(values)
-    return Span(min(low, likely), likely, max(high, likely))
+    return Span(min(Fraction(low), likely), likely, max(Fraction(high), likely))
 
 
-def interval(values: Sequence[Fraction]) -> tuple[Fraction, Fraction]:
+def interval(values: Sequence[Exact]) -> tuple[Exact, Exact]:
     """The shortest span of `values` in which the next should fall with `SHARE`; all of them where they are few.
 
     Of n values drawn alike, a span that holds m of them holds the next in m - 1 of n + 1 cases, and in more where its
     ends are values that come again: each such end counts half a value less.
     """
     counted = sorted(Counter(values).items())
-    wanted, place, held = SHARE * (len(values) + 1), 0, 0
-    best: tuple[Fraction, Fraction, Fraction] | None = None
+    last, held = -1, 0  # what the span from `low` to counted[last] holds
+    best: tuple[Exact, Exact, Exact] | None = None
     for low, often in counted:
-        while place < len(counted) and held < _needed(wanted, often, counted[max(place - 1, 0)][1]):
-            held += counted[place][1]
-            place += 1
-        high, last = counted[place - 1]
-        if held >= _needed(wanted, often, last) and (best is None or high - low < best[0]):
+        while last + 1 < len(counted) and (last < 0 or not _enough(held, len(values), often, counted[last][1])):
+            last += 1
+            held += counted[last][1]
+        high = counted[last][0]
+        if _enough(held, len(values), often, counted[last][1]) and (best is None or high - low < best[0]):
             best = high - low, low, high
         held -= often
     return (best[1], best[2]) if best is not None else (counted[0][0], counted[-1][0])
 
 
-def _needed(wanted: Fraction, low_often: int, high_often: int) -> Fraction:
-    return wanted + Fraction(low_often == 1, 2) + Fraction(high_often == 1, 2)
+def _enough(held: int, number: int, low_often: int, high_often: int) -> bool:
+    """Whether a span holds enough of so many values: those at its ends count less where they are alone."""
+    alone = (low_often == 1) + (high_often == 1)
+    return 2 * SHARE.denominator * held >= 2 * SHARE.numerator * (number + 1) + SHARE.denominator * alone
 
 
 def step_span(history: History, step: str) -> Span:
     """What one step cost."""
-    costs = [Fraction(run.steps[step].usd_micros if step in run.steps else 0) for run in history.runs]
-    return around(sum(costs, Fraction(0)) / len(costs), costs)
+    costs = [run.steps[step].usd_micros if step in run.steps else 0 for run in history.runs]
+    return around(Fraction(sum(costs), len(costs)), costs)
 
 
 def step_calls(history: History, step: str) -> Span:
     """How often one step called."""
-    calls = [Fraction(run.steps[step].calls if step in run.steps else 0) for run in history.runs]
-    return around(sum(calls, Fraction(0)) / len(calls), calls)
+    calls = [run.steps[step].calls if step in run.steps else 0 for run in history.runs]
+    return around(Fraction(sum(calls), len(calls)), calls)
 
 
 def duration(history: History) -> Span:
     """How long a run is at work, in milliseconds."""
-    times = [Fraction(run.running_ms) for run in history.runs]
-    return around(sum(times, Fraction(0)) / len(times), times)
+    times = [run.running_ms for run in history.runs]
+    return around(Fraction(sum(times), len(times)), times)
 
 
 def _base(history: History, items: Mapping[str, int], review: int) -> Fraction:
