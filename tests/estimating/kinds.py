@@ -3,7 +3,11 @@
 import random
 from typing import Any, Final
 
+from domains.planned import CUSTOMER, MOVE, ORDER, OUTPUT, PERSON, REFUND, SEARCH, TRACK, Chosen, draft
 from estimating.simulated import Kind
+from llm.scripted import ScriptedModel
+from process_orchestrator.core.facts.values import Tier
+from process_orchestrator.llm.port import Prompt
 
 Json = Any
 
@@ -80,4 +84,100 @@ REPORTS: Final = Kind(
     process_type="release_report",
     given=lambda number: {"repo_path": f"/srv/git/shop{number}"},
     answer=_repository,
+)
+
+
+# --- the support desk, whose plans a model makes ------------------------------------------------------------------
+
+PLANS: Final[dict[str, tuple[Chosen, ...]]] = {
+    "zeta": (ORDER, TRACK, draft("order", "shipment")),
+    "yotta": (ORDER, draft("order")),
+    "exa": (SEARCH, draft("articles")),
+    "peta": (ORDER, REFUND, draft("refund", "order")),
+    "tera": (CUSTOMER, MOVE, draft("address_change")),
+    "giga": (PERSON, draft("decision")),
+}
+"""What is asked, by a word that stands in no prompt of ours, and the plan that the scripted model makes of it."""
+OFTEN: Final = (30, 20, 20, 15, 8, 7)
+ADDRESS: Final = {"street": "Lindenweg 7", "postcode": "04109", "city": "Leipzig"}
+
+
+def _asked(number: int) -> str:
+    return random.Random(f"asked {number}").choices(list(PLANS), OFTEN)[0]
+
+
+def _ticket(number: int) -> Json:
+    draw, word = random.Random(f"ticket {number}"), _asked(number)
+    told = " ".join(["please"] * draw.randint(1, 120))
+    given: dict[str, Json] = {"message": f"{word} {told}", "customer_email": f"c{number}@example.com"}
+    if word in {"zeta", "yotta", "peta"}:
+        given["order_id"] = f"SO-{10_000 + number}"
+    return {**given, "new_address": ADDRESS} if word == "tera" else given
+
+
+def _order(given: dict[str, Json], number: int) -> Json:
+    return {
+        "order_id": given["order_id"],
+        "customer_id": "C-1001",
+        "customer_name": "Ana Novak",
+        "customer_email": f"c{number}@example.com",
+        "ordered_on": DATE,
+        "status": "shipped",
+        "items": [{"name": "Tent", "quantity": 1}],
+        "total": round(random.Random(f"total {number}").uniform(5, 70), 2),
+        "currency": "EUR",
+        "tracking_number": "TN-40010042",
+    }
+
+
+def _support(contract: str, given: dict[str, Json], number: int) -> Json:
+    match contract:
+        case "order.find":
+            return {"order": _order(given, number)}
+        case "shipment.track":
+            place = {"carrier": "Nord", "state": "in_transit", "place": "Leipzig", "since": DATE}
+            return {"shipment": {"tracking_number": given["tracking_number"], **place}}
+        case "knowledge.search":
+            return {"articles": [{"source": "care.md", "title": "Care", "excerpt": "Rub it in."}]}
+        case "customer.find":
+            person = {"customer_id": "C-1001", "customer_name": "Ana", "customer_since": DATE}
+            return {**person, "customer_email": given["customer_email"]}
+        case "address.change":
+            return {"address_change": {"customer_id": given["customer_id"], "redirected": ""}}
+        case "refund.issue":
+            paid = {name: given[name] for name in ("order_id", "amount", "currency")}
+            return {"refund": {"refund_id": "R-000001", **paid, "issued_at": "2026-11-20T09:30:00Z"}}
+        case "person_ask":
+            return {"decision": {"answer": "We send a new one."}}
+        case "mail.draft":
+            weight = {"refund": "refunded", "decision": "decided", "address_change": "address_changed"}
+            weight |= {"shipment": "delivery_explained", "articles": "article_sent", "order": "order_explained"}
+            outcome = next(word for fact, word in weight.items() if fact in given)
+            return {"draft_id": "D-000001", "outcome": outcome, "answer": "Dear customer", "file": "D-000001.eml"}
+        case _:
+            raise AssertionError(contract)
+
+
+def _plans(prompt: Prompt) -> Json:
+    """The plan for what is asked, with nothing but what the schema leaves to a choice."""
+    told = "\n".join(message.content for message in prompt.messages)
+    word = next(word for word in PLANS if f"{word} please" in told)
+    steps = prompt.schema["properties"]["steps"]["items"]
+    offered: dict[str, Json] = {}
+    for branch in steps.get("anyOf", [steps]):
+        names = branch["properties"]["id"]
+        for name in names.get("enum", [names.get("const")]):
+            offered[name] = branch["properties"].get("in", {}).get("properties", {})
+    chosen = [
+        {"id": name, "in": {argument: given.get(argument) for argument in offered[name]}} for name, given in PLANS[word]
+    ]
+    output = prompt.schema["properties"].get("output", {}).get("properties", {})
+    return {"steps": chosen, "output": {name: OUTPUT.get(name) for name in output}}
+
+
+TICKETS: Final = Kind(
+    process_type="resolve_ticket",
+    given=_ticket,
+    answer=_support,
+    model=lambda: ScriptedModel(_plans, tiers=(Tier.STRONG,)),
 )
