@@ -1,11 +1,13 @@
 """The shipped types as they are simulated: their inputs and the answers of their agents, drawn by number of the run."""
 
 import random
+from copy import deepcopy
+from functools import cache
 from typing import Any, Final
 
 from domains.planned import CUSTOMER, MOVE, ORDER, OUTPUT, PERSON, REFUND, SEARCH, TRACK, Chosen, draft
-from estimating.simulated import Kind
-from llm.scripted import ScriptedModel
+from estimating.simulated import Kind, shipped
+from llm.scripted import Said, ScriptedModel
 from process_orchestrator.core.facts.values import Tier
 from process_orchestrator.llm.port import Prompt
 
@@ -115,50 +117,39 @@ def _ticket(number: int) -> Json:
     return {**given, "new_address": ADDRESS} if word == "tera" else given
 
 
-def _order(given: dict[str, Json], number: int) -> Json:
-    return {
-        "order_id": given["order_id"],
-        "customer_id": "C-1001",
-        "customer_name": "Ana Novak",
-        "customer_email": f"c{number}@example.com",
-        "ordered_on": DATE,
-        "status": "shipped",
-        "items": [{"name": "Tent", "quantity": 1}],
-        "total": round(random.Random(f"total {number}").uniform(5, 70), 2),
-        "currency": "EUR",
-        "tracking_number": "TN-40010042",
-    }
+@cache
+def _shown(contract: str) -> Json:
+    """The output of a contract's first example."""
+    found = shipped().contract(contract)
+    assert found is not None
+    return next(example["output"] for example in found.examples if "output" in example)
 
 
 def _support(contract: str, given: dict[str, Json], number: int) -> Json:
+    """What the contract shows, made to speak of what was asked."""
+    if contract == "person_ask":
+        return _shown("person.ask")
+    shown = deepcopy(_shown(contract))
     match contract:
         case "order.find":
-            return {"order": _order(given, number)}
+            total = round(random.Random(f"total {number}").uniform(5, 70), 2)
+            shown["order"] |= {"order_id": given["order_id"], "total": total}
         case "shipment.track":
-            place = {"carrier": "Nord", "state": "in_transit", "place": "Leipzig", "since": DATE}
-            return {"shipment": {"tracking_number": given["tracking_number"], **place}}
-        case "knowledge.search":
-            return {"articles": [{"source": "care.md", "title": "Care", "excerpt": "Rub it in."}]}
-        case "customer.find":
-            person = {"customer_id": "C-1001", "customer_name": "Ana", "customer_since": DATE}
-            return {**person, "customer_email": given["customer_email"]}
+            shown["shipment"] |= {"tracking_number": given["tracking_number"]}
         case "address.change":
-            return {"address_change": {"customer_id": given["customer_id"], "redirected": ""}}
+            shown["address_change"] |= {"customer_id": given["customer_id"]}
         case "refund.issue":
-            paid = {name: given[name] for name in ("order_id", "amount", "currency")}
-            return {"refund": {"refund_id": "R-000001", **paid, "issued_at": "2026-11-20T09:30:00Z"}}
-        case "person_ask":
-            return {"decision": {"answer": "We send a new one."}}
+            shown["refund"] |= {name: given[name] for name in ("order_id", "amount", "currency")}
         case "mail.draft":
             weight = {"refund": "refunded", "decision": "decided", "address_change": "address_changed"}
             weight |= {"shipment": "delivery_explained", "articles": "article_sent", "order": "order_explained"}
-            outcome = next(word for fact, word in weight.items() if fact in given)
-            return {"draft_id": "D-000001", "outcome": outcome, "answer": "Dear customer", "file": "D-000001.eml"}
+            shown["outcome"] = next(word for fact, word in weight.items() if fact in given)
         case _:
-            raise AssertionError(contract)
+            pass
+    return shown
 
 
-def _plans(prompt: Prompt) -> Json:
+def _plans(prompt: Prompt, draw: random.Random) -> Json:
     """The plan for what is asked, with nothing but what the schema leaves to a choice."""
     told = "\n".join(message.content for message in prompt.messages)
     word = next(word for word in PLANS if f"{word} please" in told)
@@ -169,15 +160,26 @@ def _plans(prompt: Prompt) -> Json:
         for name in names.get("enum", [names.get("const")]):
             offered[name] = branch["properties"].get("in", {}).get("properties", {})
     chosen = [
-        {"id": name, "in": {argument: given.get(argument) for argument in offered[name]}} for name, given in PLANS[word]
+        {"id": name, "in": {argument: given.get(argument) for argument in offered[name]}}
+        for name, given in PLANS[word]
+        if name in offered  # what is done is kept, and not offered again
     ]
     output = prompt.schema["properties"].get("output", {}).get("properties", {})
-    return {"steps": chosen, "output": {name: OUTPUT.get(name) for name in output}}
+    return Said(  # what models write of the same is never of one length
+        data={"steps": chosen, "output": {name: OUTPUT.get(name) for name in output}},
+        tokens_in=round(draw.uniform(800, 1400)),
+        tokens_out=round(draw.lognormvariate(4.3, 0.5)),
+    )
+
+
+def _planning() -> ScriptedModel:
+    draw = random.Random("planning")
+    return ScriptedModel(lambda prompt: _plans(prompt, draw), tiers=(Tier.STRONG,))
 
 
 TICKETS: Final = Kind(
     process_type="resolve_ticket",
     given=_ticket,
     answer=_support,
-    model=lambda: ScriptedModel(_plans, tiers=(Tier.STRONG,)),
+    model=_planning,
 )

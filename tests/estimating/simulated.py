@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,20 +19,15 @@ from faults.disk import Disk, SimulatedJournal
 from faults.virtual_time import VirtualClock, run_virtual
 from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.checking.loading.registry import Registry
-from process_orchestrator.checking.plans.compile import type_pin
 from process_orchestrator.checking.plans.compiled import Compiler
-from process_orchestrator.checking.plans.sub_process import budget_of, limits_of
-from process_orchestrator.checking.schemas.validate import encode_body, ref_of
 from process_orchestrator.core.errors import AgentCallError
-from process_orchestrator.core.facts.specs import ProcessSpec
 from process_orchestrator.core.facts.values import Assurance, FailureClass
-from process_orchestrator.core.ports import Bodies, Body, Host, InProcessAgent, InProcessCall, Proof, ProofKind
+from process_orchestrator.core.ports import Host, InProcessAgent, InProcessCall, Proof, ProofKind
 from process_orchestrator.hosting.embedded import embedded_host
 from process_orchestrator.hosting.folding import CORE
 from process_orchestrator.hosting.parts import Parts
 from process_orchestrator.hosting.proofs import Derived
 from process_orchestrator.hosting.stored_artifacts import StoredArtifacts
-from process_orchestrator.llm.bounds import worst_cases
 from process_orchestrator.llm.port import Model, NoModel
 from process_orchestrator.orchestrator import Orchestrator, Surroundings
 from process_orchestrator.performing.agent_pool import AgentPool
@@ -66,7 +62,6 @@ class World:
     kind: Kind
     seed: int
     now: int = 0
-    model: Model = field(default_factory=NoModel)
     asked: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
 
     async def work(self, arguments: dict[str, Json], told: InProcessCall) -> Json:
@@ -103,6 +98,7 @@ def believe(_: Proof) -> Derived:
     return Derived(by="ana", channel="cli", assurance=Assurance.A3)
 
 
+@cache
 def shipped() -> Registry:
     """The definitions of this repository."""
     return load_home(ROOT)
@@ -116,7 +112,7 @@ async def engine(registry: Registry, world: World, state: Path) -> AsyncGenerato
         agent.name: world.work for agent in registry.agents if agent.transport.kind != "human"
     }
     disk = Disk(state=state, draw=random.Random(f"{world.seed} disk"))
-    model = world.model = world.kind.model()
+    model = world.kind.model()
     async with SimulatedJournal(disk) as journal:
         artifacts = StoredArtifacts(journal)
         pool = AgentPool(lambda: registry, state_dir=state, home=ROOT, clock=clock, in_process=agents)
@@ -141,34 +137,13 @@ class Outcome:
     running_ms: int
 
 
-async def begin(orchestrator: Orchestrator, host: Host, world: World, request: SubmitRequest) -> ProcessView:
-    registry = shipped()
-    found = registry.process(world.kind.process_type) or None
-    if found is None or found.plan is not None:
-        return await orchestrator.submit(request, caller=CALLER)
-    data = encode_body(request.input)
-    ref = ref_of(data)
-    spec = ProcessSpec(
-        principal="local",
-        request_sha256=ref.sha256,
-        input=ref,
-        type=type_pin(found),
-        budget=budget_of(found),
-        limits=limits_of(found),
-        models=worst_cases(world.model),
-    )
-    bodies = Bodies(artifacts=(Body(ref=ref, data=data),), definitions=registry.plan(found).definitions)
-    state = await host.start(spec, bodies)
-    return await orchestrator.state(state.spec.process_id, wait_s=25, caller=CALLER)
-
-
 async def runs(orchestrator: Orchestrator, host: Host, world: World, number: int) -> list[Outcome]:
     """So many runs, one after the other, each estimated, submitted and carried to its end."""
     found: list[Outcome] = []
     for world.now in range(number):
         asked = {"process_type": world.kind.process_type, "input": world.kind.given(world.now)}
         said = await orchestrator.estimate(EstimateRequest.model_validate(asked), caller=CALLER)
-        view = await begin(orchestrator, host, world, SubmitRequest.model_validate({**asked, "wait_s": 25}))
+        view = await orchestrator.submit(SubmitRequest.model_validate({**asked, "wait_s": 25}), caller=CALLER)
         for _ in range(LOOKS_MAX):
             if view.status in {"completed", "failed", "cancelled"}:
                 break

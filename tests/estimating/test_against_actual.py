@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from estimating.kinds import INVOICES, REPORTS
+from estimating.kinds import INVOICES, REPORTS, TICKETS
 from estimating.simulated import Kind, Outcome, World, runs, simulated
 from process_orchestrator.core.ports import Host
 from process_orchestrator.orchestrator import Orchestrator
@@ -71,3 +71,17 @@ def test_what_is_said_of_reports_holds_too_and_what_is_free_is_a_point() -> None
     assert share(outcomes, costs_as_said) == 1.0  # nobody bills, and nothing else is ever said
     assert LEAST <= share(judged(outcomes), takes_as_long) <= MOST
     assert row.inside_time == sum(takes_as_long(each) for each in judged(outcomes))
+
+
+@pytest.mark.slow
+@pytest.mark.behaviour("estimate")
+def test_what_is_said_of_tickets_holds_although_no_plan_is_known_before() -> None:
+    outcomes, row = lived(TICKETS)
+    assert {each.ended.status for each in outcomes} >= {"completed"}
+    assert {each.ended.planned_by for each in outcomes} == {"model"}
+    assert {each.said.planned_by for each in outcomes} == {None}
+    assert len({each.ended.cost.spent_usd for each in outcomes}) > 8
+    assert LEAST <= share(outcomes, costs_as_said) <= MOST  # all 200, the first 20 by the map
+    assert LEAST <= share(judged(outcomes), costs_as_said) <= MOST
+    assert LEAST <= share(judged(outcomes), takes_as_long) <= MOST
+    assert row.inside == sum(costs_as_said(each) for each in judged(outcomes))

@@ -83,8 +83,8 @@ def test_the_models_of_stages_are_part_of_the_price() -> None:
     stages = {each.step: each for each in found.steps if each.what.startswith("model ")}
     assert set(stages) == {"intake", "plan", "brief"}
     assert stages["plan"].calls.payload() == {"low": 1.0, "likely": 1.0, "high": 3.0}
-    assert PRICES == (250_000, 2_000_000)  # 1,500 tokens in and 350 out
-    assert stages["plan"].usd.likely == "0.001075"
+    assert PRICES == (250_000, 2_000_000)  # 1,100 tokens in and 80 out
+    assert stages["plan"].usd.likely == "0.000435"
     assert found.answer.startswith("About ")
 
 

@@ -10,12 +10,16 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from estimating.simulated import Kind, Outcome, World, runs, simulated
+from llm.scripted import ScriptedModel
 from process_orchestrator.checking.documents.definitions import Agent, Contract, ProcessType
 from process_orchestrator.checking.documents.shape import agent_from, contract_from, process_from
 from process_orchestrator.checking.estimating.verdict import verdict_of
 from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.facts.values import Assurance
+from process_orchestrator.core.ports import Host
+from process_orchestrator.orchestrator import Orchestrator
 
 CASES: Final = yaml.safe_load(Path(__file__).with_name("cases.yaml").read_text(encoding="utf-8"))
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -158,3 +162,28 @@ def test_precision_and_recall_of_single_call(record_property: Callable[[str, obj
 
 def test_what_the_rule_gets_wrong_is_known() -> None:
     assert {name for name, (expected, said) in verdicts().items() if expected != said} == WRONG
+
+
+@pytest.mark.behaviour("line")
+def test_no_model_is_paid_where_one_call_closes_the_task() -> None:
+    """A type without a plan: where the line is, is asked before any model that plans, at submit as in an estimate."""
+    found = {"order_id": "SO-1", "total": 5.0, "status": "open", "email": "a@example.com", "lines": []}
+    model = ScriptedModel(lambda prompt: pytest.fail(f"a model was asked: {prompt.purpose}"))
+    kind = Kind(
+        process_type="made_up", given=lambda _: {"order_id": "SO-1"}, answer=lambda *_: found, model=lambda: model
+    )
+    case = next(case for case in CASES["cases"] if case["name"] == "find an order")
+    contracts, agents = made_up()
+    registry = Registry.of(contracts=contracts, processes=[process_type(case)], agents=agents)
+
+    async def work(orchestrator: Orchestrator, world: World, host: Host) -> Outcome:
+        return (await runs(orchestrator, host, world, 1))[0]
+
+    outcome = simulated(kind, work, registry=registry)
+    assert (outcome.ended.status, outcome.ended.planned_by) == ("completed", "single_call")
+    for verdict in (outcome.said.verdict, outcome.ended.verdict):
+        assert verdict.kind == "single_call"
+        assert verdict.simpler[0].what == "call order.find of agent program directly"
+        assert verdict.simpler[0].est_usd == "0.001"
+    assert outcome.said.planned_by == "single_call"
+    assert model.asked == []

@@ -55,7 +55,7 @@ TASK_CHARACTERS_MAX: Final = 20_000
 HISTORY_RUNS_MAX: Final = 2 * RUNS_MAX
 """Runs that are read to judge earlier estimates: as many as are judged, and as many before them."""
 
-LIKELY_TOKENS: Final = {Stage.INTAKE: (900, 120), Stage.PLAN: (1500, 350), Stage.BRIEF: (1200, 150)}
+LIKELY_TOKENS: Final = {Stage.INTAKE: (900, 120), Stage.PLAN: (1100, 80), Stage.BRIEF: (1200, 150)}
 """Tokens in and out of one question of a stage, as its prompts mostly are. At most: `llm.bounds`."""
 
 
