@@ -181,7 +181,7 @@ def load_settings(home: Path, *, environment: Mapping[str, str]) -> Settings:
             raise RefusedError(
                 "BAD_ARGUMENT", f"{path} is no TOML: {error}.", do="mend or remove the file, then try again."
             ) from error
-    merged = _with_environment(document, environment=environment)
+    merged = _with_environment(_placed(document, home), environment=environment)
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
@@ -193,6 +193,14 @@ def load_settings(home: Path, *, environment: Mapping[str, str]) -> Settings:
             f"setting `{key}` ({path} or its environment variable): {first['msg']}.",
             do=f"use one of: {known}.",
         ) from error
+
+
+def _placed(document: dict[str, Any], home: Path) -> dict[str, Any]:
+    """The file of a cassette is looked for beside the settings that name it; a variable's where the program runs."""
+    models = document.get("models")
+    if not isinstance(models, dict) or not isinstance(models.get("cassette"), str):
+        return document
+    return {**document, "models": {**models, "cassette": str(home / Path(models["cassette"]).expanduser())}}
 
 
 def _known_keys() -> tuple[str, ...]:

@@ -121,3 +121,11 @@ def test_each_key_of_a_tier_is_a_variable_too_and_an_empty_name_switches_it_off(
     assert light.fallbacks == (Way(model="a/b"), Way(model="ollama_chat/c"))
     assert (mid.tier, mid.max_tokens, mid.timeout_s) == (Tier.MID, 77, 60)
     assert (models.strong, models.cassette, models.cassette_mode) == (None, Path("tapes/one.jsonl"), "record")
+
+
+def test_a_cassette_that_the_file_names_lies_beside_it(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, '[models]\ncassette = "one.jsonl"\n'), environment={})
+    assert settings.models.cassette == tmp_path / "one.jsonl"
+    assert load_settings(written(tmp_path, '[models]\ncassette = "/x/a"\n'), environment={}).models.cassette == Path(
+        "/x/a"
+    )

@@ -46,7 +46,7 @@ def test_doctor_says_of_each_tier_whether_its_key_is_there_and_its_price_is_know
     assert "key in ANTHROPIC_API_KEY, 5 USD in, 25 out per million tokens" in strong["found"]
     assert not strong["ok"]
     assert strong["found"].endswith("Do: set OPENAI_API_KEY where the engine is started")
-    assert found["cassette"]["found"] == "tape.jsonl: answers are read from it, no model is asked"
+    assert found["cassette"]["found"] == f"{tmp_path / 'tape.jsonl'}: answers are read from it, no model is asked"
 
 
 def test_doctor_asks_each_tier_a_word_and_fails_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

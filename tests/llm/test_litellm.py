@@ -3,6 +3,7 @@
 Importing it takes seconds, so all that needs it stands in this file, and none of it runs every day.
 """
 
+import copy
 import json
 import os
 import subprocess
@@ -33,12 +34,16 @@ from llm.endpoint import (
     tool_call,
 )
 from llm.model_conformance import CHECKS, PROMPT, SCHEMA, Check, Subject
+from process_orchestrator.assemble import Mode, open_orchestrator
 from process_orchestrator.core.errors import ModelError
 from process_orchestrator.core.facts.values import Tier
+from process_orchestrator.home import Home, seed_home
 from process_orchestrator.llm.litellm_model import LitellmModel
 from process_orchestrator.llm.port import Message, Prompt
 from process_orchestrator.llm.tiers import Price, Structured, TierSetup, Way
 from process_orchestrator.performing.secrets import Secrets
+from process_orchestrator.settings import Settings
+from process_orchestrator.views.models import SubmitRequest
 
 pytestmark = pytest.mark.slow
 
@@ -248,6 +253,29 @@ async def test_what_nobody_knows_costs_unknown_and_never_zero(
     assert spent.usd_micros == cost
 
 
+@pytest.mark.parametrize("structured", list(Structured))
+@pytest.mark.parametrize(
+    "model", ["gemini/gemini-2.5-flash", "mistral/m", "anthropic/claude-haiku-4-5", "ollama_chat/m"]
+)
+async def test_no_client_rewrites_the_schema_that_an_answer_is_judged_by(model: str, structured: Structured) -> None:
+    prompt = Prompt(purpose="intake", messages=PROMPT.messages, schema=copy.deepcopy(SCHEMA), alternatives=True)
+    with serving(says('{"type": "transfer_everything"}')) as endpoint:
+        way = Way(model=model, api_base=endpoint.base, api_key_env="MY_KEY")
+        async with opened(setup_of(endpoint, way=way, structured=structured)) as subject:
+            await failure(subject, prompt)
+    assert prompt.schema == SCHEMA
+    assert "response_format" not in endpoint.heard[0].body or model.startswith("mistral/")
+
+
+async def test_a_host_that_echoes_the_key_does_not_get_it_into_an_answer() -> None:
+    open_schema: dict[str, Any] = {"type": "object"}
+    prompt = Prompt(purpose="intake", messages=PROMPT.messages, schema=open_schema)
+    with serving(says(json.dumps({"type": f"Bearer {KEY}"}))) as endpoint:
+        async with opened(setup_of(endpoint)) as model:
+            answer = await model.complete(prompt, Tier.LIGHT)
+    assert KEY not in answer.text + str(answer.data)
+
+
 # Fallbacks, cancelling, two at once
 
 
@@ -326,6 +354,26 @@ async def test_another_provider_is_bounded_and_asked_once_too(capfd: pytest.Capt
     assert (answer.data, answer.spent.usd_micros) == ({"type": "refund"}, 120)
     assert (codes, len(endpoint.heard)) == (["too_large", "rate_limited", "timeout"], 4)
     assert capfd.readouterr().out == ""
+
+
+async def test_an_engine_answers_while_its_model_hangs_and_while_the_client_is_loaded(tmp_path: Path) -> None:
+    home = Home(path=tmp_path / "home", state=tmp_path / "state")
+    seed_home(home)
+    with serving(hangs) as endpoint:
+        light = {"model": "openai/local", "api_base": endpoint.base, "timeout_s": 4}
+        settings = Settings.model_validate({"models": {"light": light}})
+        async with open_orchestrator(home, settings, mode=Mode.DRIVE) as orchestrator:
+            view = await orchestrator.submit(SubmitRequest(task="Somebody is asking where something is."))
+            slowest, started = 0.0, time.monotonic()
+            async with watched() as lag:
+                while view.status in {"queued", "running"} and time.monotonic() - started < 3:
+                    asked = time.monotonic()
+                    view = await orchestrator.state(view.process_id)
+                    slowest = max(slowest, time.monotonic() - asked)
+                    await anyio.sleep(0.02)
+            assert (view.status in {"queued", "running"}, len(endpoint.heard)) == (True, 1)
+    assert slowest < 2 * LAG_S_MAX
+    assert lag.most_s < LAG_S_MAX
 
 
 # In a program of its own: what loading does

@@ -124,6 +124,20 @@ def test_strict_is_asked_for_where_every_object_is_closed_and_whole() -> None:
     assert not keeps_strict({"anyOf": [closed]})
 
 
+@pytest.mark.parametrize("structured", [Structured.NATIVE, Structured.TOOL])
+def test_a_client_that_rewrites_the_schema_does_not_rewrite_what_the_answer_is_judged_by(
+    structured: Structured,
+) -> None:
+    prompt = Prompt(purpose="plan", messages=(), schema={"type": "object", "properties": {"a": {"enum": ["x"]}}})
+    request = asked(prompt, structured)
+    for each in (
+        request.get("response_format", {}).get("json_schema", {}),
+        *(t["function"] for t in request.get("tools", ())),
+    ):
+        each.get("schema", each.get("parameters", {})).get("properties", {}).clear()
+    assert prompt.schema == {"type": "object", "properties": {"a": {"enum": ["x"]}}}
+
+
 def test_a_schema_that_is_no_object_is_told_in_words_where_tools_are_used() -> None:
     request = asked(Prompt(purpose="plan", messages=(), schema={"enum": ["a", "b"]}), Structured.TOOL)
     assert set(request) == {"messages"}

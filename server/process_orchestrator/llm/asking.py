@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any, Final
 
 from process_orchestrator.llm.port import Prompt
@@ -13,17 +14,22 @@ TOLD: Final = "Answer with one JSON value that keeps this JSON Schema, and with 
 
 
 def asked(prompt: Prompt, structured: Structured) -> dict[str, Any]:
-    """The part of a request that says what is asked: messages, and the schema as the tier's host takes it."""
+    """The part of a request that says what is asked: messages, and the schema as the tier's host takes it.
+
+    The schema is a copy: clients rewrite what they are given (litellm takes enums out for some hosts), and the answer
+    is judged by the prompt's own.
+    """
+    schema = deepcopy(prompt.schema)
     messages = [{"role": each.role, "content": each.content} for each in prompt.messages]
     if structured is Structured.NATIVE:
-        named = {"name": ANSWER, "schema": prompt.schema, "strict": keeps_strict(prompt.schema)}
+        named = {"name": ANSWER, "schema": schema, "strict": keeps_strict(prompt.schema)}
         return {"messages": messages, "response_format": {"type": "json_schema", "json_schema": named}}
     if structured is Structured.TOOL and prompt.schema.get("type") == "object":
-        tool = {"name": ANSWER, "description": "Gives the answer.", "parameters": prompt.schema}
+        tool = {"name": ANSWER, "description": "Gives the answer.", "parameters": schema}
         choice = {"type": "function", "function": {"name": ANSWER}}
         return {"messages": messages, "tools": [{"type": "function", "function": tool}], "tool_choice": choice}
-    schema = json.dumps(prompt.schema, ensure_ascii=False, sort_keys=True)
-    return {"messages": [*messages, {"role": "system", "content": TOLD + schema}]}
+    written = json.dumps(schema, ensure_ascii=False, sort_keys=True)
+    return {"messages": [*messages, {"role": "system", "content": TOLD + written}]}
 
 
 def keeps_strict(schema: dict[str, Any]) -> bool:

@@ -140,7 +140,32 @@ class LitellmModel:
             error.ms = _ms_since(started)
             raise
         spent = self._spent(response, way, ms=_ms_since(started))
-        return _read(response, prompt, spent, most=max_tokens)
+        return self._read(response, prompt, spent, most=max_tokens)
+
+    def _read(self, response: Any, prompt: Prompt, spent: Spending, *, most: int) -> Answer:
+        """The answer in a response, as data under the schema; a failure where it is cut or refused. Holds no key."""
+        choices = getattr(response, "choices", None)
+        if not choices:
+            raise bad_answer("not_json", f"the answer to {prompt.purpose} holds no choice", spent)
+        choice = choices[0]
+        message = choice.message
+        calls = getattr(message, "tool_calls", None)
+        text = calls[0].function.arguments if calls else message.content
+        finished = choice.finish_reason
+        beside = getattr(message, "provider_specific_fields", None) or {}
+        refusal = getattr(message, "refusal", None) or beside.get("refusal")
+        if finished == "content_filter" or refusal:
+            why = " ".join(str(refusal or "its filter stopped the answer").split())[:REASON_MAX]
+            raise bad_answer("refused", f"{spent.model} will not answer {prompt.purpose}: {why}", spent)
+        if finished == "length":
+            why = f"the answer to {prompt.purpose} was cut after {most} tokens. Do: raise max_tokens of the tier"
+            raise bad_answer("truncated", why, spent, text=str(text or ""))
+        if not isinstance(text, str) or not text.strip():
+            raise bad_answer("not_json", f"the answer to {prompt.purpose} is empty", spent)
+        text = self._secrets.mask_text(text)  # a host that echoes what it was sent
+        data = read_answer(text, prompt, spent)
+        probability = choice_probability(text, data, prompt.schema, _tokens(choice)) if prompt.alternatives else None
+        return Answer(data=data, text=text, spent=spent, probability=probability)
 
     def _spent(self, response: Any, way: Way, *, ms: int) -> Spending:
         """What the host says that it took. A host that counts nothing says 0, which is unknown here."""
@@ -204,37 +229,11 @@ async def _complete(client: Client, request: dict[str, Any], way: Way) -> Any:
                 max_retries=0,
                 num_retries=0,
                 drop_params=True,
-                allowed_openai_params=[name for name in ("response_format", "tools", "tool_choice") if name in request],
             )
     except Exception as error:  # noqa: BLE001 - the boundary of a call: the client raises what it likes
         raise failure_of(error, exchange, way) from None
     finally:
         CURRENT.reset(token)
-
-
-def _read(response: Any, prompt: Prompt, spent: Spending, *, most: int) -> Answer:
-    """The answer in a response: its text, cut or refused or whole, as data under the schema."""
-    choices = getattr(response, "choices", None)
-    if not choices:
-        raise bad_answer("not_json", f"the answer to {prompt.purpose} holds no choice", spent)
-    choice = choices[0]
-    message = choice.message
-    calls = getattr(message, "tool_calls", None)
-    text = calls[0].function.arguments if calls else message.content
-    finished = choice.finish_reason
-    beside = getattr(message, "provider_specific_fields", None) or {}
-    refusal = getattr(message, "refusal", None) or beside.get("refusal")
-    if finished == "content_filter" or refusal:
-        why = " ".join(str(refusal or "its filter stopped the answer").split())[:REASON_MAX]
-        raise bad_answer("refused", f"{spent.model} will not answer {prompt.purpose}: {why}", spent)
-    if finished == "length":
-        why = f"the answer to {prompt.purpose} was cut after {most} tokens. Do: raise max_tokens of the tier"
-        raise bad_answer("truncated", why, spent, text=str(text or ""))
-    if not isinstance(text, str) or not text.strip():
-        raise bad_answer("not_json", f"the answer to {prompt.purpose} is empty", spent)
-    data = read_answer(text, prompt, spent)
-    probability = choice_probability(text, data, prompt.schema, _tokens(choice)) if prompt.alternatives else None
-    return Answer(data=data, text=text, spent=spent, probability=probability)
 
 
 def _tokens(choice: Any) -> list[tuple[bytes, float]]:

@@ -59,7 +59,7 @@ class TierSetup(Fact, kw_only=True):
 def facts_of(setup: TierSetup, prices: tuple[Price | None, ...]) -> TierFacts:
     """What others may know of a tier. `prices` are those of its ways, in order; the dearest counts, as it may answer.
 
-    One unknown price makes the tier's unknown.
+    One unknown price makes the tier's unknown. Its time is that of all its ways, one after the other.
     """
     known = [price for price in prices if price is not None]
     whole = len(known) == len(prices)
@@ -67,7 +67,7 @@ def facts_of(setup: TierSetup, prices: tuple[Price | None, ...]) -> TierFacts:
         tier=setup.tier,
         model=setup.way.model,
         max_tokens=setup.max_tokens,
-        timeout_s=setup.timeout_s,
+        timeout_s=setup.timeout_s * len(setup.ways),
         in_usd_micros_per_mtok=max(price.in_usd_micros for price in known) if whole else None,
         out_usd_micros_per_mtok=max(price.out_usd_micros for price in known) if whole else None,
     )
