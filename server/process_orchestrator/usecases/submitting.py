@@ -44,6 +44,9 @@ TASK_CHARACTERS_MAX: Final = 20_000
 NAME_CHARACTERS_MAX: Final = 200
 CANDIDATES_MAX: Final = 5
 TWINS_LOOKED_AT: Final = 20
+NOTHING: Final = (None, {})
+"""Who gives a task and an empty object has no input to give: models do that."""
+
 READS_TYPE: Final = "With [models.light] set up, a model would read it."
 READS_INPUT: Final = "With [models.light] set up, a model would read it out of the task."
 TASK_MEDIA_TYPE: Final = "text/plain; charset=utf-8"
@@ -150,13 +153,13 @@ class Submitter:
         budget, limits = widest(newest_of(registry))
         _check_lineage(caller, limits.depth)
         _check_budget(read.budget_micros, budget, "any process type allows")
-        data = None if read.given.input is None else _stored(read.given.input)
+        data = None if read.given.input in NOTHING else _stored(read.given.input)
         return _Ground(type=None, by="model", input=data, budget=_lowered(budget, read.budget_micros), limits=limits)
 
     def _input(self, read: _Request, checked: Startable) -> bytes | None:
         """The stored form of the input; None where a model is to read it out of the task."""
         given = read.given.input
-        to_read = given is None and read.task is not None and checked.input_problems({})
+        to_read = given in NOTHING and read.task is not None and checked.input_problems({})
         if to_read and self._may_read:
             return None
         return self.checked_input(checked, {} if given is None else given, readable=bool(to_read))

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Json = Any
 
 SURE: Final = 0.8
-LIKELY: Final = 0.5
+LIKELY: Final = 0.4
 """Least probability of the words that name a type, where the model's host tells it. What is likely is asked again."""
 
 ANOTHER_TEMPERATURE: Final = 0.7
