@@ -14,7 +14,7 @@ from process_orchestrator.checking.plans.followed import Scheme, follow
 from process_orchestrator.performing.pinned import Recent
 
 if TYPE_CHECKING:
-    from process_orchestrator.checking.plans.sensitivity import Sensitivity
+    from process_orchestrator.checking.plans.sensitivity import Sensitivity, Tokens
     from process_orchestrator.performing.pinned import Pinned
 
 SCHEMES_KEPT: Final = 64
@@ -26,6 +26,7 @@ class Marks:
     def __init__(self, pinned: Pinned) -> None:
         self._pinned = pinned
         self._schemes: Recent[Scheme] = Recent(SCHEMES_KEPT)
+        self._entered: Recent[Sensitivity] = Recent(SCHEMES_KEPT)
 
     async def of(self, sha256: str) -> Sensitivity:
         """Of a plan and what the processes that it starts bring back."""
@@ -33,6 +34,16 @@ class Marks:
         if plan.marks is None:
             plan.marks = follow(await self.scheme(sha256)).own
         return plan.marks
+
+    async def started_with(self, sha256: str, entering: frozenset[Tokens]) -> Sensitivity:
+        """Of a plan that a part follows, with what the whole knows of the part's input."""
+        if not entering:
+            return await self.of(sha256)
+        key = f"{sha256} {sorted(entering)}"
+        kept = self._entered.get(key)
+        if kept is None:
+            kept = self._entered.put(key, follow(await self.scheme(sha256), entering=entering).own)
+        return kept
 
     async def scheme(self, sha256: str) -> Scheme:
         """A pinned plan with its contracts, and the plans of its parts."""

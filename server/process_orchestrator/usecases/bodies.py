@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from process_orchestrator.checking.documents.masking import mask, sensitive
-from process_orchestrator.checking.plans.sensitivity import Sensitivity, of_item
+from process_orchestrator.checking.documents.masking import hide, mask, sensitive, texts_at
+from process_orchestrator.checking.plans.sensitivity import Sensitivity, Tokens, of_item, pointers_of
 from process_orchestrator.checking.schemas.validate import read_stored
+from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Decision
 from process_orchestrator.core.keys import is_undo, step_of_unit, unit_of_call
@@ -54,10 +55,22 @@ class BodyReader:
         return self._compiler.plan(await self._host.definition(state.plan.sha256)) if state.plan else None
 
     async def _marks(self, state: Process) -> Sensitivity:
-        """Where sensitive data goes in the pinned plan."""
+        """Where sensitive data goes in the pinned plan; in a part, as the whole has started it."""
         if state.plan is None:
             return Sensitivity()
-        return await self._marked.of(state.plan.sha256)
+        return await self._marked.started_with(state.plan.sha256, await self._entering(state))
+
+    async def _entering(self, state: Process) -> frozenset[Tokens]:
+        """What the processes above know to be sensitive in the input of one that they have started."""
+        spec = state.spec
+        if spec.parent_call is None or not spec.lineage:
+            return frozenset()
+        try:
+            above = await self._host.state(spec.lineage[-1])
+        except RefusedError:  # it is another orchestrator's
+            return frozenset()
+        step = step_of_unit(unit_of_call(spec.parent_call))
+        return (await self._marks(above)).marks.get(("in", step), frozenset())
 
     # --- bodies ------------------------------------------------------------------------------------------------
 
@@ -103,7 +116,7 @@ class BodyReader:
         """Task, output and the packages of open questions."""
         task = await self.raw(state.spec.task) if state.spec.task else None
         questions = {
-            each.id: EscalationBodies(package=await self._package(each), brief=await self._brief(each))
+            each.id: EscalationBodies(package=await self._package(state, each), brief=await self._brief(each))
             for each in state.escalations.values()
             if each.open
         }
@@ -130,14 +143,20 @@ class BodyReader:
     async def escalation(self, state: Process, escalation: Escalation, *, whole: bool) -> EscalationBodies:
         """The package of a question; `whole` adds what its resolution led to."""
         return EscalationBodies(
-            package=await self._package(escalation),
+            package=await self._package(state, escalation),
             brief=await self._brief(escalation),
             data=await self._resolution_data(state, escalation),
             effect=await self._effect(state, escalation) if whole else (),
         )
 
-    async def _package(self, escalation: Escalation) -> dict[str, Any] | None:
-        return await self.raw(escalation.package) if escalation.package is not None else None
+    async def _package(self, state: Process, escalation: Escalation) -> dict[str, Any] | None:
+        """A package as it was stored. Its part masked what itself knew; what the whole knows is hidden by value."""
+        if escalation.package is None:
+            return None
+        package, entering = await self.raw(escalation.package), await self._entering(state)
+        if not entering or state.spec.input is None:
+            return package
+        return hide(package, texts_at(await self.raw(state.spec.input), pointers_of(entering)))
 
     async def _brief(self, escalation: Escalation) -> dict[str, Any] | None:
         return await self.raw(escalation.brief) if escalation.brief is not None else None

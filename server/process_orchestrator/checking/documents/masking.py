@@ -18,6 +18,9 @@ MASK: Final = "[sensitive]"
 CUT_BYTES: Final = 4096
 """Most bytes of JSON that a view shows of one body; the rest is named and reachable."""
 
+HIDDEN_LENGTH_MIN: Final = 4
+"""Characters of a text that is looked for by itself; a shorter one would be found everywhere."""
+
 STRING_KEPT_MIN: Final = 40
 """A string is never cut shorter than this."""
 
@@ -48,6 +51,35 @@ def mask(value: Any, pointers: Iterable[str]) -> Any:
 def holds(value: Any, pointer: str) -> bool:
     """Whether anything stands at a pointer that `mask` would hide."""
     return mask(value, (pointer,)) != value
+
+
+def texts_at(value: Any, pointers: Iterable[str]) -> frozenset[str]:
+    """The texts and numbers at pointers, as far as they are long enough to be told from others wherever they stand."""
+    marked = list(pointers)
+    return frozenset(text for text in _leaves(value) - _leaves(mask(value, marked)) if len(text) >= HIDDEN_LENGTH_MIN)
+
+
+def hide(value: Any, hidden: frozenset[str]) -> Any:
+    """A copy of a JSON value with every occurrence of these texts replaced, inside longer texts too."""
+    if isinstance(value, dict):
+        return {key: hide(item, hidden) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hide(item, hidden) for item in value]
+    if isinstance(value, str):
+        for text in sorted(hidden, key=len, reverse=True):
+            value = value.replace(text, MASK)
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and str(value) in hidden:
+        return MASK
+    return value
+
+
+def _leaves(value: Any) -> frozenset[str]:
+    if isinstance(value, dict):
+        return frozenset().union(*map(_leaves, value.values())) if value else frozenset()
+    if isinstance(value, list):
+        return frozenset().union(*map(_leaves, value)) if value else frozenset()
+    return frozenset() if value is None or isinstance(value, bool) else frozenset((str(value),))
 
 
 def _tokens(pointer: str) -> tuple[str, ...]:
