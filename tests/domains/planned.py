@@ -62,24 +62,30 @@ def draft(*facts: str, to: str = "$.input.customer_email") -> Chosen:
 
 
 def proposed(prompt: Prompt, steps: Sequence[Chosen], **output: str) -> Json:
-    """A proposal as the schema of the prompt wants it: what is not said is left out by null."""
-    offered = _offered(prompt.schema)
-    known = _arguments(prompt.schema["properties"]["output"])
+    """A proposal as the schema of the prompt wants it: only what is a choice, null for what is not said."""
+    plain, offered = _offered(prompt.schema)
+    goal = {**OUTPUT, **output}
     return {
-        "steps": [{"id": name, "in": {**dict.fromkeys(offered.get(name, ())), **given}} for name, given in steps],
-        "output": {**dict.fromkeys(known), **OUTPUT, **output},
+        "output": {name: goal.get(name) for name in _arguments(prompt.schema["properties"]["output"])},
+        "steps": [
+            name if name in plain else {"id": name, "in": {each: given.get(each) for each in offered[name]}}
+            for name, given in steps
+        ],
     }
 
 
-def _offered(schema: dict[str, Json]) -> dict[str, tuple[str, ...]]:
-    """The arguments of each step that a schema offers, by its id."""
+def _offered(schema: dict[str, Json]) -> tuple[set[str], dict[str, tuple[str, ...]]]:
+    """The steps that a schema offers: those that are named alone, and the arguments of the others by their names."""
     items = schema["properties"]["steps"]["items"]
+    plain: set[str] = set()
     found: dict[str, tuple[str, ...]] = {}
     for branch in items.get("anyOf", [items]):
-        names = branch["properties"]["id"]
-        for name in names.get("enum", [names.get("const")]):
+        if branch["type"] == "string":
+            plain.update(branch["enum"])
+            continue
+        for name in branch["properties"]["id"]["enum"]:
             found[name] = _arguments(branch["properties"]["in"])
-    return found
+    return plain, found
 
 
 def _arguments(schema: dict[str, Json]) -> tuple[str, ...]:
