@@ -27,6 +27,8 @@ from real_model.thinking import TAPES, desk, live, replayed
 MODE: Final = os.environ.get("REAL_MODEL", "")
 """Set by `./dev real-model`: whole | record | quick (a part, in CI: none of these)."""
 
+pytestmark = [pytest.mark.slow] if MODE else []
+
 PLANNED: Final = [each for each in TASKS if each.get("planned")]
 RIGHT_AT_LEAST: Final = {"large": 8, "small": 0}
 RESTING: Final = frozenset({"completed", "failed", "cancelled", "waiting_human"})
