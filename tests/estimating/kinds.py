@@ -153,14 +153,17 @@ def _plans(prompt: Prompt, draw: random.Random) -> Json:
     """The plan for what is asked, with nothing but what the schema leaves to a choice."""
     told = "\n".join(message.content for message in prompt.messages)
     word = next(word for word in PLANS if f"{word} please" in told)
-    steps = prompt.schema["properties"]["steps"]["items"]
-    offered: dict[str, Json] = {}
-    for branch in steps.get("anyOf", [steps]):
+    items = prompt.schema["properties"]["steps"]["items"]
+    offered: dict[str, Json] = {}  # what may be chosen of each step; None: it is named, and that is all
+    for branch in items.get("anyOf", [items]):
+        if branch.get("type") == "string":
+            offered |= dict.fromkeys(branch["enum"] if "enum" in branch else [branch["const"]])
+            continue
         names = branch["properties"]["id"]
         for name in names.get("enum", [names.get("const")]):
             offered[name] = branch["properties"].get("in", {}).get("properties", {})
     chosen = [
-        {"id": name, "in": {argument: given.get(argument) for argument in offered[name]}}
+        name if offered[name] is None else {"id": name, "in": {each: given.get(each) for each in offered[name]}}
         for name, given in PLANS[word]
         if name in offered  # what is done is kept, and not offered again
     ]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from estimating.kinds import INVOICES, REPORTS
+from estimating.kinds import INVOICES, REPORTS, TICKETS
 from estimating.simulated import CALLER, Kind, World, runs, shipped, simulated
 from line.test_line import made_up, process_type
-from llm.scripted import PRICES, ScriptedModel
+from llm.scripted import PRICES, ScriptedModel, failing
 from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.ports import Host, ProcessQuery
@@ -93,6 +93,48 @@ def test_a_model_without_a_price_makes_a_lower_bound() -> None:
     assert found.lower_bound
     assert found.answer.startswith("At least ")
     assert any("model strong" in each for each in found.unknowns)
+
+
+TICKET = {"message": "zeta please", "customer_email": "a@example.com", "order_id": "SO-1042"}
+
+
+def test_with_plan_a_model_makes_one_and_that_is_priced() -> None:
+    model = TICKETS.model()
+    assert isinstance(model, ScriptedModel)
+    (found,) = said({"process_type": "resolve_ticket", "input": TICKET, "plan": True}, kind=TICKETS, model=model)
+    assert model.purposes() == ["plan"]
+    assert found.planned_by == "model"
+    assert found.plan is not None
+    assert [step["contract"].partition("@")[0] for step in found.plan["steps"]] == [
+        *("order.find", "shipment.track", "mail.draft")
+    ]
+    assert [each.step for each in found.steps] == ["order_find", "shipment_track", "mail_draft", "plan"]
+    assert [each.usd.likely for each in found.steps[:3]] == ["0.0002", "0.001", "0.0005"]
+    assert found.warnings[0].startswith("Asking the model for this plan took 0.00")
+    assert found.verdict is not None
+    assert found.verdict.kind == "orchestrate"
+
+
+def test_a_plan_that_cannot_be_had_is_told() -> None:
+    assert refused({"process_type": "resolve_ticket", "plan": True}).code == "NEEDS_MODEL"
+    with pytest.raises(RefusedError) as error:
+        said({"process_type": "resolve_ticket", "plan": True}, model=ScriptedModel({"plan": failing("rate_limited")}))
+    assert error.value.code == "NEEDS_MODEL"
+    assert "rate_limited" in error.value.message
+    (found,) = said(
+        {"process_type": "resolve_ticket", "input": TICKET, "plan": True},
+        model=ScriptedModel({"plan": {"steps": ["mail_draft"], "output": {}}}),  # with nothing to tell
+    )
+    assert found.planned_by is None
+    assert found.warnings[0].startswith("No plan of the model passed the check; asking it took 0.00")
+
+
+def test_a_fixed_plan_is_shown_without_a_model() -> None:
+    model = ScriptedModel(never)
+    (found,) = said({"process_type": "release_report", "plan": True}, model=model)
+    assert model.asked == []
+    assert found.plan is not None
+    assert [step["id"] for step in found.plan["steps"]] == ["status", "log", "diff", "write"]
 
 
 def test_lists_and_conditions_of_the_input_are_not_guessed() -> None:

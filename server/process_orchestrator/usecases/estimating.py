@@ -20,16 +20,17 @@ from process_orchestrator.checking.intake import Ambiguous, classify
 from process_orchestrator.checking.plans.fit import called
 from process_orchestrator.checking.schemas.paths import ABSENT
 from process_orchestrator.checking.schemas.validate import Validator, check_value
-from process_orchestrator.core.errors import BodyError, RefusedError
+from process_orchestrator.core.errors import BodyError, ModelError, RefusedError
 from process_orchestrator.core.facts.specs import Fit, PlanFacts
 from process_orchestrator.core.facts.values import Stage, Tier
-from process_orchestrator.core.money import MICROS_PER_USD
+from process_orchestrator.core.money import MICROS_PER_USD, usd
 from process_orchestrator.llm.bounds import STAGES
 from process_orchestrator.usecases.refusals import mismatch, unreadable
 from process_orchestrator.usecases.submitting import ambiguous, find_type
 from process_orchestrator.views.estimate_models import EstimateView, HistoryView
 from process_orchestrator.views.estimate_view import estimate_view, history_row
 from process_orchestrator.views.models import NextAction
+from process_orchestrator.views.plan_view import steps_of
 from process_orchestrator.views.process_view import verdict_view
 from process_orchestrator.views.simpler import instead_of
 
@@ -68,7 +69,7 @@ class Asked:
     fit: Fit
     planned_by: str | None
     facts: PlanFacts | None = None
-    plan: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Estimator:
@@ -127,7 +128,7 @@ class Estimator:
         asked = await self._asked(process_type, request)
         history = await self._history_of(process_type.name, process_type.version, caller)
         models = self._stages(asked, request, history)
-        made = asked.planned_by is None
+        made = asked.planned_by is None  # or rather: yet to be made
         question = Question(
             figures=figures,
             steps=asked.steps,
@@ -135,6 +136,7 @@ class Estimator:
             most_usd_micros=round(process_type.budget.usd * MICROS_PER_USD) if made else None,
             history=history,
             prices=self._prices(),
+            this_plan=asked.planned_by == "model",
             single=None if asked.facts is None or (only := called(asked.facts)) is None else only.id,
         )
         found = estimate(question)
@@ -151,8 +153,12 @@ class Estimator:
                 "process_type": process_type.name,
                 "version": process_type.version,
                 "planned_by": asked.planned_by,
-                "plan": asked.plan,
-                "warnings": [*request.warnings, *_budget_warning(view, process_type, question, found.case.high)],
+                "plan": steps_of(asked.facts) if request.plan and asked.facts is not None else None,
+                "warnings": [
+                    *request.warnings,
+                    *asked.warnings,
+                    *_budget_warning(view, process_type, question, found.case.high),
+                ],
                 "next_actions": [_submit(process_type, request, guessed=guessed)],
             }
         )
@@ -174,9 +180,47 @@ class Estimator:
         if by is None or compiled.facts is None:
             listed = [contract for name in process_type.contracts if (contract := registry.contract(name)) is not None]
             steps = map_shape(listed, lambda contract: [agent for agent, _ in registry.serving(contract)])
-            return Asked(process_type=process_type, steps=steps, fit=line.fit, planned_by=None)
+            on_map = Asked(process_type=process_type, steps=steps, fit=line.fit, planned_by=None)
+            return await self._planned(on_map, request, value) if request.plan else on_map
         steps = self._shape(compiled, registry, value)
         return Asked(process_type=process_type, steps=steps, fit=line.fit, planned_by=by, facts=compiled.facts)
+
+    async def _planned(self, on_map: Asked, request: EstimateRequest, value: Any) -> Asked:
+        """The plan that a model makes now; as before where it makes none that passes the check. It is paid."""
+        # Prompts and judgement are loaded where a model is asked.
+        from process_orchestrator.usecases.planning import make_plan  # noqa: PLC0415
+
+        registry = self._registry()
+        try:
+            made = await make_plan(
+                on_map.process_type,
+                task=request.task,
+                value=None if value is ABSENT else value,
+                registry=registry,
+                model=self._model,
+                floor=self._around.server_floor,
+            )
+        except ModelError as error:
+            raise RefusedError(
+                "NEEDS_MODEL",
+                f"the planning model gave no plan ({error.code}): {error.message.rstrip('.')}.",
+                do="call estimate_cost without plan, or later again.",
+            ) from error
+        costs = [each.usd_micros for each in made.spent]
+        known = [cost for cost in costs if cost is not None]
+        took = f"{usd(sum(known))} USD" if len(known) == len(costs) else "an unknown sum"
+        compiled = made.judged.compiled
+        if compiled.facts is None:
+            said = f"No plan of the model passed the check; asking it took {took}. The map is estimated instead."
+            return replace(on_map, warnings=(said,))
+        return Asked(
+            process_type=on_map.process_type,
+            steps=self._shape(compiled, registry, value),
+            fit=compiled.facts.fit or on_map.fit,
+            planned_by="model",
+            facts=compiled.facts,
+            warnings=(f"Asking the model for this plan took {took}; a process asks anew, and may get another.",),
+        )
 
     @staticmethod
     def _checked_input(process_type: ProcessType, value: Any) -> Any:
@@ -216,7 +260,7 @@ class Estimator:
         stages: list[StageShape] = []
         if request.task and request.input is None:
             stages.append(self._stage(Stage.INTAKE, low=0, likely=Fraction(2)))
-        if asked.planned_by is None:
+        if asked.planned_by in {None, "model"}:
             rounds = asked.process_type.limits.replans + 1
             stages.append(self._stage(Stage.PLAN, low=1, likely=Fraction(1), high=rounds))
         asking = any(each.person or each.gate is not False for each in flat(asked.steps))

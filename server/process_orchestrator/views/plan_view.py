@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from process_orchestrator.core.facts.specs import StepFacts
+    from process_orchestrator.core.facts.specs import PlanFacts, StepFacts
     from process_orchestrator.core.facts.state import Process
 
 
@@ -19,8 +19,13 @@ def plan_view(state: Process) -> dict[str, Any] | None:
         "on_failure": state.plan.on_failure.value,
         "on_cancel": state.plan.on_cancel,
         "on_abort": state.plan.on_abort,
-        "steps": [_step(step) for step in state.plan.steps],
+        **steps_of(state.plan),
     }
+
+
+def steps_of(plan: PlanFacts) -> dict[str, Any]:
+    """The steps of a plan, whether or not a process follows it."""
+    return {"steps": [_step(step) for step in plan.steps]}
 
 
 def _step(step: StepFacts) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Question:
     history: History = NONE_YET
     prices: Mapping[str, Price | None] = field(default_factory=dict[str, "Price | None"])
     single: str | None = None  # the step that would do alone
+    this_plan: bool = False  # the price of these very steps is asked for, not what runs of any plan took
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ class _Said:
 def estimate(question: Question) -> Estimate:
     """The whole answer. Total: whatever was asked, something is said, and what is missing is named."""
     said, figures = _Said(), question.figures
-    looked_up = question.history.enough and not figures.of_models
+    looked_up = question.history.enough and not (figures.of_models or question.this_plan)
     parts = [_part(each, question, said, looked_up=looked_up) for each in question.steps]
     parts += [_stage(each, question, said) for each in question.stages]
     share = _share(question, said)
