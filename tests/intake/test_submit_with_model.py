@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from llm.scripted import Said, ScriptedModel, failing
+from llm.scripted import Hang, Said, ScriptedModel, failing
 from orchestrator.home import AGENTS, ASSERTED, CONTRACTS, PROCESSES, Desk, open_desk, process_type
 from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts.values import Status, Tier
-from process_orchestrator.llm.port import Prompt
+from process_orchestrator.llm.port import Answer, Prompt, Spending
 from process_orchestrator.views.models import Caller, ProcessView, ResolveRequest, SubmitRequest
 
 pytestmark = pytest.mark.anyio
@@ -334,3 +334,28 @@ async def test_a_process_too_deep_inside_others_is_refused_before_any_model_is_a
             await desk.orchestrator.submit(SubmitRequest(task=TASK), caller=deep)
 
     assert model.asked == []
+
+
+@pytest.mark.parametrize(
+    "said", [{"process_type": "dropped_tables"}, {"process_type": ["booking"]}, {}, [], None, "booking", 4]
+)
+async def test_a_host_that_enforces_nothing_names_no_type_of_its_own(tmp_path: Path, said: Any) -> None:
+    class Careless(ScriptedModel):
+        async def complete(self, prompt: Prompt, tier: Tier) -> Answer:
+            return Answer(data=said, text="", spent=Spending(), probability=1.0)
+
+    async with open_desk(tmp_path, model=Careless({}, tiers=(Tier.LIGHT,))) as desk:
+        view = await submitted(desk)
+
+    assert (view.status, [each.kind for each in view.escalations]) == ("waiting_human", ["intake"])
+
+
+async def test_while_a_model_reads_the_model_is_waited_for(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, model=scripted({"intake": Hang()})) as desk:
+        view = await desk.orchestrator.submit(SubmitRequest(task=TASK))
+        view = await desk.orchestrator.state(view.process_id, wait_s=1, since=view.version)
+        await desk.orchestrator.cancel(view.process_id, "enough")
+        after = await desk.orchestrator.state(view.process_id)
+
+    assert (view.status, view.why, view.process_type) in {("running", "model", None), ("queued", "queue", None)}
+    assert after.status == "cancelled"

@@ -149,7 +149,7 @@ class Intake:
     async def _choice(self, work: _Work, types: list[ProcessType]) -> str:
         """The type that the model is sure of, or that it finds none."""
         answer = await self._ask(work, type_prompt(types, work.task))
-        said, share = str(answer.data["process_type"]), answer.probability
+        said, share = _named(answer, types), answer.probability
         if said == NONE_OF_THESE or (share is not None and share >= SURE):
             return said
         work.know(said=said)
@@ -158,7 +158,7 @@ class Intake:
         # Asked in another order: what was only the first of a list, or a chance, is not said again.
         temperature = 0.0 if share is not None else ANOTHER_TEMPERATURE
         again = await self._ask(work, type_prompt(types[::-1], work.task, temperature=temperature))
-        other = str(again.data["process_type"])
+        other = _named(again, types)
         if other != said or (again.probability is not None and again.probability < LIKELY):
             raise _OpenError("unsure", f"asked twice, the model says {said} and {other}, and is sure of neither")
         return said
@@ -226,6 +226,14 @@ class Intake:
             usage=work.usage,
         )
         return Performed(event=event, bodies=(body,))
+
+
+def _named(answer: Answer, types: Sequence[ProcessType]) -> str:
+    """The type that an answer names. Whoever stands behind the port, no other word is taken."""
+    said = answer.data.get("process_type") if isinstance(answer.data, dict) else None
+    if said != NONE_OF_THESE and said not in [each.name for each in types]:
+        raise ModelError("output_mismatch", "the model names a process type that was not offered")
+    return str(said)
 
 
 def _shown(types: Sequence[ProcessType], ranked: Sequence[str]) -> list[ProcessType]:
