@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from formats.writing import write_home
@@ -84,7 +85,10 @@ async def desk(arguments: dict[str, Any], told: InProcessCall) -> Any:
 async def test_no_view_of_a_part_shows_what_the_whole_marks(tmp_path: Path) -> None:
     home = write_home(tmp_path, HOME)
     async with open_orchestrator(home, Settings(), in_process={"desk": desk}) as orchestrator:
-        whole = await orchestrator.submit(SubmitRequest(process_type="whole", input={}, wait_s=10))
+        whole = await orchestrator.submit(SubmitRequest(process_type="whole", input={}))
+        with anyio.fail_after(20):
+            while not (await orchestrator.escalations()).escalations:
+                await orchestrator.state(whole.process_id, wait_s=0.1)
         processes = (await orchestrator.processes()).processes
         deep = next(row.process_id for row in processes if row.process_type == "deep")
         state = await orchestrator.state(deep, include=("report",))
