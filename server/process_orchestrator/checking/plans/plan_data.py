@@ -26,6 +26,10 @@ LEVELS: Final = ("public", "internal", "confidential", "restricted")
 UNNAMED: Final = "confidential"
 """The level of what a contract marks sensitive without naming one."""
 
+SOURCES_MAX: Final = 200
+"""Calls that mark something, each followed by itself for its level, at 10 ms in a plan of 30 parts. What a model reads
+is found for all of them at once."""
+
 _QUIET: Final = (Effect.NONE, Effect.READ)
 
 
@@ -51,8 +55,11 @@ def exposed(
         message = f"{_names(each.places)} of the input{_inside(each)} is sensitive, and a model closes this step"
         fix = "bind what is not sensitive, or let another agent serve the contract"
         yield "error", StepFault("SENSITIVE_TO_MODEL", f"/plan/steps/{index[each.way[0]]}/in", message, fix)
-    for way, source in sources:
-        for each, taker in _below(scheme, way, source):
+    bare, least = _bare(scheme), _least(scheme)
+    for way, source in sources[:SOURCES_MAX]:
+        if level_of(source) <= least:
+            continue
+        for each, taker in _below(scheme, bare, way, source):
             says = f"is {taker.sensitivity}" if taker.sensitivity else "names no sensitivity"
             marked_by = f"is sensitive in {source.name} ({_word(source)})"
             message = f"{_names(each.places)}{_inside(each)} {marked_by}; {taker.name} {says}"
@@ -97,14 +104,20 @@ def _marked(scheme: Scheme, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         yield from _marked(child, (*way, step))
 
 
-def _below(scheme: Scheme, way: tuple[str, ...], source: Contract) -> Iterator[tuple[Reached, Contract]]:
+def _below(scheme: Scheme, bare: Scheme, way: tuple[str, ...], source: Contract) -> Iterator[tuple[Reached, Contract]]:
     """Who gets what one contract marks and is not trusted with it. What stays inside one part is told there."""
-    alone = _only(scheme, way)
+    alone = _only(bare, way, source)
     for each in reached(alone, follow(alone)):
         within = len(way) > 1 and each.way[0] == way[0]
         taker = _contract_at(scheme, each.way)
         if each.way != way and not within and level_of(taker) < level_of(source):
             yield each, taker
+
+
+def _least(scheme: Scheme) -> int:
+    """The lowest level of any contract: what is marked at that level goes nowhere below it."""
+    own = [level_of(contract) for contract in scheme.contracts.values()]
+    return min([*own, *(_least(child) for child in scheme.children.values())], default=len(LEVELS))
 
 
 def _contract_at(scheme: Scheme, way: tuple[str, ...]) -> Contract:
@@ -113,15 +126,21 @@ def _contract_at(scheme: Scheme, way: tuple[str, ...]) -> Contract:
     return scheme.contracts[way[-1]]
 
 
-def _only(scheme: Scheme, way: tuple[str, ...]) -> Scheme:
-    """The scheme without any marks but those of one call."""
-    head, rest = way[0] if way else None, way[1:]
-    contracts = {
-        step: contract if (step,) == way else replace(contract, sensitive=())
-        for step, contract in scheme.contracts.items()
-    }
-    children = {step: _only(child, rest if step == head else ()) for step, child in scheme.children.items()}
+def _bare(scheme: Scheme) -> Scheme:
+    """The scheme without any marks."""
+    contracts = {step: replace(contract, sensitive=()) for step, contract in scheme.contracts.items()}
+    children = {step: _bare(child) for step, child in scheme.children.items()}
     return Scheme(plan=scheme.plan, name=scheme.name, contracts=contracts, children=children, models=scheme.models)
+
+
+def _only(bare: Scheme, way: tuple[str, ...], source: Contract) -> Scheme:
+    """A bare scheme with the marks of one call; all that is not on the way to it is shared."""
+    contracts, children, head = bare.contracts, bare.children, way[0]
+    if len(way) == 1:
+        contracts = {**contracts, head: source}
+    else:
+        children = {**children, head: _only(children[head], way[1:], source)}
+    return Scheme(plan=bare.plan, name=bare.name, contracts=contracts, children=children, models=bare.models)
 
 
 def _inside(each: Reached) -> str:
