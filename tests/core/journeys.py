@@ -199,6 +199,8 @@ class Unanswered:
         if not self.ending and (state.finished or state.cancelling or state.failing is not None):
             self.ending = True
             self.only_calls()
+        if isinstance(event, e.EngineResumed) and state.stage is None:  # a model that outlives no engine is given up
+            self.due.pop(("stage", ""), None)
         if isinstance(event, e.PlanChecked) and state.plan is not None:
             self.read_from(state.plan.sha256)
         if state.finished:

@@ -250,6 +250,32 @@ def test_another_timer_wakes_no_stage() -> None:
     assert unplanned().timer(f"{PROCESS}.plan.1/retry").last == ()
 
 
+# --- engines that end meanwhile ----------------------------------------------------------------------------------
+
+
+def test_an_engine_that_takes_over_asks_again_pays_for_both_and_counts_no_outage() -> None:
+    journey = unplanned()
+    journey.passes(7_200_000)
+    journey.tell(e.EngineResumed(at=0, engine=2))
+    assert (journey.last, journey.state.usd_micros, journey.state.reserved_usd_micros) == ((), 10, 10)
+    journey.passes(50)
+    journey.tell(proposed())
+    assert (journey.state.usd_micros, journey.state.reserved_usd_micros) == (11, 0)
+    journey.tell(e.PlanChecked(at=0, ok=True, plan=PLAN, report=ref("report"))).prepared("a.1").succeeded("a.1")
+    journey.tell(e.OutputBuilt(at=0, output=ref("out")))
+    assert (journey.state.status, journey.state.running_ms) == (Status.COMPLETED, 50)
+
+
+def test_a_model_that_outlives_no_engine_is_a_question_at_last() -> None:
+    journey = unplanned(limits=Limits(deliveries=2))
+    for engine in (2, 3):
+        assert journey.state.stage is Stage.PLAN
+        journey.tell(e.EngineResumed(at=0, engine=engine))
+    [ask] = journey.ordered(c.OpenEscalation)
+    assert (ask.kind, ask.code, journey.state.reserved_usd_micros) == (EscalationKind.FAILED, "lost", 0)
+    assert journey.decide(Decision.RETRY).state.thinking.resumed == 0
+
+
 # --- the end in the middle of it ---------------------------------------------------------------------------------
 
 

@@ -153,7 +153,7 @@ class Draft(Standing, kw_only=True):
 
     def leave_out_outage(self) -> bool:
         """Count the time since the last event in no total: no engine was there, so nobody could have used it."""
-        if not self.live_calls:
+        if not self.live_calls and not self.thinking.held:
             return False
         self.outage_ms = self.now - self.before.now
         for unit in self.units.values():

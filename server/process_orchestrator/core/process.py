@@ -127,7 +127,7 @@ def _applied_to_process(draft: Draft, event: Event) -> bool:
         case DecisionsDrifted():
             return drift.noticed(draft)
         case EngineResumed():
-            return draft.leave_out_outage()
+            return draft.leave_out_outage() and stage.resumed(draft)
         case _:
             return False
 

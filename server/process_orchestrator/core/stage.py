@@ -244,6 +244,15 @@ def waited(draft: Draft, event: TimerFired) -> bool:
     return True
 
 
+def resumed(draft: Draft) -> bool:
+    """Another engine has taken over. A model that outlives none is not asked for ever: its stage is given up."""
+    stage = draft.stage
+    if draft.thinking.held and stage is not None and not thinking.resumed(draft):
+        thinking.answered(draft, thinking.NOTHING)
+        _leads_nowhere(draft, stage, failures.of_code("lost"))
+    return True
+
+
 def go_on(draft: Draft) -> None:
     """The budget was raised: the stage that lacked money is taken up again."""
     stage = draft.thinking.wants_money

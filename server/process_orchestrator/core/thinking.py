@@ -79,11 +79,18 @@ def _ask_for_money(draft: Draft, stage: Stage, worst: int) -> None:
     escalate.ask_about_process(draft, EscalationKind.BUDGET, money=money)
 
 
+def resumed(draft: Draft) -> bool:
+    """Another engine asks the model again: what the one before may have been billed is paid. Whether it still may."""
+    draft.bill(usd_micros=draft.thinking.held_usd_micros, tokens=None)
+    draft.thinking = replace(draft.thinking, resumed=draft.thinking.resumed + 1)
+    return draft.thinking.resumed < draft.spec.limits.deliveries
+
+
 def answered(draft: Draft, usage: Usage, *, code: str | None = None) -> None:
     """Pay what an answer, or a failure with this code, has cost; what was held back for it comes free."""
     held = draft.thinking.held_usd_micros if draft.thinking.held else None
     draft.reserved_usd_micros -= held or 0
-    draft.thinking = replace(draft.thinking, held=False, held_usd_micros=None)
+    draft.thinking = replace(draft.thinking, held=False, held_usd_micros=None, resumed=0)
     pay(draft, usage, held=held, code=code)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from process_orchestrator.core.facts.commands import (
     CancelCall,
+    ClassifyTask,
     Command,
     CommandClass,
     InvokeAgent,
+    ProposePlan,
     StartChild,
     StartTimer,
 )
@@ -17,6 +19,9 @@ from process_orchestrator.hosting.turns import short_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+
+_UNDER_WAY: Final = InvokeAgent | CancelCall | ClassifyTask | ProposePlan
 
 
 class Reissue(NamedTuple):
@@ -28,8 +33,11 @@ class Reissue(NamedTuple):
 
 
 def under_way(outstanding: Sequence[Command], *, after_outage: bool) -> bool:
-    """Whether a call was handed over and not answered. `after_outage`: a child counts, it had no engine either."""
-    kinds = InvokeAgent | CancelCall | StartChild if after_outage else InvokeAgent | CancelCall
+    """Whether a call or a model's work was handed over and not answered.
+
+    `after_outage`: a child counts, it had no engine either.
+    """
+    kinds = _UNDER_WAY | StartChild if after_outage else _UNDER_WAY
     return any(isinstance(command, kinds) for command in outstanding)
 
 

@@ -163,6 +163,7 @@ class Thinking(Fact, kw_only=True):
     tries: int = 0  # that failed of the present question because the model could not be had
     held: bool = False  # a model is being asked
     held_usd_micros: int | None = None  # held back for it; None: its price is unknown
+    resumed: int = 0  # engines that took over while it was being asked: each asks again
     timer: str | None = None  # until it is tried again
     wait_until: int | None = None
     why: Why | None = None
