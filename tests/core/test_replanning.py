@@ -323,8 +323,10 @@ def test_a_planner_that_cannot_be_had_is_waited_for_and_then_the_plans_own_words
 
 
 def test_two_steps_that_failed_fail_the_process_once() -> None:
-    fails = {"on_failure": {"else": OnFailure.FAIL}}
-    journey = planned(step("a", **fails), step("c", **fails)).prepared("c.1").fails("a.1", refused("a.1"))
+    fails = {"else": OnFailure.FAIL}
+    journey = (
+        planned(step("a", on_failure=fails), step("c", on_failure=fails)).prepared("c.1").fails("a.1", refused("a.1"))
+    )
     journey.tell(refused("c.1")).tell(absent("no_model"))
     assert (journey.state.status, journey.phases()) == (Status.FAILED, {"a": "failed", "c": "failed"})
     assert journey.state.failing is not None

@@ -107,7 +107,10 @@ def test_a_type_that_a_human_chose_brings_its_budget_and_limits_and_is_planned_w
 def test_a_type_that_is_found_never_widens_what_the_process_started_with() -> None:
     asked, limits = Budget(usd_micros=5, total_ms=9), Limits(depth=2, total_ms=9)
     journey = unplanned(type=None, budget=asked, limits=limits)
-    given = {"budget": Budget(usd_micros=70, calls=8, unknown="refuse"), "limits": Limits(calls=7, depth=4)}
+    given: dict[str, Any] = {
+        "budget": Budget(usd_micros=70, calls=8, unknown="refuse"),
+        "limits": Limits(calls=7, depth=4),
+    }
     journey.tell(e.TaskClassified(at=0, process_type=TYPE, plan=PLAN, input=ref("found"), by="model", **given))
     assert journey.state.spec.budget == Budget(usd_micros=5, calls=8, total_ms=9, unknown="refuse")
     assert journey.state.spec.limits == Limits(calls=7, depth=2, total_ms=9)
