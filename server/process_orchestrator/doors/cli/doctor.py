@@ -120,7 +120,7 @@ async def _database(home: Home) -> list[dict[str, Any]]:
         _storage(home, health.storage if health else None),
         finding("backup", _backup(backed_up)),
         finding("engine", running or "none running; `run`, `demo` and `serve` start one"),
-        *([agentsfinding(health.agents), driftfinding(health.agents)] if health else []),
+        *([agents_row(health.agents), drift_row(health.agents)] if health else []),
         finding(
             "set aside",
             f"{len(aside)} processes" + "".join(f"; {process}: {why}" for process, why in list(aside.items())[:3]),
@@ -130,7 +130,7 @@ async def _database(home: Home) -> list[dict[str, Any]]:
     ]
 
 
-def agentsfinding(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
+def agents_row(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
     """Those that the engine does not call now, because they do not answer."""
     shut = [f"{each.agent}: circuit {each.circuit}, {each.last_error}" for each in agents if each.circuit != "closed"]
     waiting = sum(each.waiting for each in agents)
@@ -138,7 +138,7 @@ def agentsfinding(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
     return finding("agents", found, ok=not shut, do="read their logs in the folder `logs` of the state folder")
 
 
-def driftfinding(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
+def drift_row(agents: tuple[AgentHealth, ...]) -> dict[str, Any]:
     """Those whose live definitions are not what was pinned, as far as the engine has compared them."""
     pins = {each.agent: each.pin for each in agents if each.pin is not None}
     changed = [f"{name}: {one_line(pin)}" for name, pin in pins.items() if pin != PinVerdict.SAME]
