@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from estimating.kinds import INVOICES, REPORTS, TICKETS
+from estimating.kinds import INVOICES, REPORTS
 from estimating.simulated import CALLER, Kind, World, runs, shipped, simulated
 from line.test_line import made_up, process_type
-from llm.scripted import PRICES, ScriptedModel, failing
+from llm.scripted import PRICES, Hang, ScriptedModel, failing
 from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.ports import Host, ProcessQuery
 from process_orchestrator.orchestrator import Orchestrator
 from process_orchestrator.views.estimate_models import EstimateRequest, EstimateView
 from process_orchestrator.views.estimate_view import estimate_text, history_text
-from process_orchestrator.views.models import SubmitRequest
+from process_orchestrator.views.models import Caller, SubmitRequest
 
 Work = Callable[[Orchestrator, World, Host], Awaitable[Any]]
 
@@ -95,21 +95,32 @@ def test_a_model_without_a_price_makes_a_lower_bound() -> None:
     assert any("model strong" in each for each in found.unknowns)
 
 
-TICKET = {"message": "zeta please", "customer_email": "a@example.com", "order_id": "SO-1042"}
+HALVES: dict[str, Any] = {"in": "order_id!", "out": "total!:number, place!", "map": ["order.find", "shipment.track"]}
+"""A task of which two agents know one half each."""
+WRITES: dict[str, Any] = {
+    "in": "order_id!, text!",
+    "out": "total!:number, noted!:boolean, cancelled!:boolean",
+    "map": ["order.find", "order.note", "order.cancel"],
+}
+"""One that changes things: what writes is never added to what a model proposes."""
+
+
+def planned(script: Any, case: dict[str, Any] = HALVES, **more: str) -> tuple[EstimateView, ScriptedModel]:
+    """The estimate of a made-up type without a plan, for which the model is asked."""
+    model = ScriptedModel(script)
+    asked = {"process_type": "made_up", "input": {"order_id": "SO-1", **more}, "plan": True}
+    (found,) = said(asked, registry=made(**case), model=model)
+    return found, model
 
 
 def test_with_plan_a_model_makes_one_and_that_is_priced() -> None:
-    model = TICKETS.model()
-    assert isinstance(model, ScriptedModel)
-    (found,) = said({"process_type": "resolve_ticket", "input": TICKET, "plan": True}, kind=TICKETS, model=model)
+    found, model = planned({"plan": {"steps": ["order_find", "shipment_track"], "output": {}}})
     assert model.purposes() == ["plan"]
     assert found.planned_by == "model"
     assert found.plan is not None
-    assert [step["contract"].partition("@")[0] for step in found.plan["steps"]] == [
-        *("order.find", "shipment.track", "mail.draft")
-    ]
-    assert [each.step for each in found.steps] == ["order_find", "shipment_track", "mail_draft", "plan"]
-    assert [each.usd.likely for each in found.steps[:3]] == ["0.0002", "0.001", "0.0005"]
+    assert [step["contract"] for step in found.plan["steps"]] == ["order.find@1.0.0", "shipment.track@1.0.0"]
+    assert [each.step for each in found.steps] == ["order_find", "shipment_track", "plan"]
+    assert [each.usd.likely for each in found.steps[:2]] == ["0.001", "0.001"]
     assert found.warnings[0].startswith("Asking the model for this plan took 0.00")
     assert found.verdict is not None
     assert found.verdict.kind == "orchestrate"
@@ -118,15 +129,27 @@ def test_with_plan_a_model_makes_one_and_that_is_priced() -> None:
 def test_a_plan_that_cannot_be_had_is_told() -> None:
     assert refused({"process_type": "resolve_ticket", "plan": True}).code == "NEEDS_MODEL"
     with pytest.raises(RefusedError) as error:
-        said({"process_type": "resolve_ticket", "plan": True}, model=ScriptedModel({"plan": failing("rate_limited")}))
+        planned({"plan": failing("rate_limited")})
     assert error.value.code == "NEEDS_MODEL"
     assert "rate_limited" in error.value.message
-    (found,) = said(
-        {"process_type": "resolve_ticket", "input": TICKET, "plan": True},
-        model=ScriptedModel({"plan": {"steps": ["mail_draft"], "output": {}}}),  # with nothing to tell
-    )
+    found, model = planned({"plan": {"steps": ["order_find"], "output": {}}}, WRITES, text="late")
+    assert model.purposes() == ["plan"] * 3
     assert found.planned_by is None
     assert found.warnings[0].startswith("No plan of the model passed the check; asking it took 0.00")
+
+
+def test_a_planning_model_that_takes_too_long_for_a_tool_call_is_left_alone() -> None:
+    async def work(orchestrator: Orchestrator, world: World, host: Host) -> Any:
+        del world, host
+        asked = {"process_type": "made_up", "input": {"order_id": "SO-1"}, "plan": True}
+        with pytest.raises(RefusedError) as error:
+            await orchestrator.estimate(EstimateRequest.model_validate(asked), caller=Caller(channel="mcp"))
+        return error.value
+
+    slow = replace(INVOICES, model=lambda: ScriptedModel({"plan": Hang()}, timeout_s=120))
+    error = simulated(slow, work, registry=made(**HALVES))
+    assert error.message == "the model has made no plan in 20 s, and a tool call may not last longer."
+    assert "orchestrator estimate made_up --plan" in error.do
 
 
 def test_a_fixed_plan_is_shown_without_a_model() -> None:

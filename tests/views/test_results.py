@@ -13,6 +13,7 @@ from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts.values import FailureClass
 from process_orchestrator.core.money import usd, usd_micros
 from process_orchestrator.views import models as m
+from process_orchestrator.views.estimate_models import EstimateView, HistoryView
 from process_orchestrator.views.formats import epoch_ms, harmless, markdown, one_line, timestamp
 from process_orchestrator.views.text import TEXT_BYTES_MAX, view_text
 
@@ -30,11 +31,14 @@ RESULTS = (
     m.CheckReportView,
     m.WhyView,
     m.ErrorView,
+    EstimateView,
+    HistoryView,
 )
 
 
 STATED = {
     "ProcessView": {"process_type", "label", "why", "verdict", "task", "planned_by"},
+    "EstimateView": {"process_type", "planned_by", "verdict", "single_call_usd", "manual_review_share"},
     "StepView": {"contract", "agent"},
     "FailureView": {"step", "call", "pointer", "rule", "message"},
     "ProcessRowView": {"process_type", "label", "why"},

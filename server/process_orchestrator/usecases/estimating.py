@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
+
 from process_orchestrator.checking.estimating.against import Against, against, record
 from process_orchestrator.checking.estimating.calculator import Question, StageShape, estimate, whole
 from process_orchestrator.checking.estimating.figures import NAMES, Figures, read_figures
@@ -23,6 +25,7 @@ from process_orchestrator.checking.schemas.validate import Validator, check_valu
 from process_orchestrator.core.errors import BodyError, ModelError, RefusedError
 from process_orchestrator.core.facts.specs import Fit, PlanFacts
 from process_orchestrator.core.facts.values import Stage, Tier
+from process_orchestrator.core.limits import TOOL_CALL_S_MAX
 from process_orchestrator.core.money import MICROS_PER_USD, usd
 from process_orchestrator.llm.bounds import STAGES
 from process_orchestrator.usecases.refusals import mismatch, unreadable
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
 TYPES_MAX: Final = 50
 """Types whose history is shown at once."""
 TASK_CHARACTERS_MAX: Final = 20_000
+PLAN_S_MAX: Final = TOOL_CALL_S_MAX - 5
+"""How long a plan is waited for in a tool call; what is left is for the rest of it."""
 HISTORY_RUNS_MAX: Final = 2 * RUNS_MAX
 """Runs that are read to judge earlier estimates: as many as are judged, and as many before them."""
 
@@ -125,7 +130,7 @@ class Estimator:
     async def _of_type(
         self, process_type: ProcessType, request: EstimateRequest, figures: Figures, *, guessed: bool, caller: Caller
     ) -> EstimateView:
-        asked = await self._asked(process_type, request)
+        asked = await self._asked(process_type, request, caller)
         history = await self._history_of(process_type.name, process_type.version, caller)
         models = self._stages(asked, request, history)
         made = asked.planned_by is None  # or rather: yet to be made
@@ -163,7 +168,7 @@ class Estimator:
             }
         )
 
-    async def _asked(self, process_type: ProcessType, request: EstimateRequest) -> Asked:
+    async def _asked(self, process_type: ProcessType, request: EstimateRequest, caller: Caller) -> Asked:
         """The plan of a type: its own, the one call that closes it, or what its map allows."""
         registry = self._registry()
         line = verdict_of(process_type, registry=registry, server_floor=self._around.server_floor)
@@ -181,9 +186,21 @@ class Estimator:
             listed = [contract for name in process_type.contracts if (contract := registry.contract(name)) is not None]
             steps = map_shape(listed, lambda contract: [agent for agent, _ in registry.serving(contract)])
             on_map = Asked(process_type=process_type, steps=steps, fit=line.fit, planned_by=None)
-            return await self._planned(on_map, request, value) if request.plan else on_map
+            return await self._planned_in_time(on_map, request, value, caller) if request.plan else on_map
         steps = self._shape(compiled, registry, value)
         return Asked(process_type=process_type, steps=steps, fit=line.fit, planned_by=by, facts=compiled.facts)
+
+    async def _planned_in_time(self, on_map: Asked, request: EstimateRequest, value: Any, caller: Caller) -> Asked:
+        """As `_planned`; a tool call ends before its host gives it up, a terminal waits as long as the models may."""
+        limit = PLAN_S_MAX if caller.channel == "mcp" else None
+        with anyio.move_on_after(limit):
+            return await self._planned(on_map, request, value)
+        name = on_map.process_type.name
+        raise RefusedError(
+            "NEEDS_MODEL",
+            f"the model has made no plan in {PLAN_S_MAX} s, and a tool call may not last longer.",
+            do=f"call estimate_cost without plan, or ask the user to run `orchestrator estimate {name} --plan`.",
+        )
 
     async def _planned(self, on_map: Asked, request: EstimateRequest, value: Any) -> Asked:
         """The plan that a model makes now; as before where it makes none that passes the check. It is paid."""
