@@ -37,6 +37,12 @@ def started(plan_step: Any = None, **fields: Any) -> Journey:
     return Journey(plan_of(plan_step or parent("part")), **fields).prepared("part.1", digest="d")
 
 
+def test_a_child_has_the_paragraphs_of_its_parent_and_no_model_for_what_it_is_given() -> None:
+    journey = Journey(plan_of(parent("part")), models={"intake": 1, "plan": 2, "brief": 3}).prepared("part.1")
+    [order] = journey.ordered(c.StartChild)
+    assert order.spec.models == {"brief": 3}
+
+
 def test_a_child_starts_with_the_input_of_its_step_under_an_id_that_its_key_gives() -> None:
     journey = started(lineage=("p_top",), budget=Budget(usd_micros=1000))
     [order] = journey.ordered(c.StartChild)

@@ -73,7 +73,7 @@ def done(state: Process) -> dict[str, Any]:
     return {unit.id: unit.output for unit in state.units.values() if unit.phase in closed and unit.undoes is None}
 
 
-@settings(common, max_examples=120)
+@settings(common, max_examples=60)
 @given(journey=planned_roads())
 def test_no_other_plan_breaks_an_invariant_or_leads_nowhere(journey: Journey) -> None:
     assert journey.broken_rules() == ()
@@ -83,7 +83,7 @@ def test_no_other_plan_breaks_an_invariant_or_leads_nowhere(journey: Journey) ->
         assert any(one.open for one in state.escalations.values())
 
 
-@settings(common, max_examples=60)
+@settings(common, max_examples=30)
 @given(journey=planned_roads())
 def test_the_books_agree_whatever_was_planned_anew(journey: Journey) -> None:
     state = journey.state
@@ -100,7 +100,7 @@ def test_the_books_agree_whatever_was_planned_anew(journey: Journey) -> None:
             assert state.steps_done == len(closed)
 
 
-@settings(common, max_examples=60)
+@settings(common, max_examples=30)
 @given(journey=planned_roads())
 def test_nothing_that_was_done_is_ever_forgotten(journey: Journey) -> None:
     """Told from the calls alone: every effect that an agent has confirmed ends undone, left, or done."""

@@ -165,6 +165,7 @@ def start_child(standing: Standing, unit: Unit) -> StartChild:
         approval=ApprovalMode.EVERY_STEP if every_step else ApprovalMode.POLICY,
         limits=replace(child.limits, depth=min(child.limits.depth, own.limits.depth)),
         core_version=own.core_version,
+        models={stage: worst for stage, worst in own.models.items() if stage == Stage.BRIEF},  # its plan is given
     )
     return StartChild(
         process=own.process_id, call=call, child=unit.child, spec=spec, plan=child.plan, usd_micros=allotment
