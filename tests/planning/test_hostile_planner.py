@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from checking_plan.making import contract
 from llm.scripted import Said, ScriptedModel
@@ -112,10 +115,15 @@ async def test_what_is_no_answer_at_all_has_a_name_too(tmp_path: Path, text: str
         assert await outcome(world, state) == code
 
 
-def judged(said: Any) -> Any:
+@cache
+def offered_here() -> Any:
     process_type = at_hand(ticket(), INPUT)
     known = registry(process_type)
-    offered = map_schema(process_type, registry=known)
+    return process_type, known, map_schema(process_type, registry=known)
+
+
+def judged(said: Any) -> Any:
+    process_type, known, offered = offered_here()
     found = judge(said, offered=offered, process_type=process_type, registry=known, server_floor=Assurance.A0)
     return found, process_type, known
 
@@ -157,3 +165,30 @@ output: {type: object, required: [constructor], properties: {constructor: {type:
     }
     found = judge(said, offered=offered, process_type=process_type, registry=known, server_floor=Assurance.A0)
     assert found.ok, found.faults
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+WORDS = st.sampled_from(
+    ["steps", "output", "id", "in", "for_each", "const", "order_find", "refund_issue", "answer_draft", "answer", "text",
+     "$.input.text", "$.steps.order_find.output.total", "$.item", "reason", "lost", "stock_check_each", "amount"]
+)  # fmt: skip
+ANYTHING = st.recursive(
+    SCALARS | WORDS,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(WORDS | st.text(max_size=8), inner, max_size=5),
+    max_leaves=25,
+)
+STEPS = st.lists(
+    WORDS | st.fixed_dictionaries({"id": WORDS}, optional={"in": ANYTHING, "for_each": ANYTHING}) | ANYTHING, max_size=6
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(said=ANYTHING | st.fixed_dictionaries({"steps": STEPS, "output": ANYTHING}))
+def test_any_json_is_a_sound_plan_or_refused_by_name(said: Any) -> None:
+    found, process_type, known = judged(said)
+    assert found.ok is not bool(found.faults)
+    assert all(each.code and each.message for each in found.faults)
+    assert isinstance(report_text(found.report()), str)
+    if found.ok:
+        assert found.plan is not None
+        assert check_plan(found.plan, process_type=process_type, registry=known, strict=True).ok

@@ -44,10 +44,9 @@ def asked(schema: MapSchema, step: str) -> dict[str, Any]:
     if step == "output":
         return schema.schema["properties"]["output"]["properties"]
     plain, *branches = schema.schema["properties"]["steps"]["items"]["anyOf"]
-    if step in plain["enum"]:
-        return {}
-    (found,) = [each for each in branches if each["properties"]["id"]["enum"] == [step]]
-    return found["properties"]["in"]["properties"]
+    assert step in plain["enum"]  # without its choices; what is needed among them must then follow from the rest
+    found = [each for each in branches if each["properties"]["id"]["enum"] == [step]]
+    return found[0]["properties"]["in"]["properties"] if found else {}
 
 
 def steps(schema: MapSchema) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from planning.desk import ticket
-from planning.world import Careless, open_world
+from planning.world import TASK, Careless, open_world
 from process_orchestrator.core.facts.values import Status
 
 pytestmark = pytest.mark.anyio
@@ -108,3 +108,22 @@ async def test_a_map_that_cannot_give_the_output_is_said_before_a_model_is_paid(
         assert state.stage_failure is not None
         assert state.stage_failure.code == "no_way"
         assert "`when`" in (state.stage_failure.message or "")
+
+
+async def test_what_was_chosen_decides_what_is_left_open(tmp_path: Path) -> None:
+    """Steps may be named alone: what they need is looked up, and taken from where the plan has it."""
+    said = {"output": {}, "steps": ["refund_issue", {"id": "answer_draft", "in": {"text": "$.input.text"}}]}
+    async with open_world(tmp_path, Careless(said)) as world:
+        state = await world.run()
+        assert state.status is Status.COMPLETED
+        assert state.plan is not None
+        assert sorted(each.id for each in state.plan.steps) == ["answer_draft", "order_find", "refund_issue"]
+        (drafted,) = [given for name, given in world.called if name == "answer.draft"]
+        assert drafted == {"text": TASK, "refund_id": "R-1", "total": 40.0}
+
+
+async def test_a_prompt_is_short(tmp_path: Path) -> None:
+    async with open_world(tmp_path, model := Careless({"steps": []})) as world:
+        await world.run()
+        told = [each.content for each in model.asked[0].messages]
+        assert sum(len(each) for each in told) < 4_800  # about 1,200 tokens of English

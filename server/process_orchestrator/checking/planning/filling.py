@@ -80,9 +80,13 @@ class Filling:
     ) -> dict[str, Json]:
         found = dict(given)
         for slot in slots:
-            if slot.name in found or slot.name in said or is_choice(slot):
+            if slot.name in found or slot.name in said:
                 continue
-            if slot.found:
+            if is_choice(slot):  # decided by what was chosen, where only one of the ways is in the plan
+                ways = [each for each in slot.found if each.step is None or each.step in there]
+                if slot.needed and len(ways) == 1 and not slot.constants:
+                    found[slot.name] = ways[0].text
+            elif slot.found:
                 place = slot.found[0]
                 if slot.needed or place.step is None or place.step in there:
                     found[slot.name] = place.text

@@ -76,10 +76,10 @@ def _schema(offers: Offers, process_type: ProcessType, *, kept: int) -> dict[str
 
 
 def _steps(offers: Sequence[Offer]) -> list[Json]:
-    """Steps without a choice by their names alone, all others as objects."""
-    plain = [each.id for each in offers if each.over is None and not any(is_choice(slot) for slot in each.slots)]
-    named = [_texts(plain)] if plain else []
-    return [*named, *(_step(each) for each in offers if each.id not in plain)]
+    """Steps by their names alone; those with a choice, and those that run over a list, also as objects."""
+    named = list(dict.fromkeys(each.id for each in offers if each.over is None))
+    chosen = [each for each in offers if each.over is not None or any(is_choice(slot) for slot in each.slots)]
+    return [*([_texts(named)] if named else []), *(_step(each) for each in chosen)]
 
 
 def _step(offer: Offer) -> Json:

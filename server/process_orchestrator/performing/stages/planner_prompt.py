@@ -55,17 +55,21 @@ Steps:
 - invoice_cancel: Cancel an invoice. Only where the task asks for it. Needs invoice_list.
 - manual_search: Search the manuals for how something is done.
 - manager_ask: Ask a manager. For complaints and what no other step settles.
-- note_write: Write a note to the user. From what the other steps found.
-
-The output must hold: note (of note_write)."""
+- note_write: Write a note to the user. From what the other steps found."""
 
 SHOWN: Final = (
     ("bo@x.io asks what he still owes. Write it to him.", ("user_find", "invoice_list", "note_write")),
+    ("ed@x.io is furious and wants the boss to decide. Write him what she says.", ("manager_ask", "note_write")),
     ("How does one export a list? Write it to cy@x.io.", ("manual_search", "note_write")),
     ("Cancel the invoice of di@x.io and write her.", ("user_find", "invoice_list", "invoice_cancel", "note_write")),
-    ("ed@x.io is furious and wants the boss to decide. Write him what she says.", ("manager_ask", "note_write")),
+    ("fy@x.io asks whether her last invoice was paid. Tell her.", ("user_find", "invoice_list", "note_write")),
+    ("What does the manual say about refunds? Answer gil@x.io.", ("manual_search", "note_write")),
 )
 """Examples of few steps: without them a small model takes all that there are. Always the same, so hosts keep them."""
+
+QUESTION: Final = (
+    "Which steps does this task need? Most need two or three. A person is asked only where the task says so. Only JSON."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +92,13 @@ def plan_prompt(offered: MapSchema, standing: Standing) -> Prompt:
     contracts = [*offered.offers.named().values(), *standing.kept_contracts]
     hidden = _sensitive_names(contracts)
     secrets = sorted(_values_of(standing.input, hidden), key=len, reverse=True)
-    parts = [_steps(offered), _goal(offered)]
-    parts += [_data("INPUT", _without(_outline(standing.input, hidden), secrets))]
+    parts = ["Other steps now, forget those before.\n" + _steps(offered), *_goal(offered)]
+    if not standing.task or _asks_for_input(offered):
+        parts.append(_data("INPUT", _without(_outline(standing.input, hidden), secrets)))
+    parts += _before(standing, secrets)
     if standing.task:
         parts.append(_data("TASK", _without(standing.task, secrets)))
-    parts += _before(standing, secrets)
-    parts.append("Which steps does this task need? Only JSON.")
+    parts.append(QUESTION)
     return Prompt(
         purpose="plan",
         messages=(
@@ -108,10 +113,8 @@ def plan_prompt(offered: MapSchema, standing: Standing) -> Prompt:
 
 def _examples() -> Iterator[Message]:
     for number, (task, chosen) in enumerate(SHOWN):
-        asked = (
-            f"{SHOWN_STEPS}\n\n{_data('TASK', task)}" if number == 0 else f"The same steps.\n\n{_data('TASK', task)}"
-        )
-        yield Message(role="user", content=asked)
+        steps = SHOWN_STEPS if number == 0 else "The same steps."
+        yield Message(role="user", content=f"{steps}\n\nTask: {task}\n{QUESTION}")
         yield Message(role="assistant", content=orjson.dumps({"output": {}, "steps": chosen}).decode())
 
 
@@ -153,14 +156,16 @@ def _choice(slot: Slot) -> str:
     return f"{slot.name} = {' | '.join([*shown, *([] if slot.needed else ['null'])])}"
 
 
-def _goal(offered: MapSchema) -> str:
-    goal = [each for each in offered.offers.goal if each.found or each.constants]
-    makes = ", ".join(
-        f"{slot.name}{f' (of {_sources([slot])})' if _sources([slot]) else ''}" for slot in goal if slot.needed
-    )
-    choices = "; ".join(_choice(each) for each in goal if is_choice(each))
-    told = f"The output must hold: {makes or 'nothing'}."
-    return f"{told} Choose in output: {choices}." if choices else told
+def _goal(offered: MapSchema) -> list[str]:
+    """The choices in the output, where there are any."""
+    choices = "; ".join(_choice(each) for each in offered.offers.goal if is_choice(each))
+    return [f"Choose in output: {choices}."] if choices else []
+
+
+def _asks_for_input(offered: MapSchema) -> bool:
+    """Whether a choice is between places of the input."""
+    slots = [*(slot for each in offered.offers.steps for slot in each.slots), *offered.offers.goal]
+    return any(place.step is None for slot in slots if is_choice(slot) for place in slot.found)
 
 
 def _before(standing: Standing, secrets: Iterable[str]) -> list[str]:
