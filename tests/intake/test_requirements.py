@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from process_orchestrator.checking.requirements import narrowed, read_requirements, stricter
+from process_orchestrator.checking.requirements import narrowed, read_requirements, stricter, without_requirements
 from process_orchestrator.core.facts.specs import Budget, Requirement
 from process_orchestrator.core.facts.values import ApprovalMode
 from process_orchestrator.core.limits import Limits
@@ -83,3 +83,14 @@ def test_a_task_never_loosens_what_the_caller_wants_approved(given: ApprovalMode
     for wanted in ApprovalMode:
         found = stricter(given, (Requirement(kind="approval", quote="q", value=wanted.value),))
         assert order.index(found) == max(order.index(given), order.index(wanted))
+
+
+def test_what_was_read_is_taken_out_of_what_a_model_reads() -> None:
+    task = "Refund SO-1042.\nSpend  at most 0.05 USD, within 10 minutes, and tell Ana."
+    read = read_requirements(task, NOW).requirements
+
+    assert without_requirements(task, read).split() == ["Refund", "SO-1042.", ",", ",", "and", "tell", "Ana."]
+    assert (
+        without_requirements("At most 5 USD", read_requirements("At most 5 USD", NOW).requirements) == "At most 5 USD"
+    )
+    assert without_requirements(task, ()) == task

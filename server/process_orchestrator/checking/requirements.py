@@ -149,6 +149,15 @@ def read_requirements(task: str, now: datetime) -> Asked:
     return Asked(requirements=_strictest(found), warnings=tuple(dict.fromkeys(warnings)))
 
 
+def without_requirements(task: str, requirements: tuple[Requirement, ...]) -> str:
+    """A task without the words that were read from it: they say how, not what, and their amounts are no data."""
+    rest = task
+    for each in requirements:
+        words = r"\s+".join(re.escape(word) for word in each.quote.split())
+        rest = re.sub(words, " ", rest, count=1) if words else rest
+    return rest if any(letter.isalnum() for letter in rest) else task
+
+
 def narrowed(budget: Budget, limits: Limits, requirements: tuple[Requirement, ...]) -> tuple[Budget, Limits]:
     """Budget and limits, lowered to what the task asks for; never raised."""
     for each in requirements:

@@ -7,12 +7,14 @@ what stands in the task. Whatever is left open goes to a person, with what was f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
 from process_orchestrator.checking.extraction import Extraction
 from process_orchestrator.checking.intake import Classified, addresses_its_reader, classify
+from process_orchestrator.checking.requirements import read_requirements, without_requirements
 from process_orchestrator.checking.schemas.validate import Validator, encode_body, ref_of
 from process_orchestrator.checking.starting import newest_of, startable
 from process_orchestrator.core.errors import ModelError
@@ -62,12 +64,9 @@ class _Work:
     """One command on its way: what was spent, and what is known so far, in case that nothing comes of it."""
 
     found: Found
+    about: str  # the task without what it asks of the process: that is read by rule
     usage: Usage = field(default_factory=Usage)
     asked: bool = False
-
-    @property
-    def task(self) -> str:
-        return self.found.task
 
     def know(self, **more: Json) -> None:
         self.found = replace(self.found, **more)
@@ -84,7 +83,8 @@ class Intake:
     async def classify(self, command: ClassifyTask) -> Performed:
         """TaskClassified, or StageFailed with the reason and what a person needs to choose."""
         task = "" if command.task is None else (await self._parts.bodies.data(command.task)).decode(errors="replace")
-        work = _Work(Found(task=task))
+        now = datetime.fromtimestamp(self._parts.clock.now_ms() / 1000, tz=UTC)
+        work = _Work(Found(task=task), about=without_requirements(task, read_requirements(task, now).requirements))
         try:
             if command.process_type is not None:
                 return await self._input_alone(command, work)
@@ -130,7 +130,7 @@ class Intake:
     # --- the type ----------------------------------------------------------------------------------------------
 
     async def _type(self, work: _Work, registry: Registry) -> tuple[ProcessType, str]:
-        ruled = classify(registry, work.task)
+        ruled = classify(registry, work.found.task)
         if isinstance(ruled, Classified):
             return ruled.process_type, "rules"
         if self._parts.model.tier(Tier.LIGHT) is None:
@@ -139,7 +139,7 @@ class Intake:
         work.know(candidates=tuple(_candidate(each) for each in types))
         if not types:
             raise _OpenError("none_of_these", "no process type is defined in this home")
-        if addresses_its_reader(work.task):
+        if addresses_its_reader(work.found.task):
             raise _OpenError("unsure", "the task gives orders to whoever reads it, so nobody but a person sorts it")
         said = await self._choice(work, types)
         if said == NONE_OF_THESE:
@@ -148,7 +148,7 @@ class Intake:
 
     async def _choice(self, work: _Work, types: list[ProcessType]) -> str:
         """The type that the model is sure of, or that it finds none."""
-        answer = await self._ask(work, type_prompt(types, work.task))
+        answer = await self._ask(work, type_prompt(types, work.about))
         said, share = _named(answer, types), answer.probability
         if said == NONE_OF_THESE or (share is not None and share >= SURE):
             return said
@@ -157,7 +157,7 @@ class Intake:
             raise _OpenError("unsure", f"the model says {said}, and is sure of it by {round(share * 100)} % only")
         # Asked in another order: what was only the first of a list, or a chance, is not said again.
         temperature = 0.0 if share is not None else ANOTHER_TEMPERATURE
-        again = await self._ask(work, type_prompt(types[::-1], work.task, temperature=temperature))
+        again = await self._ask(work, type_prompt(types[::-1], work.about, temperature=temperature))
         other = _named(again, types)
         if other != said or (again.probability is not None and again.probability < LIKELY):
             raise _OpenError("unsure", f"asked twice, the model says {said} and {other}, and is sure of neither")
@@ -186,8 +186,8 @@ class Intake:
     async def _read_input(self, work: _Work, *, schema: dict[str, Json], summary: str) -> Body:
         if not Validator(schema).problems({}) and not schema.get("properties"):
             return _body({})
-        extraction = Extraction(schema, work.task)
-        prompt = input_prompt(summary, extraction.fields, extraction.passages, extraction.asked(), work.task)
+        extraction = Extraction(schema, work.about)
+        prompt = input_prompt(summary, extraction.fields, extraction.passages, extraction.asked(), work.about)
         reading: Reading = extraction.read((await self._ask(work, prompt)).data)
         if reading.missing:
             work.know(read=reading.value, dropped=reading.dropped, missing=reading.missing)
