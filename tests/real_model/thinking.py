@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from process_orchestrator.assemble import Mode, open_orchestrator
+from process_orchestrator.core.errors import ModelError
 from process_orchestrator.core.facts.values import Tier
 from process_orchestrator.home import Home, seed_home
 from process_orchestrator.llm.cassette import Recording, Replaying
 from process_orchestrator.llm.litellm_model import LitellmModel
-from process_orchestrator.llm.port import Model
+from process_orchestrator.llm.port import Answer, Model, Prompt, TierFacts
 from process_orchestrator.llm.tiers import Price, TierSetup, Way
 from process_orchestrator.orchestrator import Orchestrator
 from process_orchestrator.performing.secrets import Secrets
@@ -86,8 +87,29 @@ def live(alias: str, api_base: str, *, tape: Path | None) -> Model:
     return model if tape is None else Recording(model, tape, secrets=Secrets())
 
 
-def replayed(alias: str, tape: Path) -> Model:
-    return Replaying(LitellmModel(tiers_of(alias, "http://127.0.0.1:1/v1"), secrets=Secrets()), tape)
+class Replayed:
+    """A cassette that remembers what it was asked and does not hold: a stage only says that it got no answer."""
+
+    def __init__(self, alias: str, tape: Path) -> None:
+        self.missed: list[str] = []
+        self._tape = Replaying(LitellmModel(tiers_of(alias, "http://127.0.0.1:1/v1"), secrets=Secrets()), tape)
+
+    def tier(self, tier: Tier) -> TierFacts | None:
+        return self._tape.tier(tier)
+
+    async def complete(self, prompt: Prompt, tier: Tier) -> Answer:
+        try:
+            return await self._tape.complete(prompt, tier)
+        except ModelError as error:
+            if error.code == "not_configured":
+                self.missed.append(error.message)
+            raise
+
+    def preload(self) -> None:
+        self._tape.preload()
+
+    async def aclose(self) -> None:
+        await self._tape.aclose()
 
 
 @asynccontextmanager
