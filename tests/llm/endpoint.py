@@ -152,7 +152,7 @@ def megabytes(count: int, *, told: bool) -> Act:
 
 
 def bomb(handler: BaseHTTPRequestHandler) -> None:
-    data = gzip.compress(json.dumps(body_of('{"type": "' + "x" * 50_000_000 + '"}')).encode())
+    data = gzip.compress(json.dumps(body_of('{"type": "' + "x" * 5_000_000 + '"}')).encode())
     sends(data, Content_Encoding="gzip")(handler)
 
 

@@ -112,6 +112,10 @@ class Replayed:
         await self._tape.aclose()
 
 
+def replayed(alias: str, tape: Path) -> Replayed:
+    return Replayed(alias, tape)
+
+
 @asynccontextmanager
 async def desk(folder: Path, model: Model) -> AsyncGenerator[Orchestrator]:
     """A home of its own with the shipped definitions."""
