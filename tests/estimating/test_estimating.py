@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
 
 from estimating.kinds import INVOICES, REPORTS
@@ -13,7 +14,8 @@ from estimating.simulated import CALLER, Kind, World, runs, shipped, simulated
 from line.test_line import made_up, process_type
 from llm.scripted import PRICES, Hang, ScriptedModel, failing
 from process_orchestrator.checking.loading.registry import Registry
-from process_orchestrator.core.errors import RefusedError
+from process_orchestrator.checking.plans.compiled import Compiler
+from process_orchestrator.core.errors import EngineError, RefusedError
 from process_orchestrator.core.ports import Host, ProcessQuery
 from process_orchestrator.orchestrator import Orchestrator
 from process_orchestrator.views.estimate_models import EstimateRequest, EstimateView
@@ -261,3 +263,34 @@ def test_every_shipped_type_can_be_estimated() -> None:
     found = said(*({"process_type": name} for name in names))
     assert [each.process_type for each in found] == names
     assert not any(each.lower_bound for each in found)
+
+
+def test_prices_and_types_are_told_while_nobody_can_say_what_ran() -> None:
+    class Gone:
+        """A host whose engine does not answer."""
+
+        async def processes(self, query: ProcessQuery) -> Any:
+            raise EngineError("ENGINE_UNAVAILABLE", f"no answer about {query.process_type}")
+
+    async def ask() -> Any:
+        host: Any = Gone()
+        orchestrator = Orchestrator(host, shipped, Compiler())
+        asked = EstimateRequest(process_type="release_report")
+        return await orchestrator.estimate(asked), await orchestrator.describe("release_report")
+
+    found, described = anyio.run(ask)
+    assert found.case_usd.high == "0.00"
+    assert found.warnings[0].startswith("Earlier runs cannot be read (no answer about release_report)")
+    assert described.process_type.history == []
+
+
+def test_a_report_sets_what_a_run_took_beside_what_was_to_be_expected() -> None:
+    async def work(orchestrator: Orchestrator, world: World, host: Host) -> Any:
+        outcomes = await runs(orchestrator, host, world, 22)
+        early = await orchestrator.report(outcomes[0].ended.process_id)
+        return outcomes, early, await orchestrator.report(outcomes[-1].ended.process_id)
+
+    outcomes, early, late = simulated(INVOICES, work)
+    assert " 0.0055 USD was likely, 0.0027 to 0.0735 (by contracts and prices" in early
+    said = outcomes[-1].said.case_usd
+    assert f" {said.likely} USD was likely, {said.low} to {said.high} (by 21 earlier runs" in late

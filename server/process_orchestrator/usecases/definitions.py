@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from process_orchestrator.checking.loading.loader import load_text
 from process_orchestrator.checking.loading.report import check_report
 from process_orchestrator.checking.plans.compiled import CompiledContract
 from process_orchestrator.checking.schemas.validate import Validator, check_value
-from process_orchestrator.core.errors import BodyError, RefusedError
+from process_orchestrator.core.errors import BodyError, EngineError, RefusedError, StorageError
 from process_orchestrator.usecases.identifiers import read_name, shown
 from process_orchestrator.usecases.refusals import condition_view, problem_views, unknown, unreadable
 from process_orchestrator.usecases.submitting import find_type
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.loading.registry import Registry
     from process_orchestrator.checking.loading.report import CheckReport
     from process_orchestrator.usecases.surroundings import Workplace
+    from process_orchestrator.views.definition_models import HistoryRow
 
 DEFINITION_BYTES_MAX: Final = 1_000_000
 DIRECTIONS: Final = ("input", "output")
@@ -52,7 +54,9 @@ class Definitions:
             # What estimates is loaded where it is needed: most of who starts never asks for a price.
             from process_orchestrator.usecases.estimating import Estimator  # noqa: PLC0415
 
-            history = await Estimator(self._workplace).rows(found.name, Caller())
+            history: list[HistoryRow] = []
+            with suppress(EngineError, StorageError):  # what a type is, is said without its runs too
+                history = await Estimator(self._workplace).rows(found.name, Caller())
             return describe_view.one_type(found, registry, replace(known, history=history))
         if contract:
             return describe_view.one_contract(_contract(contract, registry), registry, known)

@@ -22,7 +22,7 @@ from process_orchestrator.checking.intake import Ambiguous, classify
 from process_orchestrator.checking.plans.fit import called
 from process_orchestrator.checking.schemas.paths import ABSENT
 from process_orchestrator.checking.schemas.validate import Validator, check_value
-from process_orchestrator.core.errors import BodyError, ModelError, RefusedError
+from process_orchestrator.core.errors import BodyError, EngineError, ModelError, RefusedError, StorageError
 from process_orchestrator.core.facts.specs import Fit, PlanFacts
 from process_orchestrator.core.facts.values import Stage, Tier
 from process_orchestrator.core.limits import TOOL_CALL_S_MAX
@@ -32,6 +32,7 @@ from process_orchestrator.usecases.refusals import mismatch, unreadable
 from process_orchestrator.usecases.submitting import ambiguous, find_type
 from process_orchestrator.views.estimate_models import EstimateView, HistoryView
 from process_orchestrator.views.estimate_view import estimate_view, history_row
+from process_orchestrator.views.formats import one_line
 from process_orchestrator.views.models import NextAction
 from process_orchestrator.views.plan_view import steps_of
 from process_orchestrator.views.process_view import verdict_view
@@ -131,7 +132,11 @@ class Estimator:
         self, process_type: ProcessType, request: EstimateRequest, figures: Figures, *, guessed: bool, caller: Caller
     ) -> EstimateView:
         asked = await self._asked(process_type, request, caller)
-        history = await self._history_of(process_type.name, process_type.version, caller)
+        history, unread = History(), list[str]()
+        try:
+            history = await self._history_of(process_type.name, process_type.version, caller)
+        except (EngineError, StorageError) as error:
+            unread = [f"Earlier runs cannot be read ({one_line(str(error))}): this is by contracts alone."]
         models = self._stages(asked, request, history)
         made = asked.planned_by is None  # or rather: yet to be made
         question = Question(
@@ -162,6 +167,7 @@ class Estimator:
                 "warnings": [
                     *request.warnings,
                     *asked.warnings,
+                    *unread,
                     *_budget_warning(view, process_type, question, found.case.high),
                 ],
                 "next_actions": [_submit(process_type, request, guessed=guessed)],
@@ -286,6 +292,17 @@ class Estimator:
             stages.append(self._stage(Stage.BRIEF, low=0, likely=share, high=1))
         return tuple(each for each in stages if self._model.tier(Tier(each.tier)) is not None)
 
+    def _stages_of(self, state: Process) -> tuple[StageShape, ...]:
+        """Those that a run had."""
+        spec, stages = state.spec, list[StageShape]()
+        if spec.classified_by == "model":
+            stages.append(self._stage(Stage.INTAKE, low=1, likely=Fraction(2)))
+        if spec.plan is None and state.plan_round:
+            stages.append(self._stage(Stage.PLAN, low=1, likely=Fraction(1), high=spec.limits.replans + 1))
+        if state.escalations_opened:
+            stages.append(self._stage(Stage.BRIEF, low=0, likely=Fraction(1), high=state.escalations_opened))
+        return tuple(each for each in stages if self._model.tier(Tier(each.tier)) is not None)
+
     def _stage(self, stage: Stage, *, low: int, likely: Fraction, high: int | None = None) -> StageShape:
         bound = STAGES[stage]
         facts = self._model.tier(bound.tier)
@@ -386,7 +403,10 @@ class Estimator:
         history = await self._history_of(spec.type.name, spec.type.version, caller, before=state.created_at)
         value = ABSENT if spec.input is None else await self._workplace.bodies.raw(spec.input)
         question = Question(
-            steps=await self._shape_of(state.plan.sha256, value), history=history, prices=self._prices()
+            steps=await self._shape_of(state.plan.sha256, value),
+            stages=self._stages_of(state),
+            history=history,
+            prices=self._prices(),
         )
         return against(question, spent_usd_micros=state.usd_micros)
 
