@@ -63,29 +63,25 @@ def draft(*facts: str, to: str = "$.input.customer_email") -> Chosen:
 
 def proposed(prompt: Prompt, steps: Sequence[Chosen], **output: str) -> Json:
     """A proposal as the schema of the prompt wants it: only what is a choice, null for what is not said."""
-    plain, offered = _offered(prompt.schema)
+    offered = _offered(prompt.schema)
     goal = {**OUTPUT, **output}
     return {
         "output": {name: goal.get(name) for name in _arguments(prompt.schema["properties"]["output"])},
         "steps": [
-            name if name in plain else {"id": name, "in": {each: given.get(each) for each in offered[name]}}
+            {"id": name, "in": {each: given.get(each) for each in offered[name]}} if name in offered else name
             for name, given in steps
         ],
     }
 
 
-def _offered(schema: dict[str, Json]) -> tuple[set[str], dict[str, tuple[str, ...]]]:
-    """The steps that a schema offers: those that are named alone, and the arguments of the others by their names."""
+def _offered(schema: dict[str, Json]) -> dict[str, tuple[str, ...]]:
+    """The steps that a schema offers with a choice: their arguments, by their names. All others are named alone."""
     items = schema["properties"]["steps"]["items"]
-    plain: set[str] = set()
     found: dict[str, tuple[str, ...]] = {}
     for branch in items.get("anyOf", [items]):
-        if branch["type"] == "string":
-            plain.update(branch["enum"])
-            continue
-        for name in branch["properties"]["id"]["enum"]:
-            found[name] = _arguments(branch["properties"]["in"])
-    return plain, found
+        if branch["type"] == "object":
+            found |= dict.fromkeys(branch["properties"]["id"]["enum"], _arguments(branch["properties"]["in"]))
+    return found
 
 
 def _arguments(schema: dict[str, Json]) -> tuple[str, ...]:
