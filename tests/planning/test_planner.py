@@ -95,8 +95,9 @@ async def test_sensitive_data_stands_in_no_prompt_and_the_task_is_data(tmp_path:
         await world.run(value=value)
         told = "\n".join(each.content for prompt in model.asked for each in prompt.messages)
         assert "DE89370400440532013000" not in told
-        assert "[sensitive]" in told
-        assert "<<<TASK" in told
+        assert "$.input.iban: [sensitive]" in told
+        assert "Pay 000." in told
+        assert '\nTask: "My order A-7 never came. I want my money back."\n' in told
 
 
 async def test_a_map_that_cannot_give_the_output_is_said_before_a_model_is_paid(tmp_path: Path) -> None:
