@@ -31,8 +31,10 @@ from process_orchestrator.checking.estimating.history import (
     run_of,
 )
 from process_orchestrator.checking.estimating.shape import StepShape
-from process_orchestrator.core.ports import Host
+from process_orchestrator.core.ports import Host, ProcessQuery
 from process_orchestrator.orchestrator import Orchestrator
+from process_orchestrator.usecases import run_history
+from process_orchestrator.usecases.run_history import RunHistory
 from process_orchestrator.views.models import SubmitRequest
 
 Draw = Callable[[random.Random], int]
@@ -167,3 +169,20 @@ def test_a_run_beside_its_estimate(spent: int, more: dict[str, Any], held: str) 
 def test_the_time_of_a_run_is_its_time_at_work() -> None:
     runs = tuple(run(number, 0, running_ms=100) for number in range(20))
     assert duration(History(runs=runs)) == ends(100, 100, 100)
+
+
+def test_of_long_runs_only_the_newest_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(orchestrator: Orchestrator, world: World, host: Host) -> Any:
+        await runs(orchestrator, host, world, 6)
+        states = [await host.state(row.process_id) for row in (await host.processes(ProcessQuery(limit=9))).items]
+        monkeypatch.setattr(run_history, "EVENTS_IN_ALL_MAX", sum(state.seq for state in states[:3]))
+        newest = await RunHistory(host).runs("release_report", principal=None)
+        monkeypatch.setattr(run_history, "EVENTS_IN_ALL_MAX", 1)
+        one = await RunHistory(host).runs("release_report", principal="local")
+        none = await RunHistory(host).runs("release_report", principal="somebody else")
+        return [state.spec.process_id for state in states], newest, one, none
+
+    ids, newest, one, none = simulated(REPORTS, work)
+    assert [each.process_id for each in newest] == ids[:3]
+    assert [each.process_id for each in one] == ids[:1]
+    assert none == ()

@@ -27,6 +27,9 @@ USUAL_S: Final = 60.0
 EVENTS_MAX: Final = 5000
 """Events of a run that is read whole; a longer one would hold up everybody, and is left out."""
 
+EVENTS_IN_ALL_MAX: Final = 50_000
+"""Events of all runs of one look, a second or two of work: of types with long runs the newest few are looked at."""
+
 
 class RunHistory:
     """Reads runs of one host and remembers them."""
@@ -56,8 +59,16 @@ class RunHistory:
         for status in COUNTED:
             rows += await self._rows(process_type, status.value, principal, before=before, most=most)
         rows.sort(key=lambda row: (row.created_at, row.process_id), reverse=True)
-        found = [await self._run(row) for row in rows[:most]]
-        return tuple(run for run in found if run is not None)
+        found: list[Run] = []
+        events = 0
+        for row in rows[:most]:
+            events += min(row.version, EVENTS_MAX)
+            if events > EVENTS_IN_ALL_MAX and found:
+                break
+            run = await self._run(row)
+            if run is not None:
+                found.append(run)
+        return tuple(found)
 
     async def _rows(
         self, process_type: str, status: str, principal: str | None, *, before: int | None, most: int
