@@ -138,6 +138,8 @@ def rule(command: OpenEscalation, facts: Facts) -> str:
             return "submitted with approval: plan"
         case EscalationKind.INTAKE:
             reason = facts.message or command.code
+            if command.code == NO_INPUT and facts.message:
+                return facts.message
             ruled = "the rules found no single process type"
             return f"{ruled}; {reason}" if reason else ruled
         case EscalationKind.BUDGET:
