@@ -20,6 +20,9 @@ from process_orchestrator.checking.planning.map_schema import (
 )
 from process_orchestrator.checking.planning.steps import made_step
 from process_orchestrator.checking.schemas.validate import Validator
+from process_orchestrator.core.facts.values import Stage
+from process_orchestrator.llm.bounds import fits
+from process_orchestrator.performing.stages.planner_prompt import Standing, plan_prompt
 
 HAND = {"text": "Where is my order?", "order_id": "A-7"}
 
@@ -255,3 +258,10 @@ def test_a_large_map_is_compiled_within_its_bounds() -> None:
     assert {each.what for each in schema.left_out} & {"paths", "references"}
     assert all(slot.found for each in schema.offers.steps for slot in each.slots if slot.needed)
     assert spent < 3.0, spent  # measured: see docs/decisions/026; a loaded machine is several times slower
+
+
+def test_the_prompt_for_a_large_map_stays_within_what_is_held_back_for_it() -> None:
+    process_type, known = large_map(60)
+    offered = map_schema(process_type, registry=known)
+    standing = Standing(summary="", task="\u00e9" * 20_000, input={"text": "x" * 9_000}, kept={}, report="r" * 2_400)
+    assert fits(plan_prompt(offered, standing), Stage.PLAN)

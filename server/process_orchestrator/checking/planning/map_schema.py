@@ -31,7 +31,7 @@ Json = Any
 VALUES_MAX: Final = 1_000
 """Enum values of one schema. Source: the limit that OpenAI states for structured outputs."""
 
-BYTES_MAX: Final = 48_000
+BYTES_MAX: Final = 36_000
 """Of one schema: it counts as a part of the prompt, and strict modes state 120,000 characters for names and values."""
 
 STEPS_MAX: Final = 20

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Json = Any
 
+STEPS_CHARACTERS_MAX: Final = 18_000
+"""Of all steps together, each an equal part: what a prompt may hold at most is held back from the budget before."""
+
 TASK_BYTES_MAX: Final = 6_000
 OUTLINE_CHARACTERS_MAX: Final = 1_500
 VALUE_CHARACTERS_MAX: Final = 120
@@ -123,7 +126,8 @@ def _steps(offered: MapSchema) -> str:
     told: dict[str, list[Offer]] = {}
     for each in offered.offers.steps:
         told.setdefault(each.id, []).append(each)
-    return "Steps:\n" + "\n".join(_step(each) for each in told.values())
+    most = STEPS_CHARACTERS_MAX // max(1, len(told))
+    return "Steps:\n" + "\n".join(_step(each)[:most] for each in told.values())
 
 
 def _step(offers: list[Offer]) -> str:
