@@ -76,16 +76,10 @@ def _schema(offers: Offers, process_type: ProcessType, *, kept: int) -> dict[str
 
 
 def _steps(offers: Sequence[Offer]) -> list[Json]:
-    """Steps by their names alone where nothing is left open so; those with a choice, or over a list, as objects."""
-    named = list(dict.fromkeys(each.id for each in offers if each.over is None and _follows(each)))
+    """Steps by their names alone; those with a choice, and those that run over a list, also as objects."""
+    named = list(dict.fromkeys(each.id for each in offers if each.over is None))
     chosen = [each for each in offers if each.over is not None or any(is_choice(slot) for slot in each.slots)]
     return [*([_texts(named)] if named else []), *(_step(each) for each in chosen)]
-
-
-def _follows(offer: Offer) -> bool:
-    """Whether all that is needed can follow from which other steps are chosen."""
-    open_slots = [slot for slot in offer.slots if slot.needed and is_choice(slot)]
-    return all(not slot.constants and all(place.step for place in slot.found) for slot in open_slots)
 
 
 def _step(offer: Offer) -> Json:
