@@ -11,6 +11,7 @@ import pytest
 from llm.scripted import Said, ScriptedModel
 from llm.scripted import failing as model_fails
 from orchestrator.home import CANARY, Desk, failing, open_desk
+from process_orchestrator.checking.pinned.definitions import Pinned
 from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.facts.commands import WriteBrief
 from process_orchestrator.core.facts.events import BriefWritten, StageFailed
@@ -18,7 +19,7 @@ from process_orchestrator.core.facts.values import Assurance, Blame, Stage, Tier
 from process_orchestrator.core.ports import Performed
 from process_orchestrator.llm.bounds import STAGES, prompt_tokens
 from process_orchestrator.llm.port import Model, NoModel
-from process_orchestrator.performing.pinned import BodyCache, Pinned
+from process_orchestrator.performing.body_cache import BodyCache
 from process_orchestrator.performing.secrets import Secrets
 from process_orchestrator.performing.stages.brief import Briefs, facts_of, prompt_of
 from process_orchestrator.performing.stages.surroundings import StageParts

@@ -11,6 +11,7 @@ import pytest
 from orchestrator.home import ASSERTED, CANARY, CONTRACTS, PASSPHRASE, REVIEWER, Desk
 from process_orchestrator.checking.documents.definitions import Contract
 from process_orchestrator.checking.loading.loader import definition_from_dict
+from process_orchestrator.checking.pinned.definitions import Pinned
 from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.checking.schemas.validate import encode_body, ref_of
 from process_orchestrator.core.errors import RefusedError
@@ -19,8 +20,8 @@ from process_orchestrator.core.facts.events import EscalationOpened
 from process_orchestrator.core.facts.specs import ProcessSpec
 from process_orchestrator.core.facts.values import Assurance, ContractPin, Decision, EscalationKind, Ref, Status
 from process_orchestrator.core.ports import Bodies, Body, DefinitionBody
+from process_orchestrator.performing.body_cache import BodyCache
 from process_orchestrator.performing.escalation_package import Packages
-from process_orchestrator.performing.pinned import BodyCache, Pinned
 from process_orchestrator.views.models import ResolveRequest
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.checking.plans.compiled import CompiledPlan, Compiler
 from process_orchestrator.core.facts.commands import PlanContext, Source
 from process_orchestrator.core.facts.values import Assurance, Phase, TypePin
-from process_orchestrator.performing.pinned import BodyCache
+from process_orchestrator.performing.body_cache import BodyCache
 from process_orchestrator.performing.scopes import Scopes
 
 NUMBERS = {"type": "array", "items": {"type": "number"}}

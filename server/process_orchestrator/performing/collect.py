@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import anyio.lowlevel
 
+from process_orchestrator.checking.pinned.definitions import Pinned
 from process_orchestrator.checking.plans.compiled import BindingError, CompiledStep, Scope
 from process_orchestrator.checking.schemas.validate import check_value
 from process_orchestrator.core.errors import BodyError
@@ -15,8 +16,8 @@ from process_orchestrator.core.facts.events import ItemsCollected, MapOpened, Ou
 from process_orchestrator.core.facts.specs import Gate
 from process_orchestrator.core.facts.values import Blame, Stage
 from process_orchestrator.core.ports import Clock, Performed
+from process_orchestrator.performing.body_cache import BodyCache
 from process_orchestrator.performing.failure import Failed, RefusedCallError, body_of, stage_failed
-from process_orchestrator.performing.pinned import BodyCache, Pinned
 from process_orchestrator.performing.prepare import (
     INPUT_BYTES_MAX,
     INPUT_DEPTH_MAX,

@@ -14,6 +14,9 @@ import orjson
 
 from process_orchestrator.checking.documents.definitions import Contract, Json
 from process_orchestrator.checking.documents.masking import cut, mask, sensitive
+from process_orchestrator.checking.pinned.definitions import Pinned
+from process_orchestrator.checking.pinned.marks import Marks
+from process_orchestrator.checking.pinned.recent import Recent
 from process_orchestrator.checking.plans.sensitivity import Sensitivity, of_item
 from process_orchestrator.checking.schemas.paths import ABSENT
 from process_orchestrator.checking.schemas.validate import encode_body, ref_of
@@ -26,8 +29,7 @@ from process_orchestrator.core.money import usd
 from process_orchestrator.core.ports import Body, Performed, Precedent, PrecedentQuery, PrecedentsOf
 from process_orchestrator.core.settle import DRIFTED
 from process_orchestrator.performing import escalation_words as words
-from process_orchestrator.performing.marks import Marks
-from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
+from process_orchestrator.performing.body_cache import BodyCache
 from process_orchestrator.performing.stages.intake_found import shown_of
 
 if TYPE_CHECKING:

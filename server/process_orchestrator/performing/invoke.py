@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from process_orchestrator.checking.pinned.definitions import Pinned
 from process_orchestrator.checking.plans.compiled import CompiledContract
 from process_orchestrator.checking.schemas.validate import read_stored
 from process_orchestrator.core.errors import AgentCallError
@@ -22,10 +23,10 @@ from process_orchestrator.core.facts.specs import DeclaredError
 from process_orchestrator.core.facts.values import Effect, Idempotency, Outcome, Usage
 from process_orchestrator.core.ports import Clock, Performed
 from process_orchestrator.performing.agent_pool import AgentPool
+from process_orchestrator.performing.body_cache import BodyCache
 from process_orchestrator.performing.failure import Failed, Spent, call_failed
 from process_orchestrator.performing.judging import judge, within_the_contract
 from process_orchestrator.performing.links import AgentCall
-from process_orchestrator.performing.pinned import BodyCache, Pinned
 
 UNSENT: Final = frozenset(
     {

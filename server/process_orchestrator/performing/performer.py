@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.pinned.definitions import Pinned
+from process_orchestrator.checking.pinned.recent import Recent
 from process_orchestrator.checking.plans.compiled import Compiler
 from process_orchestrator.core.facts.commands import (
     BuildOutput,
@@ -29,11 +31,11 @@ from process_orchestrator.core.facts.values import Assurance
 from process_orchestrator.core.ports import Artifacts, BillsSince, Clock, Performed, PrecedentsOf
 from process_orchestrator.llm.port import Model, NoModel
 from process_orchestrator.performing.agent_pool import AgentPool
+from process_orchestrator.performing.body_cache import BodyCache
 from process_orchestrator.performing.collect import Collector
 from process_orchestrator.performing.day_caps import DayCaps, nothing_billed
 from process_orchestrator.performing.escalation_package import Packages, no_precedents
 from process_orchestrator.performing.invoke import Invoker
-from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 from process_orchestrator.performing.prepare import Preparer
 from process_orchestrator.performing.scopes import Scopes
 from process_orchestrator.performing.stages.brief import Briefs

@@ -13,6 +13,9 @@ from typing import Any, Final, NamedTuple, Protocol
 from process_orchestrator.checking.documents.definitions import Contract
 from process_orchestrator.checking.documents.masking import holds
 from process_orchestrator.checking.documents.model_agents import model_promise, refused_places, said_of
+from process_orchestrator.checking.pinned.definitions import Pinned
+from process_orchestrator.checking.pinned.marks import Marks
+from process_orchestrator.checking.pinned.recent import Recent
 from process_orchestrator.checking.plans.compiled import ABSENT, BindingError, CompiledContract, CompiledStep, Scope
 from process_orchestrator.checking.plans.followed import brought_to_models
 from process_orchestrator.checking.plans.plan_document import PinnedAgent, PlannedChild
@@ -24,11 +27,10 @@ from process_orchestrator.core.facts.events import CallPrepared, StepSkipped
 from process_orchestrator.core.facts.specs import Gate
 from process_orchestrator.core.facts.values import AgentPin, Blame, ContractPin, Fact
 from process_orchestrator.core.ports import Clock, Performed
+from process_orchestrator.performing.body_cache import BodyCache
 from process_orchestrator.performing.choice import Standing, choose
 from process_orchestrator.performing.day_caps import DayCaps, nothing_billed
 from process_orchestrator.performing.failure import Failed, RefusedCallError, body_of, call_failed
-from process_orchestrator.performing.marks import Marks
-from process_orchestrator.performing.pinned import BodyCache, Pinned, Recent
 from process_orchestrator.performing.scopes import Scopes
 
 INPUT_BYTES_MAX: Final = 32_000_000

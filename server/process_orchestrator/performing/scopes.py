@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from process_orchestrator.checking.pinned.recent import Recent
 from process_orchestrator.checking.plans.compiled import ABSENT, CompiledStep, Scope, StepScope
 from process_orchestrator.core.facts.commands import PlanContext
-from process_orchestrator.performing.pinned import BodyCache, Recent
+from process_orchestrator.performing.body_cache import BodyCache
 
 MAPS_KEPT: Final = 16
 """Evaluated lists of maps: each item of a map needs its own element, and evaluating the list anew for each would make

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from process_orchestrator.checking.documents.masking import hide, mask, sensitive, texts_at
+from process_orchestrator.checking.pinned.definitions import Pinned
+from process_orchestrator.checking.pinned.marks import Marks
 from process_orchestrator.checking.plans.sensitivity import Sensitivity, Tokens, of_item, pointers_of
 from process_orchestrator.checking.schemas.validate import read_stored
 from process_orchestrator.core.errors import RefusedError
@@ -15,8 +17,6 @@ from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.values import Decision
 from process_orchestrator.core.keys import is_undo, step_of_unit, unit_of_call
 from process_orchestrator.core.trace import numbered
-from process_orchestrator.performing.marks import Marks
-from process_orchestrator.performing.pinned import Pinned
 from process_orchestrator.views.escalation_view import EscalationBodies
 from process_orchestrator.views.process_view import ProcessBodies
 from process_orchestrator.views.trace_view import EntryBodies

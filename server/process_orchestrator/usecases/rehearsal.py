@@ -10,15 +10,16 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from process_orchestrator.checking.documents.model_agents import model_promise
+from process_orchestrator.checking.pinned.definitions import Pinned
 from process_orchestrator.core import orders
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.commands import CommandClass
 from process_orchestrator.core.facts.values import Phase, Ref
 from process_orchestrator.core.process import apply
+from process_orchestrator.performing.body_cache import BodyCache
 from process_orchestrator.performing.choice import Standing
 from process_orchestrator.performing.collect import Collector
-from process_orchestrator.performing.pinned import BodyCache, Pinned
 from process_orchestrator.performing.prepare import Preparer
 from process_orchestrator.performing.scopes import Scopes
 from process_orchestrator.usecases.retold import said

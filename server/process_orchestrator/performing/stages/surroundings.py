@@ -12,10 +12,11 @@ from process_orchestrator.core.ports import Performed
 
 if TYPE_CHECKING:
     from process_orchestrator.checking.loading.registry import Registry
+    from process_orchestrator.checking.pinned.definitions import Pinned
     from process_orchestrator.core.errors import ModelError
     from process_orchestrator.core.ports import Clock
     from process_orchestrator.llm.port import Model, Spending
-    from process_orchestrator.performing.pinned import BodyCache, Pinned
+    from process_orchestrator.performing.body_cache import BodyCache
     from process_orchestrator.performing.secrets import Secrets
 
 MESSAGE_MAX: Final = 300

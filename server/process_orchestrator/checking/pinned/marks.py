@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from process_orchestrator.checking.documents.definitions import Plan
 from process_orchestrator.checking.documents.model_agents import model_promise
+from process_orchestrator.checking.pinned.recent import Recent
 from process_orchestrator.checking.plans.followed import Scheme, follow
-from process_orchestrator.performing.pinned import Recent
 
 if TYPE_CHECKING:
+    from process_orchestrator.checking.pinned.definitions import Pinned
     from process_orchestrator.checking.plans.sensitivity import Sensitivity, Tokens
-    from process_orchestrator.performing.pinned import Pinned
 
 SCHEMES_KEPT: Final = 64
 
