@@ -6,10 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from planning.desk import ticket
+from planning.desk import contracts, ticket
 from planning.world import TASK, Careless, open_world
-from process_orchestrator.core.facts.values import Status
+from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.planning.map_schema import map_schema
+from process_orchestrator.core.errors import ModelError
+from process_orchestrator.core.facts.values import Status, Tier
+from process_orchestrator.llm.port import Answer, Prompt
+from process_orchestrator.performing.stages.planner_prompt import Standing, plan_prompt
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +33,17 @@ REFUND: dict[str, Any] = {
     ],
     "output": {"answer": "$.steps.answer_draft.output.answer"},
 }
+
+
+class Failing(Careless):
+    """A model whose host fails with words of its own."""
+
+    def __init__(self, error: ModelError) -> None:
+        super().__init__({})
+        self._error = error
+
+    async def complete(self, prompt: Prompt, tier: Tier) -> Answer:
+        raise self._error
 
 
 async def test_a_plan_that_a_model_makes_is_followed(tmp_path: Path) -> None:
@@ -98,6 +115,52 @@ async def test_sensitive_data_stands_in_no_prompt_and_the_task_is_data(tmp_path:
         assert "$.input.iban: [sensitive]" in told
         assert "Pay 000." in told
         assert '\nTask: "My order A-7 never came. I want my money back."\n' in told
+
+
+@pytest.mark.parametrize(
+    "written", ["de89370400440532013000", "DE89 3704 0044 0532 0130 00", "DE89-3704-0044-0532-0130-00"]
+)
+async def test_sensitive_data_stands_in_no_prompt_however_the_task_writes_it(tmp_path: Path, written: str) -> None:
+    process_type = ticket(
+        input={"type": "object", "properties": {key: {"type": "string"} for key in ("iban", "text", "note")}}
+    )
+    note = f"{'x' * 105} {written}"  # what is too long is cut, and half of a number is told no more than the whole
+    value = {"iban": "DE89370400440532013000", "text": f"Pay {written} now.", "note": note}
+    async with open_world(tmp_path, model := Careless({"steps": []}), process_type) as world:
+        await world.run(value=value)
+        told = "\n".join(each.content for prompt in model.asked for each in prompt.messages)
+        assert written[:8] not in told
+        assert "Pay 000 now." in told
+
+
+async def test_what_a_step_gave_in_confidence_is_not_told_by_the_step_that_fails_after_it(tmp_path: Path) -> None:
+    async with open_world(tmp_path, model := Careless(REFUND, {"steps": []})) as world:
+        world.failing["answer.draft"] = "cannot write to de89 3704 0044 0532 0130 00"
+        await world.run()
+        assert len(model.asked) > 1
+        told = "\n".join(each.content for prompt in model.asked for each in prompt.messages)
+        assert "cannot write to 000" in told
+
+
+def test_a_contract_that_marks_its_whole_input_hides_all_that_it_names() -> None:
+    order = next(each for each in contracts() if each.name == "refund.issue")
+    hidden = replace(order, sensitive=("/input",))
+    offered = map_schema(ticket(), registry=Registry.of([hidden], (ticket(),), []))
+    value = {"order_id": "A-7123", "amount": 85000}
+    task = "order a-7123 over 85,000 USD"
+    standing = Standing(summary="", task=task, input=value, kept={}, kept_contracts=[hidden])
+    told = plan_prompt(offered, standing).messages[-1].content
+
+    assert 'Task: "order 000 over 000 USD"' in told
+
+
+async def test_what_a_host_says_that_is_no_text_is_told_all_the_same(tmp_path: Path) -> None:
+    model = Failing(ModelError("refused", "no \ud800 such\x00 thing"))
+    async with open_world(tmp_path, model) as world:
+        state = await world.run()
+        assert state.status is Status.WAITING_HUMAN
+        assert state.stage_failure is not None
+        assert state.stage_failure.message == "no   such  thing"
 
 
 async def test_a_map_that_cannot_give_the_output_is_said_before_a_model_is_paid(tmp_path: Path) -> None:

@@ -99,10 +99,10 @@ class LitellmModel:
         message = f"{error.message}; before that {earlier}" if earlier else error.message
         return ModelError(
             error.code,
-            self._secrets.mask_cut(message),
+            _storable(self._secrets.mask_cut(message)),
             model=error.model,
             retry_after_ms=error.retry_after_ms,
-            answer=self._secrets.mask_cut(error.answer) if error.answer is not None else None,
+            answer=_storable(self._secrets.mask_cut(error.answer)) if error.answer is not None else None,
             tokens=error.tokens,
             usd_micros=None if any(each.code == "timeout" for each in before) else error.usd_micros,
             ms=error.ms + sum(each.ms for each in before),
@@ -262,6 +262,11 @@ def _answer_after(answer: Answer, before: Sequence[ModelError]) -> Answer:
         ms=spent.ms + sum(each.ms for each in before),
     )
     return replace(answer, spent=told)
+
+
+def _storable(text: str) -> str:
+    """What a host says may hold half a character, which no file and no database takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _ms_since(started: float) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import anyio
 import anyio.to_thread
 
+from process_orchestrator.checking.documents.masking import sensitive, texts_at
 from process_orchestrator.checking.documents.shape import process_from
 from process_orchestrator.checking.planning.at_hand import at_hand
 from process_orchestrator.checking.planning.judgement import judge, report_text
@@ -25,11 +26,15 @@ from process_orchestrator.core.errors import BodyError, ModelError
 from process_orchestrator.core.facts.events import PlanChecked, PlanProposed, StageFailed
 from process_orchestrator.core.facts.values import Blame, Stage, Tier
 from process_orchestrator.core.ports import Body, Performed
+from process_orchestrator.llm.bounds import fits
 from process_orchestrator.performing.stages.planner_prompt import Standing, plan_prompt
 from process_orchestrator.performing.stages.surroundings import usage_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from process_orchestrator.checking.documents.definitions import Contract, ProcessType, Step
+    from process_orchestrator.checking.plans.plan_document import PlannedStep
     from process_orchestrator.core.facts.commands import CheckPlan, PlanContext, ProposePlan
     from process_orchestrator.core.facts.values import Ref
     from process_orchestrator.performing.stages.surroundings import StageParts
@@ -37,7 +42,9 @@ if TYPE_CHECKING:
 Json = Any
 
 NO_WAY: Final = "no_way"
-"""StageFailed: the map cannot fill the output, so no model is asked."""
+"""StageFailed: the map cannot fill the output, or cannot be told, so no model is asked."""
+
+TOO_LARGE: Final = "the map is too large to be told to a model within its bounds. Do: list fewer contracts in the type"
 
 
 class _Ground(NamedTuple):
@@ -48,6 +55,7 @@ class _Ground(NamedTuple):
     kept: tuple[Step, ...]
     kept_contracts: tuple[Contract, ...]
     input: Json
+    sensitive: frozenset[str]  # what steps that stay gave, and no model is told
     offered: MapSchema
 
 
@@ -66,6 +74,8 @@ class Planner:
         if ground.offered.open_goals or not (ground.offered.offers.steps or ground.kept):
             return self._no_way(ground)
         prompt = plan_prompt(ground.offered, await self._standing(command, ground))
+        if not fits(prompt, Stage.PLAN):  # what is held back for it would not pay it
+            return self._impossible(TOO_LARGE)
         try:
             answer = await parts.model.complete(prompt, Tier.STRONG)
             data = check_value(answer.data)
@@ -115,17 +125,31 @@ class Planner:
         value = await parts.bodies.value(context.input) if context.input is not None else {}
         kept: tuple[Step, ...] = ()
         contracts: list[Contract] = []
+        given: frozenset[str] = frozenset()
         if kept_ids:
             document = (await parts.pinned.plan(context.plan)).document
             planned = [each for each in document.steps if each.step.id in kept_ids]
             kept = tuple(each.step for each in planned)
             pins = [each.contract for each in planned if each.contract is not None]
             contracts = [(await parts.pinned.contract(pin.sha256)).contract for pin in pins]
+            given = await self._given(planned, context)
         process_type = at_hand(process_from(written, path="<pinned>"), value)
         registry = PinnedMap(parts.registry(), pinned=contracts, fitting=self._fitting)
         async with self._one_at_a_time:
             offered = await anyio.to_thread.run_sync(partial(map_schema, process_type, registry=registry, kept=kept))
-        return _Ground(process_type, registry, kept, tuple(contracts), value, offered)
+        return _Ground(process_type, registry, kept, tuple(contracts), value, given, offered)
+
+    async def _given(self, planned: Sequence[PlannedStep], context: PlanContext) -> frozenset[str]:
+        """The sensitive values that steps gave: the words of one that fails later may repeat them."""
+        found: frozenset[str] = frozenset()
+        for each in planned:
+            source = context.sources.get(each.step.id)
+            if each.contract is None or source is None or source.output is None:
+                continue
+            contract = (await self._parts.pinned.contract(each.contract.sha256)).contract
+            if marked := sensitive(contract, "output"):
+                found |= texts_at(await self._parts.bodies.value(source.output), marked)
+        return found
 
     async def _standing(self, command: ProposePlan, ground: _Ground) -> Standing:
         parts = self._parts
@@ -138,6 +162,7 @@ class Planner:
             input=ground.input,
             kept={each: sources[each].status.value if each in sources else "under way" for each in command.kept},
             kept_contracts=ground.kept_contracts,
+            sensitive=ground.sensitive,
             failed=command.failed,
             failure=parts.secrets.mask_cut(failure),
             report=report_text(report) if isinstance(report, dict) else "",
@@ -152,7 +177,9 @@ class Planner:
         goals = " and ".join(f"`{each}`" for each in ground.offered.open_goals[:3])
         lacks = f"nothing on the map of {ground.process_type.name} can give {goals}" if goals else "the map is empty"
         why = "; ".join(f"{each.what}: {each.why}" for each in ground.offered.left_out[:2])
-        message = f"{lacks} with the input at hand{f' ({why})' if why else ''}"[:300]
+        return self._impossible(f"{lacks} with the input at hand{f' ({why})' if why else ''}"[:300])
+
+    def _impossible(self, message: str) -> Performed:
         event = StageFailed(
             at=self._parts.clock.now_ms(), stage=Stage.PLAN, code=NO_WAY, blame=Blame.CALLER, message=message
         )

@@ -9,14 +9,17 @@ sensitive, there as in the task.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from process_orchestrator.checking.documents.masking import MASK
 from process_orchestrator.checking.planning.filling import is_choice
+from process_orchestrator.checking.schemas.projection import Shape, names_of
 from process_orchestrator.checking.schemas.shown import visible
 from process_orchestrator.llm.port import Message, Prompt
 
@@ -41,6 +44,11 @@ CHOICES_SHOWN: Final = 6
 
 SECRET_CHARACTERS_MIN: Final = 4
 """Sensitive values shorter than this are not looked for in the task: they would blank out half of it."""
+
+SPACED_CHARACTERS_MAX: Final = 64
+"""A sensitive value with a digit that is no longer may be written with other spaces and marks, as people do."""
+
+_MARKS: Final = r"[\s.,'\u2019/-]?"
 
 SYSTEM: Final = """\
 You choose the steps that do a task. Choose as few as will do: each step that the task asks for, and each that a \
@@ -86,6 +94,7 @@ class Standing:
     input: Json
     kept: Mapping[str, str]
     kept_contracts: Sequence[Contract] = ()
+    sensitive: frozenset[str] = frozenset()  # values that no model is told, beside those of the input
     failed: str | None = None
     failure: str = ""
     report: str = ""
@@ -96,10 +105,10 @@ def plan_prompt(offered: MapSchema, standing: Standing) -> Prompt:
     """The question for a plan."""
     contracts = [*offered.offers.named().values(), *standing.kept_contracts]
     hidden = _sensitive_names(contracts)
-    secrets = sorted(_values_of(standing.input, hidden), key=len, reverse=True)
+    secrets = sorted(_values_of(standing.input, hidden) | standing.sensitive, key=len, reverse=True)
     parts = ["Other steps now, forget those before.\n" + _steps(offered), *_goal(offered)]
     if not standing.task or _asks_for_input(offered):
-        parts.append(_data("INPUT", _without(_outline(standing.input, hidden), secrets)))
+        parts.append(_data("INPUT", _without(_outline(standing.input, hidden, secrets), secrets)))
     parts += _before(standing, secrets)
     task = _asked(_without(standing.task, secrets)) if standing.task else ""
     parts.append(f"{task}{QUESTION}")
@@ -200,29 +209,28 @@ def _data(name: str, text: str) -> str:
     return f"<<<{mark}\n{text}\n{mark}>>>"
 
 
-def _outline(value: Json, hidden: frozenset[str]) -> str:
+def _outline(value: Json, hidden: frozenset[str], secrets: Sequence[str]) -> str:
     """The input, a field a line: what it is called, and what it holds where that is short."""
-    lines: list[str] = []
-    _fields(value, "$.input", hidden, lines)
-    return "\n".join(lines)[:OUTLINE_CHARACTERS_MAX]
+    return "\n".join(islice(_fields(value, "$.input", hidden, secrets), FIELDS_MAX))[:OUTLINE_CHARACTERS_MAX]
 
 
-def _fields(value: Json, at: str, hidden: frozenset[str], lines: list[str], depth: int = 0) -> None:
+def _fields(value: Json, at: str, hidden: frozenset[str], secrets: Sequence[str], depth: int = 0) -> Iterator[str]:
     if not isinstance(value, dict):
         return
     for name, inner in value.items():
-        if len(lines) >= FIELDS_MAX:
-            return
         path = f"{at}.{visible(name)}"
         if name in hidden:
-            lines.append(f"{path}: {MASK}")
+            yield f"{path}: {MASK}"
         elif isinstance(inner, dict) and depth < 2:
-            lines.append(path)
-            _fields(inner, path, hidden, lines, depth + 1)
+            yield path
+            yield from _fields(inner, path, hidden, secrets, depth + 1)
         elif isinstance(inner, list):
-            lines.append(f"{path}: a list of {len(inner)}")
+            yield f"{path}: a list of {len(inner)}"
+        elif isinstance(inner, str):
+            # Before it is cut: of a sensitive value that is cut in two, half would be told.
+            yield f"{path}: {_short(_replaced(inner[: 2 * OUTLINE_CHARACTERS_MAX], secrets))}"
         else:
-            lines.append(f"{path}: {_short(inner)}")
+            yield f"{path}: {_short(inner)}"
 
 
 def _short(value: Json) -> str:
@@ -238,13 +246,15 @@ def _sensitive_names(contracts: Iterable[Contract]) -> frozenset[str]:
     found: set[str] = set()
     for contract in contracts:
         for pointer in contract.sensitive:
-            named = [each for each in pointer.split("/")[2:] if each and each != "*" and not each.isdecimal()]
-            found.update(named[-1:])
+            part, *inside = pointer.split("/")[1:]
+            named = [each for each in inside if each and each != "*" and not each.isdecimal()]
+            whole = names_of(Shape.of(contract.output if part == "output" else contract.input))
+            found.update(named[-1:] or whole)  # the whole part is, so all that it names
     return frozenset(found)
 
 
 def _values_of(value: Json, hidden: frozenset[str]) -> set[str]:
-    """The texts that stand under hidden names."""
+    """The texts and numbers that stand under hidden names."""
     found: set[str] = set()
     stack: list[tuple[Json, bool]] = [(value, False)]
     while stack:
@@ -253,9 +263,9 @@ def _values_of(value: Json, hidden: frozenset[str]) -> set[str]:
             stack.extend((inner, inside or name in hidden) for name, inner in top.items())
         elif isinstance(top, list):
             stack.extend((inner, inside) for inner in top)
-        elif inside and isinstance(top, str) and len(top) >= SECRET_CHARACTERS_MIN:
-            found.add(top)
-    return found
+        elif inside and isinstance(top, str | int | float) and not isinstance(top, bool):
+            found.add(str(int(top) if isinstance(top, float) and top.is_integer() else top))
+    return {each for each in found if len(each) >= SECRET_CHARACTERS_MIN}
 
 
 def _stand_in(secret: str) -> str:
@@ -269,7 +279,27 @@ def _stand_in(secret: str) -> str:
 
 
 def _without(text: str, secrets: Iterable[str]) -> str:
-    for each in secrets:
-        text = text.replace(each, _stand_in(each))
+    text = _replaced(text, secrets)
     cut = text.encode("utf-8", "replace")[:TASK_BYTES_MAX].decode("utf-8", "ignore")
     return cut if len(cut) == len(text) else f"{cut}…"
+
+
+def _replaced(text: str, secrets: Iterable[str]) -> str:
+    """A text without sensitive values, in whatever case and spacing it writes them: intake reads them so too."""
+    bare = _bare(text)
+    for each in secrets:
+        if each.strip() and _bare(each) in bare:
+            stand_in = _stand_in(each)
+            text = re.sub(_as_written(each), lambda _, said=stand_in: said, text, flags=re.IGNORECASE)
+    return text
+
+
+def _bare(text: str) -> str:
+    return "".join(each for each in text.casefold() if each.isalnum())
+
+
+def _as_written(secret: str) -> str:
+    letters = "".join(secret.split())
+    if len(letters) <= SPACED_CHARACTERS_MAX and any(each.isdigit() for each in letters):
+        return _MARKS.join(re.escape(each) for each in letters)
+    return r"\s+".join(re.escape(each) for each in secret.split())

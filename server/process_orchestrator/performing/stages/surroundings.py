@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from process_orchestrator.core.facts.events import StageFailed
 from process_orchestrator.core.facts.values import Assurance, Blame, Stage, Usage
 from process_orchestrator.core.ports import Performed
+from process_orchestrator.performing.failure import clean
 
 if TYPE_CHECKING:
     from process_orchestrator.checking.loading.registry import Registry
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from process_orchestrator.llm.port import Model, Spending
     from process_orchestrator.performing.body_cache import BodyCache
     from process_orchestrator.performing.secrets import Secrets
-
-MESSAGE_MAX: Final = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ class StageParts:
             code=error.code,
             blame=blame,
             escalation=escalation,
-            message=self.secrets.mask_cut(error.message)[:MESSAGE_MAX],
+            message=clean(self.secrets.mask_cut(error.message)),  # a host's words, which need not be text
             usage=Usage(usd_micros=error.usd_micros, tokens=error.tokens, ms=error.ms),
         )
         return Performed(event=event)
