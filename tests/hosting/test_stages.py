@@ -190,3 +190,32 @@ async def test_a_paragraph_that_was_being_written_at_a_crash_is_written_by_the_n
     async with opened(state, Thought(work=fail)) as host:
         told = await until(host, process, lambda state: all(one.brief for one in state.escalations.values()))
         assert told.reserved_usd_micros == 0
+
+
+@pytest.mark.anyio
+async def test_a_task_that_has_only_waited_for_a_place_is_not_paid_as_if_a_model_had_been_asked_before(
+    state: Path,
+) -> None:
+    script = Thought(hangs=(ClassifyTask,))
+    task = body('{"task":"do it"}')
+    async with opened(state, script, places=1) as host:
+        first = await host.start(wish(type=None, task=task.ref), Bodies(artifacts=(task,)))
+        waits = (await host.start(wish(), Bodies())).spec.process_id
+        cancel = CancelRequested(at=0, by="ana", reason="enough", request_id="c")
+        await host.deliver(first.spec.process_id, cancel, Bodies(), request_id="c", proof=None)
+        done = await until(host, waits, lambda state: state.finished)
+        assert (done.status, done.usd_micros, done.unknown_calls) == (Status.COMPLETED, 0, 2)
+        assert script.ordered.count("ProposePlan") == 1
+
+
+@pytest.mark.anyio
+async def test_a_model_that_was_waited_for_is_not_paid_twice_because_its_process_was_read_from_the_journal(
+    state: Path,
+) -> None:
+    """The wait ends in the next engine: the model is asked for the first time since."""
+    async with opened(state, Thought(absent=1)) as host:
+        process = (await host.start(wish(), Bodies())).spec.process_id
+        await until(host, process, lambda state: state.thinking.timer is not None)
+    async with opened(state, Thought(), clock=HurriedClock(100)) as host:
+        done = await until(host, process, lambda state: state.finished)
+        assert (done.status, done.usd_micros) == (Status.COMPLETED, 0)

@@ -67,6 +67,7 @@ class Driver:
         self._children = Children(parts, tasks, self)
         self._plans = PlanFolder()
         self._closed = False
+        self._unbegun: set[str] = set()  # started here, and only waited for a place so far
         self._aside: set[str] = set()
         self.on_change: Callable[[str, Process], None] = _nobody
 
@@ -117,6 +118,8 @@ class Driver:
         """A process that is in no journal yet; `fed` holds its ProcessStarted."""
         live = self._lives[process] = Live(process, request_sha256=request_sha256)
         live.held = self._drives and not self._places.take(live.process)
+        if live.held:
+            self._unbegun.add(process)
         self.feed(live, fed)
         return live
 
@@ -155,6 +158,8 @@ class Driver:
         live.request_sha256 = folded.state.spec.request_sha256
         live.deliveries = folded.deliveries
         live.held = self._drives and is_due(folded.state)
+        if live.held or folded.state.set_aside is not None:
+            live.inherited = process not in self._unbegun and self._turns.left_open(folded.state)
         if live.held:
             self._places.queue(process)
         if folded.drift is not None and may_be_asked(folded.state):
@@ -306,6 +311,7 @@ class Driver:
     async def _go_on(self, process: str) -> None:
         """A queued process has its place now."""
         live = await self.load_or_set_aside(process)
+        self._unbegun.discard(process)
         if live is None:
             self._places.leave(process)
             return

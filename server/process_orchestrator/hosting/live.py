@@ -81,6 +81,7 @@ class Live:
     unwritten: list[TurnDraft] = field(default_factory=list)  # turns made but not durable, oldest first
     pumping: bool = False
     held: bool = False  # started, but nothing done yet for want of a place
+    inherited: bool = False  # somebody before us had begun what is outstanding, and nobody heard the answer
     dead: bool = False  # dropped from memory; whatever still comes for it is for nobody
 
     @property

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from process_orchestrator.core.errors import RefusedError
     from process_orchestrator.core.facts.commands import Command
+    from process_orchestrator.core.facts.state import Process
     from process_orchestrator.core.ports import Body, Clock, DefinitionBody
     from process_orchestrator.hosting.parts import Parts
     from process_orchestrator.hosting.timers import Timers
@@ -121,14 +122,18 @@ class TurnMaker:
             else:
                 draft.outward.append(command)  # type: ignore[arg-type]
 
+    def left_open(self, state: Process) -> bool:
+        """Whether calls or models' work were handed over and not answered."""
+        return under_way(self._core.outstanding(state), after_outage=state.now < self._began_at)
+
     def _resume(self, live: Live, draft: TurnDraft) -> None:
         """Reissue what is outstanding. A call that must not be repeated, or was too often, is lost instead."""
         assert live.state is not None
         if not live.held:
             return
         live.held = False
-        due = allowed(live.state, self._core.outstanding(live.state))
-        if under_way(due, after_outage=live.state.now < self._began_at):
+        if live.inherited and live.state.set_aside is None and self.left_open(live.state):
+            live.inherited = False
             resumed = EngineResumed(at=self._clock.now_ms(), engine=self._engine)
             self._apply(live, draft, resumed)
         again = reissue(
