@@ -201,6 +201,9 @@ class Unanswered:
             self.only_calls()
         if isinstance(event, e.EngineResumed) and state.stage is None:  # a model that outlives no engine is given up
             self.due.pop(("stage", ""), None)
+        for slot in tuple(self.due):  # nor is its paragraph waited for for ever
+            if isinstance(event, e.EngineResumed) and slot[0] == "brief" and not state.escalations[slot[1]].brief_due:
+                del self.due[slot]
         if isinstance(event, e.PlanChecked) and state.plan is not None:
             self.read_from(state.plan.sha256)
         if state.finished:

@@ -134,9 +134,9 @@ def broken_copy(folder: Path, mutation: Mutation | None) -> Path:
     """A copy of the core and of the judge of journals, with one rule broken."""
     package = folder / "process_orchestrator"
     package.mkdir(parents=True)
-    for name in ("__init__.py", "conformance.py"):
-        shutil.copy(SOURCE / name, package / name)
-    shutil.copytree(SOURCE / "core", package / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(SOURCE / "__init__.py", package / "__init__.py")
+    for room in ("core", "conformance"):
+        shutil.copytree(SOURCE / room, package / room, ignore=shutil.ignore_patterns("__pycache__"))
     if mutation is not None:
         file = package / "core" / mutation.file
         text = file.read_text(encoding="utf-8")

@@ -274,6 +274,19 @@ def test_a_model_that_outlives_no_engine_is_a_question_at_last() -> None:
     [ask] = journey.ordered(c.OpenEscalation)
     assert (ask.kind, ask.code, journey.state.reserved_usd_micros) == (EscalationKind.FAILED, "lost", 0)
     assert journey.decide(Decision.RETRY).state.thinking.resumed == 0
+    assert journey.broken_rules() == ()
+
+
+def test_an_engine_that_takes_over_asks_again_only_for_money_that_is_there() -> None:
+    journey = unplanned(budget=Budget(usd_micros=25))
+    journey.tell(e.EngineResumed(at=0, engine=2))
+    assert (journey.last, journey.state.usd_micros, journey.state.reserved_usd_micros) == ((), 10, 10)
+    journey.tell(e.EngineResumed(at=0, engine=3))
+    assert journey.question().kind is EscalationKind.BUDGET
+    assert (last(journey), journey.state.usd_micros, journey.state.reserved_usd_micros) == ([c.OpenEscalation], 20, 0)
+    journey.decide(Decision.RAISE_BUDGET, usd_micros=20)
+    assert (last(journey), journey.state.thinking.resumed) == ([c.ProposePlan], 2)
+    assert journey.broken_rules() == ()
 
 
 # --- the end in the middle of it ---------------------------------------------------------------------------------
@@ -373,6 +386,23 @@ def test_a_process_that_ends_counts_the_paragraph_it_will_not_hear_of(way: str) 
         journey.decide(Decision.USE_OUTPUT, data=ref("by-hand")).tell(e.OutputBuilt(at=0, output=ref("out")))
     assert journey.state.finished
     assert (journey.state.usd_micros, journey.state.reserved_usd_micros) == (2, 0)
+    assert journey.broken_rules() == ()
+
+
+def test_each_engine_that_has_a_paragraph_written_anew_pays_for_it() -> None:
+    journey = questioned(budget=Budget(usd_micros=5)).tell(e.EngineResumed(at=0, engine=2))
+    assert (journey.last, journey.state.usd_micros, journey.state.reserved_usd_micros) == ((), 2, 2)
+    journey.tell(e.EngineResumed(at=0, engine=3))
+    assert (journey.state.usd_micros, journey.state.reserved_usd_micros, journey.question().open) == (4, 0, True)
+    assert journey.tell(written()).question().brief is None
+    assert journey.broken_rules() == ()
+
+
+def test_a_paragraph_that_outlives_no_engine_is_left_out_at_last() -> None:
+    journey = questioned(models={"brief": 0}, limits=Limits(deliveries=2))
+    for engine, due in ((2, True), (3, False)):
+        journey.tell(e.EngineResumed(at=0, engine=engine))
+        assert journey.question().brief_due is due
     assert journey.broken_rules() == ()
 
 

@@ -68,6 +68,22 @@ def _over(draft: Draft, name: str, usage: Usage, *, code: str | None = None) -> 
     return escalation
 
 
+def resumed(draft: Draft) -> bool:
+    """Another engine has it written anew: what the one before may have been billed is paid. Whether anything was due.
+
+    Only for money that is there, and not for ever: else the question goes without.
+    """
+    due = [escalation for escalation in draft.escalations.values() if escalation.brief_due]
+    for escalation in due:
+        again = replace(escalation, brief_resumed=escalation.brief_resumed + 1)
+        draft.bill(usd_micros=again.brief_usd_micros, tokens=None)
+        if again.brief_resumed >= draft.spec.limits.deliveries or not bounds.fits(draft, 0):
+            draft.reserved_usd_micros -= again.brief_usd_micros or 0
+            again = replace(again, brief_due=False, brief_usd_micros=None)
+        draft.put_escalation(again)
+    return bool(due)
+
+
 def stop(draft: Draft) -> None:
     """Wait for no paragraph any more; what each may cost is counted, as nobody will hear of it."""
     for escalation in tuple(draft.escalations.values()):

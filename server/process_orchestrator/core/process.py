@@ -127,9 +127,16 @@ def _applied_to_process(draft: Draft, event: Event) -> bool:
         case DecisionsDrifted():
             return drift.noticed(draft)
         case EngineResumed():
-            return draft.leave_out_outage() and stage.resumed(draft)
+            return _resumed(draft)
         case _:
             return False
+
+
+def _resumed(draft: Draft) -> bool:
+    """Another engine has taken over from one that ended in the midst of its work."""
+    counted = draft.leave_out_outage()
+    stage.resumed(draft)
+    return briefs.resumed(draft) or counted
 
 
 def _conclude(draft: Draft) -> None:

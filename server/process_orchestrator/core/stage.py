@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from process_orchestrator.core import (
+    bounds,
     briefs,
     ending,
     escalate,
@@ -244,13 +245,17 @@ def waited(draft: Draft, event: TimerFired) -> bool:
     return True
 
 
-def resumed(draft: Draft) -> bool:
-    """Another engine has taken over. A model that outlives none is not asked for ever: its stage is given up."""
+def resumed(draft: Draft) -> None:
+    """Another engine has taken over. It asks again for money that is there; a model that outlives none is given up."""
     stage = draft.stage
-    if draft.thinking.held and stage is not None and not thinking.resumed(draft):
+    if stage is None or not draft.thinking.held:
+        return
+    if not thinking.resumed(draft):
         thinking.answered(draft, thinking.NOTHING)
         _leads_nowhere(draft, stage, failures.of_code("lost"))
-    return True
+    elif not bounds.fits(draft, 0):  # what is held back for it is spent
+        thinking.given_back(draft)
+        _think(draft, stage)
 
 
 def go_on(draft: Draft) -> None:

@@ -88,10 +88,17 @@ def resumed(draft: Draft) -> bool:
 
 def answered(draft: Draft, usage: Usage, *, code: str | None = None) -> None:
     """Pay what an answer, or a failure with this code, has cost; what was held back for it comes free."""
+    held = given_back(draft)
+    draft.thinking = replace(draft.thinking, resumed=0)
+    pay(draft, usage, held=held, code=code)
+
+
+def given_back(draft: Draft) -> int | None:
+    """What was held back for a model; it is no longer. None where its price is unknown, or nothing was held."""
     held = draft.thinking.held_usd_micros if draft.thinking.held else None
     draft.reserved_usd_micros -= held or 0
-    draft.thinking = replace(draft.thinking, held=False, held_usd_micros=None, resumed=0)
-    pay(draft, usage, held=held, code=code)
+    draft.thinking = replace(draft.thinking, held=False, held_usd_micros=None)
+    return held
 
 
 def pay(draft: Draft, usage: Usage, *, held: int | None, code: str | None) -> None:

@@ -13,6 +13,7 @@ from process_orchestrator.core.facts.commands import (
     ProposePlan,
     StartChild,
     StartTimer,
+    WriteBrief,
 )
 from process_orchestrator.core.facts.values import Effect, Idempotency
 from process_orchestrator.hosting.turns import short_form
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-_UNDER_WAY: Final = InvokeAgent | CancelCall | ClassifyTask | ProposePlan
+_UNDER_WAY: Final = InvokeAgent | CancelCall | ClassifyTask | ProposePlan | WriteBrief
 
 
 class Reissue(NamedTuple):

@@ -142,6 +142,7 @@ class Escalation(Fact, kw_only=True):
     brief: Ref | None = None
     brief_due: bool = False  # a model is writing it
     brief_usd_micros: int | None = None  # held back for that; None: its price is unknown
+    brief_resumed: int = 0  # engines that took over while it was being written: each has it written anew
     opened_at: int = 0
     opened_seq: int | None = None  # of EscalationOpened, once its package is there
     deadline_at: int | None = None

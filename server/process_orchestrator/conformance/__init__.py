@@ -6,22 +6,19 @@ core is used to fold and to learn what was ordered; whether that was right is ju
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from process_orchestrator.conformance.money import hold, models, money
+from process_orchestrator.conformance.seen import Seen
 from process_orchestrator.core.assurance import sufficient
 from process_orchestrator.core.facts.commands import (
-    ClassifyTask,
     Command,
     InvokeAgent,
-    ProposePlan,
     StartChild,
     StartTimer,
     StopTimer,
-    WriteBrief,
 )
 from process_orchestrator.core.facts.events import (
-    BriefWritten,
     CallFailed,
     CallLost,
     CallPrepared,
@@ -30,15 +27,10 @@ from process_orchestrator.core.facts.events import (
     EscalationResolved,
     Event,
     PlanChecked,
-    PlanProposed,
     ProcessStarted,
-    StageFailed,
-    TaskClassified,
     TimerFired,
 )
-from process_orchestrator.core.facts.specs import Earlier, Gate
 from process_orchestrator.core.facts.values import (
-    Assurance,
     Decision,
     Effect,
     EscalationKind,
@@ -46,9 +38,7 @@ from process_orchestrator.core.facts.values import (
     Idempotency,
     Outcome,
     Phase,
-    Stage,
     Status,
-    Usage,
 )
 from process_orchestrator.core.keys import call_id, is_undo, step_of_unit, unit_of_call
 from process_orchestrator.core.process import apply
@@ -74,35 +64,6 @@ class Violation(Fact, kw_only=True):
     message: str
 
 
-@dataclass(kw_only=True)
-class _Seen:
-    """What the events so far say of calls, keys and answers."""
-
-    prepared: set[str] = field(default_factory=set[str])
-    invoked: dict[str, InvokeAgent] = field(default_factory=dict[str, InvokeAgent])
-    children: dict[str, StartChild] = field(default_factory=dict[str, StartChild])
-    answered: set[str] = field(default_factory=set[str])
-    unsettled: dict[str, str] = field(default_factory=dict[str, str])  # unit -> key whose outcome is unknown
-    unsure: set[str] = field(default_factory=set[str])  # units that may have acted, and nobody said: again
-    tries: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])  # (unit, agent) -> calls
-    accepted: dict[str, int] = field(default_factory=dict[str, int])
-    resolved: set[str] = field(default_factory=set[str])
-    gated: dict[str, tuple[Gate, str]] = field(default_factory=dict[str, "tuple[Gate, str]"])  # call -> gate, digest
-    approved: dict[str, dict[str, Assurance]] = field(default_factory=dict[str, "dict[str, Assurance]"])  # by digest
-    overridden: set[str] = field(default_factory=set[str])  # units whose input a human wrote
-    earlier: dict[str, Earlier] = field(default_factory=dict[str, "Earlier"])  # effects of a redriven process, by unit
-    digests: dict[str, str] = field(default_factory=dict[str, str])  # call -> digest
-    cap: int = 0
-    raised: int = 0  # of it, what humans have added
-    spent: int = 0
-    reserves: dict[str, int | None] = field(default_factory=dict[str, "int | None"])  # call -> what it may cost
-    held: dict[str, int] = field(default_factory=dict[str, int])  # call under way -> what is held back for it
-    done: list[str] = field(default_factory=list[str])  # units with an effect, in the order in which they were done
-    timers: set[str] = field(default_factory=set[str])  # started, and neither fired nor stopped
-    models: dict[str, int | None] = field(default_factory=dict[str, "int | None"])  # stage -> what an answer may cost
-    asked: dict[str, int | None] = field(default_factory=dict[str, "int | None"])  # a model's work -> held back for it
-
-
 def gaps(rows: Sequence[JournalRow]) -> tuple[Violation, ...]:
     """Where the seq of a journal's rows is not gapless from 1."""
     found: list[Violation] = []
@@ -118,7 +79,7 @@ def gaps(rows: Sequence[JournalRow]) -> tuple[Violation, ...]:
 
 def violations(events: Sequence[Event], *, projection: Process | None = None) -> tuple[Violation, ...]:
     """Every broken rule, in the order of the journal. `projection`, where given, must equal the fold."""
-    seen, found = _Seen(), list[Violation]()
+    seen, found = Seen(), list[Violation]()
     state: Process | None = None
     for seq, event in enumerate(events, start=1):
         before, transition = state, apply(state, event)
@@ -130,8 +91,8 @@ def violations(events: Sequence[Event], *, projection: Process | None = None) ->
             *_resolutions(event, seen),
             *_outcomes(event, seen, before),
             *_approvals(event, seen, before),
-            *_money(event, seen, state),
-            *_stages(transition.commands, seen),
+            *money(event, seen, before, state),
+            *models(transition.commands, seen),
             *_calls(transition.commands, seen, state),
             *_replanned(event, seen, before, state),
             *_outputs(before, state, seen),
@@ -146,7 +107,7 @@ def violations(events: Sequence[Event], *, projection: Process | None = None) ->
     return tuple(found)
 
 
-def _begin(event: ProcessStarted, seen: _Seen) -> None:
+def _begin(event: ProcessStarted, seen: Seen) -> None:
     """What a redriven process did already is as unsettled as what this one might do."""
     effects = {step.id: step.effect for step in event.spec.plan.steps} if event.spec.plan is not None else {}
     for unit, earlier in event.spec.earlier.items():
@@ -159,7 +120,7 @@ def _sequence(state: Process, seq: int) -> Iterator[tuple[str, str]]:
         yield "gapless_seq", f"state has seq {state.seq} after {seq} events"
 
 
-def _intent(event: Event, seen: _Seen) -> Iterator[tuple[str, str]]:
+def _intent(event: Event, seen: Seen) -> Iterator[tuple[str, str]]:
     """An answer of an agent needs an intent before it; what failed without one surely was not sent."""
     if isinstance(event, CallPrepared):
         seen.prepared.add(event.call)
@@ -173,7 +134,7 @@ def _intent(event: Event, seen: _Seen) -> Iterator[tuple[str, str]]:
         yield "intent", f"{event.call} may have done something but was never ordered"
 
 
-def _resolutions(event: Event, seen: _Seen) -> Iterator[tuple[str, str]]:
+def _resolutions(event: Event, seen: Seen) -> Iterator[tuple[str, str]]:
     if not isinstance(event, EscalationResolved):
         return
     if event.escalation in seen.resolved:
@@ -181,7 +142,7 @@ def _resolutions(event: Event, seen: _Seen) -> Iterator[tuple[str, str]]:
     seen.resolved.add(event.escalation)
 
 
-def _outcomes(event: Event, seen: _Seen, before: Process | None) -> Iterator[tuple[str, str]]:
+def _outcomes(event: Event, seen: Seen, before: Process | None) -> Iterator[tuple[str, str]]:
     """Keep the books of unknown outcomes; a call answers once."""
     if isinstance(event, CallSucceeded | CallFailed | CallLost):
         call, unit = event.call, unit_of_call(event.call)
@@ -214,7 +175,7 @@ def _outcomes(event: Event, seen: _Seen, before: Process | None) -> Iterator[tup
     yield from ()
 
 
-def _approvals(event: Event, seen: _Seen, before: Process | None) -> Iterator[tuple[str, str]]:
+def _approvals(event: Event, seen: Seen, before: Process | None) -> Iterator[tuple[str, str]]:
     """Keep the books of what must be approved, and of what was: which arguments, and how surely by a human."""
     if before is None:
         return
@@ -235,82 +196,7 @@ def _approvals(event: Event, seen: _Seen, before: Process | None) -> Iterator[tu
     yield from ()
 
 
-def _money(event: Event, seen: _Seen, state: Process) -> Iterator[tuple[str, str]]:
-    """Keep the books of money, told from what the events say of calls alone."""
-    match event:
-        case ProcessStarted():
-            seen.cap, seen.models = event.spec.budget.usd_micros, event.spec.models
-        case EscalationResolved(decision=Decision.RAISE_BUDGET, usd_micros=int(added)):
-            asked = state.escalations.get(event.escalation)
-            added = added if asked is not None and asked.resolution is event else 0
-            seen.cap, seen.raised = seen.cap + added, seen.raised + added
-        case CallPrepared():
-            seen.reserves.setdefault(event.call, event.reserve_usd_micros)
-        case CallSucceeded() | CallFailed() | CallLost() if event.call in seen.held:
-            held = seen.held.pop(event.call)
-            told = None if isinstance(event, CallLost) else event.usd_micros
-            refused = isinstance(event, CallFailed) and event.outcome is Outcome.NOT_DONE
-            seen.spent += told if told is not None else 0 if refused else held
-        case ChildFinished() if event.call in seen.children and event.call in seen.held:
-            del seen.held[event.call]
-            seen.spent += event.usd_micros
-        case TaskClassified() | PlanProposed() | StageFailed() | BriefWritten():
-            _settle_model(event, seen)
-        case _:
-            pass
-    if isinstance(event, TaskClassified | EscalationResolved) and event.budget is not None:
-        cap = event.budget.usd_micros + seen.raised  # the type's own, and what humans have added
-        seen.cap = cap if state.spec.budget.usd_micros == cap else seen.cap
-    yield from ()
-
-
-_NOBODY_ASKED: Final = frozenset({"no_model", "not_configured", "rate_limited", "unreachable"})
-
-
-def _settle_model(event: TaskClassified | PlanProposed | StageFailed | BriefWritten, seen: _Seen) -> None:
-    """A model's work is over: what it billed is spent; where nobody says, all that it may have billed."""
-    match event:
-        case TaskClassified():
-            work = Stage.INTAKE.value
-        case PlanProposed():
-            work = Stage.PLAN.value
-        case BriefWritten():
-            work = f"{Stage.BRIEF} {event.escalation}"
-        case StageFailed():
-            work = f"{Stage.BRIEF} {event.escalation}" if event.stage is Stage.BRIEF else event.stage.value
-    ordered = work in seen.asked
-    held = seen.asked.pop(work, None) or 0
-    if event.usage.usd_micros is not None:
-        seen.spent += event.usage.usd_micros if ordered or work in (Stage.MAP, Stage.COLLECT, Stage.OUTPUT) else 0
-        return
-    code = event.code if isinstance(event, StageFailed) else ""
-    if code not in _NOBODY_ASKED and (event.usage != Usage() or code == "timeout"):
-        seen.spent += held
-
-
-def _stages(commands: Sequence[Command], seen: _Seen) -> Iterator[tuple[str, str]]:
-    """A model is asked only where there is one, and for money that is there."""
-    for command in commands:
-        match command:
-            case ClassifyTask():
-                stage, work = Stage.INTAKE.value, Stage.INTAKE.value
-            case ProposePlan():
-                stage, work = Stage.PLAN.value, Stage.PLAN.value
-            case WriteBrief():
-                stage, work = Stage.BRIEF.value, f"{Stage.BRIEF} {command.escalation}"
-            case _:
-                continue
-        if stage not in seen.models:
-            yield "model", f"{work} is ordered, and no model is set up for it"
-        if work in seen.asked:
-            yield "model", f"{work} is ordered twice"
-        seen.asked[work] = seen.models.get(stage)
-        held = sum(each or 0 for each in seen.asked.values()) + sum(seen.held.values())
-        if seen.spent + held > seen.cap:
-            yield "cap", f"{work} may cost {seen.asked[work]}: {seen.spent} spent, {held} held with it, cap {seen.cap}"
-
-
-def _replanned(event: Event, seen: _Seen, before: Process | None, state: Process) -> Iterator[tuple[str, str]]:
+def _replanned(event: Event, seen: Seen, before: Process | None, state: Process) -> Iterator[tuple[str, str]]:
     """Another plan changes nothing of what was done or begun, and takes no effect out of sight."""
     if not isinstance(event, PlanChecked) or before is None or before.plan is None or before.plan is state.plan:
         return
@@ -328,7 +214,7 @@ def _replanned(event: Event, seen: _Seen, before: Process | None, state: Process
             yield "replan", f"{unit.id} was {unit.phase}, and another plan gives it another contract"
 
 
-def _unapproved(call: str, seen: _Seen) -> bool:
+def _unapproved(call: str, seen: Seen) -> bool:
     """Whether a call that needs an approval goes out without it. That of a map covers what its items were then."""
     gate, digest = seen.gated.get(call, (None, ""))
     if gate is None:
@@ -341,7 +227,7 @@ def _unapproved(call: str, seen: _Seen) -> bool:
     return given is None or not sufficient(given, gate.min_assurance)
 
 
-def _done_before(command: InvokeAgent, seen: _Seen) -> bool:
+def _done_before(command: InvokeAgent, seen: Seen) -> bool:
     """Whether a call makes an effect of a redriven process a second time, by itself."""
     earlier = seen.earlier.get(command.unit)
     if earlier is None:
@@ -354,7 +240,7 @@ def _of_rounds(unit: str) -> str:
     return unit.partition("#")[0]
 
 
-def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator[tuple[str, str]]:
+def _calls(commands: Sequence[Command], seen: Seen, state: Process) -> Iterator[tuple[str, str]]:
     for command in commands:
         if isinstance(command, StartChild):
             yield from _started(command, seen)
@@ -369,7 +255,7 @@ def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator
             yield "repeat", f"{command.call} may repeat what an earlier call did, and nobody has said that it may"
         if _done_before(command, seen):
             yield "repeat", f"{command.call} repeats what an earlier process did, and nobody has said that it may"
-        yield from _hold(command.call, seen.reserves.get(command.call) or 0, seen)
+        yield from hold(command.call, seen.reserves.get(command.call) or 0, seen)
         agent = command.agent.name
         seen.tries[command.unit, agent] = seen.tries.get((command.unit, agent), 0) + 1
         allowed = _tries(_step(state, command.step), command.unit)
@@ -379,7 +265,7 @@ def _calls(commands: Sequence[Command], seen: _Seen, state: Process) -> Iterator
             yield "calls", f"{command.call} is call {state.calls} of {state.spec.limits.calls}"
 
 
-def _ordered(call: str, seen: _Seen) -> Iterator[tuple[str, str]]:
+def _ordered(call: str, seen: Seen) -> Iterator[tuple[str, str]]:
     """What holds of everything that goes out under the id of a call."""
     if call not in seen.prepared:
         yield "intent", f"{call} is called without a journaled intent"
@@ -389,20 +275,10 @@ def _ordered(call: str, seen: _Seen) -> Iterator[tuple[str, str]]:
         yield "approval", f"{call} needs an approval of just these arguments, and has none"
 
 
-def _hold(call: str, most: int, seen: _Seen) -> Iterator[tuple[str, str]]:
-    seen.held[call] = most
-    if is_undo(unit_of_call(call)):  # what must be taken back waits for no money
-        return
-    held = sum(seen.held.values()) + sum(each or 0 for each in seen.asked.values())
-    if seen.spent + held > seen.cap:
-        others = held - most
-        yield "cap", f"{call} may cost {most}: {seen.spent} spent, {others} held, cap {seen.cap}"
-
-
-def _started(command: StartChild, seen: _Seen) -> Iterator[tuple[str, str]]:
+def _started(command: StartChild, seen: Seen) -> Iterator[tuple[str, str]]:
     """A child is ordered like a call, keeps to what is held back for it, and knows who is above it."""
     yield from _ordered(command.call, seen)
-    yield from _hold(command.call, command.usd_micros, seen)
+    yield from hold(command.call, command.usd_micros, seen)
     seen.children[command.call] = command
     spec = command.spec
     if unit_of_call(command.call) in seen.earlier:
@@ -424,7 +300,7 @@ def _tries(step: StepFacts, unit: str) -> int:
     return step.retry.max_attempts
 
 
-def _undoing(before: Process | None, state: Process, seen: _Seen) -> Iterator[tuple[str, str]]:
+def _undoing(before: Process | None, state: Process, seen: Seen) -> Iterator[tuple[str, str]]:
     """Effects are taken back only at the end, one at a time, each once, the last one first."""
     known = before.units if before is not None else {}
     if known is state.units:
@@ -445,7 +321,7 @@ def _undoing(before: Process | None, state: Process, seen: _Seen) -> Iterator[tu
             yield "undo", f"{unit.id} is called beside {state.live_calls}"
 
 
-def _timers(event: Event, commands: Sequence[Command], seen: _Seen) -> Iterator[tuple[str, str]]:
+def _timers(event: Event, commands: Sequence[Command], seen: Seen) -> Iterator[tuple[str, str]]:
     """Keep the books of timers. A timer that is started again is one timer."""
     if isinstance(event, TimerFired):
         seen.timers.discard(event.timer)
@@ -457,7 +333,7 @@ def _timers(event: Event, commands: Sequence[Command], seen: _Seen) -> Iterator[
     yield from ()
 
 
-def _outputs(before: Process | None, state: Process, seen: _Seen) -> Iterator[tuple[str, str]]:
+def _outputs(before: Process | None, state: Process, seen: Seen) -> Iterator[tuple[str, str]]:
     """A closed unit keeps the one output that closed it."""
     for unit in state.units.values():
         former = before.units.get(unit.id) if before is not None else None
@@ -482,7 +358,7 @@ def _changed_the_world(unit: Unit, plan: PlanFacts) -> bool:
     return step.effect in _CHANGES_THE_WORLD and not whole
 
 
-def _end(state: Process, seen: _Seen) -> Iterator[tuple[str, str]]:
+def _end(state: Process, seen: Seen) -> Iterator[tuple[str, str]]:
     if state.status not in _ENDED:
         return
     unanswered = sorted({*seen.invoked, *seen.children} - seen.answered)
