@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from process_orchestrator.checking.extraction import Extraction, passages_of
+from process_orchestrator.checking.requirements import held_out, read_requirements
 from process_orchestrator.checking.schemas.validate import Validator
 
 TICKET: dict[str, Any] = {
@@ -100,6 +102,31 @@ def test_a_line_that_asks_for_something_is_not_the_document_that_it_asks_about()
     assert attached.read({"document": "below_first_line"}).value == {
         "document": "Invoice 77, Holm & Falk, total 12.00 USD"
     }
+
+
+def test_a_text_that_is_too_long_is_asked_for_and_never_cut() -> None:
+    schema = {
+        "type": "object",
+        "required": ["document"],
+        "properties": {"document": {"type": "string", "maxLength": 2000}},
+    }
+    task = "Book this.\n" + "one line of an invoice and " * 100 + "total 12.00 USD"
+    extraction = Extraction(schema, task)
+
+    assert extraction.asked()["properties"]["document"] == {"enum": [None]}
+    assert extraction.read({"document": "whole_task"}).missing == ("document",)
+
+
+def test_an_attached_text_keeps_the_words_that_a_rule_read_as_a_wish() -> None:
+    invoice = {"type": "object", "required": ["document"], "properties": {"document": {"type": "string"}}}
+    mail = "Hello, I want my money back. Ask me before you send anything.\nAna"
+    task = f"Budget: 2 USD. Answer this mail:\n{mail}"
+    extraction = Extraction(
+        invoice, *held_out(task, read_requirements(task, datetime(2026, 11, 23, tzinfo=UTC)).requirements)
+    )
+
+    assert extraction.read({"document": "below_first_line"}).value == {"document": mail}
+    assert extraction.read({"document": "whole_task"}).value == {"document": task}
 
 
 def test_passages_are_parts_of_the_task_word_for_word() -> None:

@@ -41,6 +41,32 @@ def test_numbers_are_found_as_either_language_writes_them(number: float, *, foun
     assert Text(TASK).holds_number(number) is found
 
 
+@pytest.mark.parametrize(
+    ("piece", "text"),
+    [("SO-1042", "refund SO-1042-B"), ("max@x.io", "write to anna.max@x.io"), ("max@x.io", "write to max@x.io.evil.com"),
+     ("max@x.io", "write to anna-max@x.io"), ("10", "refund 10.50 USD"), ("100", "refund 1,100 USD"), ("23", "2026-11-23"),
+     ("17", "invoice 17/2026"), ("Main Street 1", "at Main Street 1-3"), ("DE89 3704", "DE89-3704-0044")],
+)  # fmt: skip
+def test_a_piece_of_an_id_an_address_or_a_number_is_another_one(piece: str, text: str) -> None:
+    assert not Text(text).holds(piece)
+
+
+@pytest.mark.parametrize(
+    ("whole", "text"),
+    [("SO-1042", "SO-1042-"), ("SO-1042", "SO-1042, SO-7"), ("SO-10", "SO-10/SO-11"), ("max@x.io", "<max@x.io>"),
+     ("max@x.io", "To max@x.io. Soon."), ("10", "at 10. Then"), ("1042", "SO-1042"), ("berlin", "Berlin-Mitte")],
+)  # fmt: skip
+def test_what_stands_beside_a_mark_is_whole_all_the_same(whole: str, text: str) -> None:
+    assert Text(text).holds(whole)
+
+
+def test_no_number_is_below_zero_that_the_text_does_not_write_so() -> None:
+    assert not Text("refund 100 USD").holds_number(-100)
+    assert Text("a balance of -100 USD").holds_number(-100)
+    assert Text("order SO-1042").holds_number(1042)
+    assert not Text("refund 1 USD").holds_number(10**5000)
+
+
 def test_a_thousand_may_be_written_with_any_mark() -> None:
     for written in ("1,000", "1.000", "1 000", "1'000", "1000", "1000.00", "1,000.00", "1.000,00"):
         assert Text(f"refund {written} USD").holds_number(1000), written

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from process_orchestrator.checking.requirements import narrowed, read_requirements, stricter, without_requirements
+from process_orchestrator.checking.requirements import (
+    held_out,
+    narrowed,
+    read_requirements,
+    stricter,
+    without_requirements,
+)
 from process_orchestrator.core.facts.specs import Budget, Requirement
 from process_orchestrator.core.facts.values import ApprovalMode
 from process_orchestrator.core.limits import Limits
@@ -89,8 +95,9 @@ def test_what_was_read_is_taken_out_of_what_a_model_reads() -> None:
     task = "Refund SO-1042.\nSpend  at most 0.05 USD, within 10 minutes, and tell Ana."
     read = read_requirements(task, NOW).requirements
 
-    assert without_requirements(task, read).split() == ["Refund", "SO-1042.", ",", ",", "and", "tell", "Ana."]
-    assert (
-        without_requirements("At most 5 USD", read_requirements("At most 5 USD", NOW).requirements) == "At most 5 USD"
-    )
-    assert without_requirements(task, ()) == task
+    marked, words = held_out(task, read)
+    assert without_requirements(marked).split() == ["Refund", "SO-1042.", ",", ",", "and", "tell", "Ana."]
+    assert marked.translate(str.maketrans(words)) == task
+    nothing_else = "At most 5 USD"
+    assert held_out(nothing_else, read_requirements(nothing_else, NOW).requirements) == (nothing_else, {})
+    assert held_out(task, ()) == (task, {})

@@ -8,9 +8,12 @@ may be long is not written again but named: one of the passages of the task. Wha
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from process_orchestrator.checking.grounding import ground
+from process_orchestrator.checking.requirements import without_requirements
 from process_orchestrator.checking.schemas.validate import Validator
 from process_orchestrator.core.facts.values import Fact
 
@@ -61,11 +64,12 @@ class Reading(Fact, frozen=True, kw_only=True):
 
 
 class Extraction:
-    """One input schema and one task."""
+    """One input schema and one task; `words` are those that marks in it stand for (`requirements.held_out`)."""
 
-    def __init__(self, schema: Schema, task: str) -> None:
-        self._schema, self._task = schema, task
-        self._passages = {each.name: each for each in passages_of(task)}
+    def __init__(self, schema: Schema, task: str, words: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._schema, self._task = schema, without_requirements(task)
+        whole = str.maketrans(dict(words))  # who attached a text wrote all of it, whatever a rule read there
+        self._passages = {each.name: each._replace(text=each.text.translate(whole)) for each in passages_of(task)}
         self.fields: tuple[Field, ...] = tuple(
             Field(name, _described(self._resolve(part))) for name, part in self._members(schema)
         )
@@ -74,8 +78,9 @@ class Extraction:
     def passages(self) -> tuple[Passage, ...]:
         """Those that some field may take; none where no field is a long text."""
         required = self._schema.get("required", ())
-        long = [name for name, part in self._members(self._schema) if self._is_long(self._resolve(part))]
-        offered = {each for name in long for each in self._offered(required=name in required)}
+        members = [(name, self._resolve(part)) for name, part in self._members(self._schema)]
+        long = [(name, part) for name, part in members if self._is_long(part)]
+        offered = {each for name, part in long for each in self._offered(part, required=name in required)}
         return tuple(each for name, each in self._passages.items() if name in offered)
 
     def asked(self) -> Schema:
@@ -85,7 +90,7 @@ class Extraction:
     def read(self, answer: Json) -> Reading:
         """What of an answer is true of the task and keeps the input schema."""
         said = self._unfolded(answer, self._schema) if isinstance(answer, dict) else {}
-        grounded = ground(said, self._schema, self._task)
+        grounded = ground(said, self._schema, self._task, given={each.text for each in self._passages.values()})
         value, dropped = grounded.value, list(grounded.dropped)
         validator = Validator(self._schema)
         problems = validator.problems(value)
@@ -122,7 +127,7 @@ class Extraction:
         if isinstance(listed, list):
             return {"enum": [*listed, *([] if None in listed else [None])]}
         if self._is_long(part):
-            return {"enum": [*self._offered(required=required), None]}
+            return {"enum": [*self._offered(part, required=required), None]}
         kind = part.get("type")
         if kind == "object" or "properties" in part:
             return {"anyOf": [self._object(part, levels - 1), {"type": "null"}]} if levels > 1 else {"type": "null"}
@@ -132,10 +137,12 @@ class Extraction:
             return {"anyOf": [{"type": "array", "items": of, "maxItems": ITEMS_MAX}, {"type": "null"}]}
         return {"type": [_plain(part)["type"], "null"]}
 
-    def _offered(self, *, required: bool) -> list[str]:
+    def _offered(self, part: Schema, *, required: bool) -> list[str]:
         """The passages that a long text may be. A line or two that ask for something are not what they ask about."""
         short = len(self._task) < WHOLE_MIN and "\n" not in self._task.strip()
-        return [name for name in self._passages if name != WHOLE or not (required and short)]
+        room = part.get("maxLength")
+        fitting = [each.name for each in self._passages.values() if room is None or len(each.text) <= room]
+        return [name for name in fitting if name != WHOLE or not (required and short)]
 
     def _is_long(self, part: Schema) -> bool:
         text = part.get("type") == "string" and not {"enum", "const", "pattern", "format"} & part.keys()
@@ -173,7 +180,7 @@ class Extraction:
         for name, value in answer.items():
             part = self._resolve(parts.get(name, {}))
             if self._is_long(part) and isinstance(value, str) and value in self._passages:
-                unfolded[name] = self._passages[value].text[: part.get("maxLength")]
+                unfolded[name] = self._passages[value].text  # never cut: half a text is another text
             else:
                 unfolded[name] = self._unfolded(value, part) if "properties" in part else value
         return unfolded

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Set as AbstractSet
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -31,6 +32,9 @@ _NUMBER: Final = re.compile(
 )
 _ISO_DATE: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ]\d{2}:\d{2}.*)?")
 _NOTHING: Final = object()
+
+_INSIDE_NUMBERS, _INSIDE_ADDRESSES, _INSIDE_IDS = ".,'-/:@_+", ".-@_+", "-@_+"
+"""What joins the parts of one number, address or id: `10` does not stand in `10.50`, nor `SO-10` in `SO-10-B`."""
 
 
 class Grounded(Fact, frozen=True, kw_only=True):
@@ -64,8 +68,9 @@ class Text:
             self._numbers = frozenset(
                 value for each in _NUMBER.finditer(self._plain) for value in _read(each[0]) if value is not None
             )
-        value = Decimal(str(number))
-        return value in self._numbers or -value in self._numbers
+        value = Decimal(number) if isinstance(number, int) else Decimal(str(number))
+        # `SO-1042` holds 1042, though it looks like a minus; what holds no minus is never below zero.
+        return value in self._numbers or (value > 0 and -value in self._numbers)
 
     def _holds_spaced(self, wanted: str) -> bool:
         """Whether it stands here with spaces elsewhere, as people write long numbers."""
@@ -73,7 +78,7 @@ class Text:
         if not SPACED_MIN <= len(letters) <= SPACED_MAX or not any(each.isdigit() for each in letters):
             return False
         pattern = " ?".join(re.escape(each) for each in letters)
-        return re.search(rf"(?<!\w){pattern}(?!\w)", self._plain) is not None
+        return any(_whole(self._plain, *each.span()) for each in re.finditer(pattern, self._plain))
 
     def _holds_day(self, text: str) -> bool:
         iso = _ISO_DATE.fullmatch(text.strip())
@@ -90,16 +95,19 @@ class Text:
         return wanted in self._dates and (clock is None or f"{clock[1]}:{clock[2]}" in self._plain)
 
 
-def ground(value: Json, schema: Schema, text: str) -> Grounded:
-    """The parts of a value that stand in the text. Members that the schema does not name are dropped, and null."""
-    work = _Grounding(schema, Text(text))
+def ground(value: Json, schema: Schema, text: str, *, given: AbstractSet[str] = frozenset()) -> Grounded:
+    """The parts of a value that stand in the text. Members that the schema does not name are dropped, and null.
+
+    `given`: texts that are taken from it as they are.
+    """
+    work = _Grounding(schema, Text(text), given)
     kept = work.kept(value, schema, "", 0)
     return Grounded(value={} if kept is _NOTHING else kept, dropped=tuple(work.dropped))
 
 
 class _Grounding:
-    def __init__(self, root: Schema, text: Text) -> None:
-        self._root, self._text = root, text
+    def __init__(self, root: Schema, text: Text, given: AbstractSet[str]) -> None:
+        self._root, self._text, self._given = root, text, given
         self.dropped: list[str] = []
 
     def kept(self, value: Json, schema: Schema, pointer: str, depth: int) -> Json:
@@ -113,7 +121,7 @@ class _Grounding:
             case bool():
                 return value
             case str():
-                found = self._text.holds(value)
+                found = value in self._given or self._text.holds(value)
             case int() | float():
                 found = self._text.holds_number(value)
             case dict():
@@ -194,13 +202,29 @@ def _stands(wanted: str, text: str) -> bool:
     """Whether it stands there as whole words: `an` does not stand in `any`."""
     start = text.find(wanted)
     while start >= 0:
-        end = start + len(wanted)
-        whole_before = start == 0 or not (text[start - 1].isalnum() and wanted[0].isalnum())
-        whole_after = end == len(text) or not (text[end].isalnum() and wanted[-1].isalnum())
-        if whole_before and whole_after:
+        if _whole(text, start, start + len(wanted)):
             return True
         start = text.find(wanted, start + 1)
     return False
+
+
+def _whole(text: str, start: int, end: int) -> bool:
+    """Whether what stands there is no piece of something longer."""
+    address = "@" in text[start:end]
+    named = address or any(each.isdigit() for each in text[start:end])
+    inside = _INSIDE_ADDRESSES if address else _INSIDE_IDS
+    before, after = text[max(start - 2, 0) : start + 1][::-1], text[end - 1 : end + 2]
+    return not _goes_on(before, inside if address else "") and not _goes_on(after, inside if named else "")
+
+
+def _goes_on(edge: str, inside: str) -> bool:
+    """Whether a found text goes on beyond its edge: its last character there, and the next two going outwards."""
+    own, mark, beyond = edge[:1], edge[1:2], edge[2:]
+    if not own.isalnum() or not mark:
+        return False
+    if mark.isalnum() or not beyond.isalnum():
+        return mark.isalnum()
+    return mark in (_INSIDE_NUMBERS if own.isdigit() and beyond.isdigit() else inside)
 
 
 def _read(written: str) -> tuple[Decimal | None, ...]:

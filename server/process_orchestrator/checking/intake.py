@@ -83,7 +83,9 @@ def classify(registry: Registry, task: str, input_value: Json = None) -> Classif
 
 def addresses_its_reader(task: str) -> bool:
     """Whether a task gives orders to who sorts it, names the answer, or asks to delete all: a person sorts that."""
-    text = " ".join(_visible(_normal(task[:READ_CHARACTERS])).split())
+    # A model is shown the beginning and the end of a long task, so that both are looked at.
+    shown = task if len(task) <= 2 * READ_CHARACTERS else f"{task[:READ_CHARACTERS]}\n{task[-READ_CHARACTERS:]}"
+    text = " ".join(_visible(_normal(shown)).split())
     return _ORDERS.search(text) is not None or _WIPES.search(text) is not None or _is_json(task)
 
 

@@ -21,6 +21,9 @@ from process_orchestrator.core.money import usd, usd_micros
 
 QUOTE_CHARACTERS_MAX: Final = 200
 BUDGET, DEADLINE, APPROVAL = "budget", "deadline", "approval"
+_MARKS: Final = "\ufdd0\ufdd1\ufdd2"
+"""One for each kind. No text has them: Unicode keeps them for programs."""
+
 STRICTNESS: Final = (ApprovalMode.POLICY, ApprovalMode.PLAN, ApprovalMode.EVERY_STEP)
 
 _MONEY: Final = (
@@ -104,6 +107,21 @@ _STEPS: Final = tuple(
         rf"\b(?:hol\w*|warte auf|nur mit|nur nach) (?:dir )?(?:vorher )?meine[rm]? {_JA}\b(?! des plans)",
     )
 )  # fmt: skip
+_WITHOUT: Final = re.compile(r"(?:without|ohne)\b", re.IGNORECASE)
+_NOT: Final = re.compile(
+    r"\b(?:no|not|never|nothing|nobody|none|cannot|\w+n't|avoid|refrain|forbidden|prohibited|stop|only|unless"
+    r"|nicht|nichts|nie|niemals|kein\w*|niemand|nur|vermeide\w*|verboten)\b",
+    re.IGNORECASE,
+)
+"""Of what stands before `without asking me`: only then is it a wish to be asked."""
+
+_NOT_TO: Final = re.compile(
+    r"(?:\b(?:do not|don't|never|need not|needn't|no need to|(?:not|n't) (?:have|need) to)|\bwithout)\s+"
+    r"(?:ever |always |even )?$",
+    re.IGNORECASE,
+)
+_NOT_ASKED: Final = re.compile(r"frag\w* (?:sie )?(?:mich|uns|bei (?:mir|uns)) nicht\b", re.IGNORECASE)
+
 _PLANS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -149,13 +167,20 @@ def read_requirements(task: str, now: datetime) -> Asked:
     return Asked(requirements=_strictest(found), warnings=tuple(dict.fromkeys(warnings)))
 
 
-def without_requirements(task: str, requirements: tuple[Requirement, ...]) -> str:
+def held_out(task: str, requirements: tuple[Requirement, ...]) -> tuple[str, dict[str, str]]:
+    """A task with a mark in place of the words of each requirement, and the words that the marks stand for."""
+    rest, words = task, dict[str, str]()
+    for mark, each in zip(_MARKS, requirements, strict=False):
+        pattern = r"\s+".join(re.escape(word) for word in each.quote.split())
+        found = re.search(pattern, rest) if pattern and mark not in task else None
+        if found is not None:
+            rest, words[mark] = f"{rest[: found.start()]}{mark}{rest[found.end() :]}", found[0]
+    return (rest, words) if any(letter.isalnum() for letter in rest) else (task, {})
+
+
+def without_requirements(marked: str) -> str:
     """A task without the words that were read from it: they say how, not what, and their amounts are no data."""
-    rest = task
-    for each in requirements:
-        words = r"\s+".join(re.escape(word) for word in each.quote.split())
-        rest = re.sub(words, " ", rest, count=1) if words else rest
-    return rest if any(letter.isalnum() for letter in rest) else task
+    return marked.translate(dict.fromkeys(map(ord, _MARKS), " "))
 
 
 def narrowed(budget: Budget, limits: Limits, requirements: tuple[Requirement, ...]) -> tuple[Budget, Limits]:
@@ -205,9 +230,12 @@ def _take_budget(money: re.Match[str], found: list[Requirement], warnings: list[
 
 
 def _decimal(written: str) -> str:
-    """A number as both languages write it: a last group of three digits is of thousands, any other a fraction."""
+    """A number as both languages write it: a last group of three digits is of thousands, any other a fraction.
+
+    So is one after a nought: nobody writes `0.125` for 125.
+    """
     parts = re.split(r"[.,]", written)
-    if len(parts) == 1 or len(parts[-1]) == 3:
+    if len(parts) == 1 or (len(parts[-1]) == 3 and parts[0].strip("0")):
         return "".join(parts)
     return f"{''.join(parts[:-1])}.{parts[-1]}"
 
@@ -226,7 +254,15 @@ def _approvals_in(clause: Clause) -> list[Requirement]:
         for patterns, mode in ((_PLANS, ApprovalMode.PLAN), (_STEPS, ApprovalMode.EVERY_STEP))
         for found in (pattern.search(text) for pattern in patterns)
         if found is not None and found.start() < len(clause.text) and _is_request(clause.text[: found.start()])
+        if not _waived(found[0], text[: found.start()])
     ]
+
+
+def _waived(request: str, lead: str) -> bool:
+    """Whether a task says the opposite: `do not ask me first`, `cancel it without asking me`."""
+    if _WITHOUT.match(request):
+        return _NOT.search(lead) is None
+    return _NOT_TO.search(lead) is not None or _NOT_ASKED.match(request) is not None
 
 
 def _is_request(lead: str) -> bool:

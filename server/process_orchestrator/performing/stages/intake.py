@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from process_orchestrator.checking.extraction import Extraction
 from process_orchestrator.checking.intake import Classified, addresses_its_reader, classify
-from process_orchestrator.checking.requirements import read_requirements, without_requirements
+from process_orchestrator.checking.requirements import held_out, read_requirements, without_requirements
 from process_orchestrator.checking.schemas.validate import Validator, encode_body, ref_of
 from process_orchestrator.checking.starting import newest_of, startable
 from process_orchestrator.core.errors import ModelError
@@ -64,9 +64,14 @@ class _Work:
     """One command on its way: what was spent, and what is known so far, in case that nothing comes of it."""
 
     found: Found
-    about: str  # the task without what it asks of the process: that is read by rule
+    marked: str  # the task with marks for what it asks of the process: that is read by rule
+    words: dict[str, str]
     usage: Usage = field(default_factory=Usage)
     asked: bool = False
+
+    @property
+    def about(self) -> str:
+        return without_requirements(self.marked)
 
     def know(self, **more: Json) -> None:
         self.found = replace(self.found, **more)
@@ -84,7 +89,7 @@ class Intake:
         """TaskClassified, or StageFailed with the reason and what a person needs to choose."""
         task = "" if command.task is None else (await self._parts.bodies.data(command.task)).decode(errors="replace")
         now = datetime.fromtimestamp(self._parts.clock.now_ms() / 1000, tz=UTC)
-        work = _Work(Found(task=task), about=without_requirements(task, read_requirements(task, now).requirements))
+        work = _Work(Found(task=task), *held_out(task, read_requirements(task, now).requirements))
         try:
             if command.process_type is not None:
                 return await self._input_alone(command, work)
@@ -186,7 +191,7 @@ class Intake:
     async def _read_input(self, work: _Work, *, schema: dict[str, Json], summary: str) -> Body:
         if not Validator(schema).problems({}) and not schema.get("properties"):
             return _body({})
-        extraction = Extraction(schema, work.about)
+        extraction = Extraction(schema, work.marked, work.words)
         prompt = input_prompt(summary, extraction.fields, extraction.passages, extraction.asked(), work.about)
         reading: Reading = extraction.read((await self._ask(work, prompt)).data)
         if reading.missing:
