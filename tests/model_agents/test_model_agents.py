@@ -19,6 +19,7 @@ from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.errors import AgentCallError, ModelError
 from process_orchestrator.core.facts.events import CallFailed, CallPrepared, CallSucceeded
 from process_orchestrator.core.facts.values import Assurance, Blame, FailureClass, Outcome, Tier
+from process_orchestrator.llm.bounds import prompt_tokens
 from process_orchestrator.performing.agent_pool import AgentPool, Answer
 from process_orchestrator.views.models import ProcessView
 
@@ -183,6 +184,20 @@ async def test_an_answer_that_keeps_the_contract_goes_on_and_its_tokens_are_bill
     )  # tokens that the contract names, in and out
     assert (done.tokens, done.usd_micros) == (850, 800 * 250_000 // 10**6 + 50 * 2)
     assert view.cost.tokens == 850
+
+
+async def test_for_arguments_that_are_longer_than_is_usual_more_is_held_back(tmp_path: Path) -> None:
+    number = "LB-1 " * 3000
+    model = light({"agent:writer": Said(data={**GOOD, "text": number}, tokens_in=6000, tokens_out=50)})
+    known = registry(**{"in": {"number": "$.input.text"}})
+    async with open_desk(tmp_path, registry=known, model=model) as desk:
+        view = await desk.settled("drafting", input={"text": number})
+        events = await events_of(desk, view)
+
+    prepared = next(event for event in events if isinstance(event, CallPrepared) and event.call == "draft.1")
+    [prompt] = model.asked
+    assert prepared.reserve_usd_micros is not None
+    assert prepared.reserve_usd_micros >= prompt_tokens(prompt) * 250_000 // 10**6 + 100 * 2
 
 
 async def test_a_price_that_nobody_knows_stays_unknown(tmp_path: Path) -> None:

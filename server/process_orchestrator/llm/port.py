@@ -133,6 +133,8 @@ class NoModel:
 
 RULES_MODE: Final = "rules"
 
+BYTES_OF_TOKEN: Final = 3
+
 
 def told(model: Model) -> str:
     """Which models are set up, in words; `rules` where none is."""
@@ -142,4 +144,4 @@ def told(model: Model) -> str:
 
 def estimated_tokens(texts: Sequence[str]) -> int:
     """Tokens of a prompt before anybody has counted them: a third of its UTF-8 bytes, more than tokenizers need."""
-    return sum(len(text.encode()) for text in texts) // 3 + 16 * len(texts)
+    return sum(len(text.encode()) for text in texts) // BYTES_OF_TOKEN + 16 * len(texts)

@@ -38,6 +38,7 @@ from process_orchestrator.performing.choice import WELL, Standing
 from process_orchestrator.performing.deadlines import Deadlines
 from process_orchestrator.performing.lane import Lane, Way
 from process_orchestrator.performing.links import AgentCall, Link
+from process_orchestrator.performing.model_agent import tokens_told
 from process_orchestrator.performing.pin_watch import Describing, PinWatch
 from process_orchestrator.performing.secrets import Secrets
 
@@ -175,8 +176,11 @@ class AgentPool:
             return None
         return Standing(gone=f"asks a model of the tier {promise.tier}, and none is set up", unset=True)
 
-    def price_usd_micros(self, bind: Mapping[str, Any], contract: Contract) -> int | None:
-        """The most that one call should cost: the contract's price, of a model its tokens at the price of its tier."""
+    def price_usd_micros(self, bind: Mapping[str, Any], contract: Contract, *, arguments_bytes: int = 0) -> int | None:
+        """The most that one call should cost: the contract's price, of a model its tokens at the price of its tier.
+
+        A contract says what is usual; arguments that are longer are held back for as long as they are.
+        """
         promise = model_promise(bind)
         if promise is None:
             return contract.price_usd_micros
@@ -186,6 +190,7 @@ class AgentPool:
         if contract.model_tokens is None:
             return contract.price_usd_micros
         tokens_in, tokens_out = contract.model_tokens
+        tokens_in = max(tokens_in, tokens_told(promise, contract, arguments_bytes) if arguments_bytes else 0)
         return tier.price(tokens_in=tokens_in, tokens_out=tokens_out)
 
     def caps_usd(self) -> Mapping[str, float]:

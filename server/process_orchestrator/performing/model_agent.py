@@ -15,7 +15,7 @@ import orjson
 from process_orchestrator.checking.documents.model_agents import HARMLESS, model_promise, refused_places, said_of
 from process_orchestrator.core.errors import AgentCallError, ModelError
 from process_orchestrator.core.facts.values import Blame, FailureClass, Outcome, Usage
-from process_orchestrator.llm.port import Message, Model, Prompt
+from process_orchestrator.llm.port import BYTES_OF_TOKEN, Message, Model, Prompt, estimated_tokens
 from process_orchestrator.performing.answer import Reply
 
 if TYPE_CHECKING:
@@ -124,6 +124,12 @@ def prompt_of(agent: str, promise: ModelPromise, contract: Contract, arguments: 
         schema=contract.output,
         max_tokens=tokens[1] if tokens is not None and tokens[1] else None,
     )
+
+
+def tokens_told(promise: ModelPromise, contract: Contract, arguments_bytes: int) -> int:
+    """Tokens of what a model is told for one call, by the estimate that errs to the safe side."""
+    texts = (RULES, contract.summary, promise.instructions, str(contract.output))
+    return estimated_tokens(texts) + arguments_bytes // BYTES_OF_TOKEN + 1
 
 
 def failure_of(error: ModelError) -> AgentCallError:

@@ -71,7 +71,9 @@ class Roster(Protocol):
 
     def standing(self, pinned: PinnedAgent, contract: ContractPin) -> Standing: ...
 
-    def price_usd_micros(self, bind: Mapping[str, Any], contract: Contract) -> int | None: ...
+    def price_usd_micros(
+        self, bind: Mapping[str, Any], contract: Contract, *, arguments_bytes: int = 0
+    ) -> int | None: ...
 
     def place_wait_ms(self, name: str, process: str) -> int: ...
 
@@ -225,7 +227,7 @@ class Preparer:
             return self._caps.standing(stands, agent.name, reserve=price_at(agent)) if capped else stands
 
         def price_at(agent: PinnedAgent) -> int | None:
-            return self._roster.price_usd_micros(agent.bind, contract.contract)
+            return self._roster.price_usd_micros(agent.bind, contract.contract, arguments_bytes=len(arguments.data))
 
         agent, why = choose(agents, tried=command.tried, only=command.only_agent, standing=standing)
         chosen = next(each for each in agents if each.name == agent.name)

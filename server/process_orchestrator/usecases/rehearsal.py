@@ -81,7 +81,13 @@ class AllThere:
     def standing(self, pinned: PinnedAgent, contract: ContractPin) -> Standing:  # noqa: ARG002 - the port's signature
         return Standing()
 
-    def price_usd_micros(self, bind: Mapping[str, Any], contract: Contract) -> int | None:
+    def price_usd_micros(
+        self,
+        bind: Mapping[str, Any],
+        contract: Contract,
+        *,
+        arguments_bytes: int = 0,  # noqa: ARG002 - the port's signature
+    ) -> int | None:
         """The contract's own; what a tier costs is not asked here."""
         return None if model_promise(bind) is not None else contract.price_usd_micros
 

@@ -160,7 +160,13 @@ class _AsThen:
         self.chosen: str | None = None
         self.reserve: int | None = None
 
-    def price_usd_micros(self, bind: Mapping[str, Any], contract: Contract) -> int | None:
+    def price_usd_micros(
+        self,
+        bind: Mapping[str, Any],
+        contract: Contract,
+        *,
+        arguments_bytes: int = 0,  # noqa: ARG002 - the port's signature
+    ) -> int | None:
         """The contract's own; of a model what was held back then."""
         return contract.price_usd_micros if model_promise(bind) is None else self.reserve
 
