@@ -4,7 +4,10 @@ from llm.model_conformance import PROMPT
 from llm.scripted import ScriptedModel
 from process_orchestrator.core.facts.values import Stage, Tier
 from process_orchestrator.llm.bounds import STAGES, fits, worst_cases
+from process_orchestrator.llm.litellm_model import LitellmModel
 from process_orchestrator.llm.port import Message, NoModel, Prompt
+from process_orchestrator.llm.tiers import Price, TierSetup, Way
+from process_orchestrator.performing.secrets import Secrets
 
 
 def test_the_worst_case_of_a_stage_is_its_bound_at_the_price_of_its_tier() -> None:
@@ -14,6 +17,14 @@ def test_the_worst_case_of_a_stage_is_its_bound_at_the_price_of_its_tier() -> No
         "plan": 24_000 + 2 * 500,
         "brief": 6_000 + 2 * 500,
     }
+
+
+def test_each_model_of_a_tier_may_bill_the_same_question() -> None:
+    """One that was given up on in time may have answered for all we know."""
+    price = Price(in_usd_micros=1_000_000, out_usd_micros=2_000_000)
+    way = Way(model="openai/first", api_base="http://127.0.0.1:1/v1", price=price)
+    setup = TierSetup(tier=Tier.MID, way=way, fallbacks=(way, way), max_tokens=500, timeout_s=5)
+    assert worst_cases(LitellmModel([setup], secrets=Secrets())) == {"brief": 3 * (6_000 + 2 * 500)}
 
 
 def test_an_unknown_price_makes_the_worst_case_unknown_and_no_tier_no_stage() -> None:

@@ -242,6 +242,8 @@ async def test_the_least_likely_token_of_the_first_choice_is_its_probability() -
         (PRICE, {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, None),
         (None, {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}, None),
         (Price(in_usd_micros=0, out_usd_micros=0), None, 0),
+        (PRICE, {"prompt_tokens": -1_000_000_000, "completion_tokens": 10, "total_tokens": 110}, None),
+        (PRICE, {"prompt_tokens": 100, "completion_tokens": 10**30, "total_tokens": 110}, None),
     ],
 )
 async def test_what_nobody_knows_costs_unknown_and_never_zero(

@@ -47,6 +47,6 @@ def worst_cases(model: Model) -> dict[str, int | None]:
     for stage, bound in STAGES.items():
         facts = model.tier(bound.tier)
         if facts is not None:
-            price = facts.price(tokens_in=bound.prompt_tokens, tokens_out=facts.max_tokens)
-            worst[stage.value] = None if price is None else price * bound.calls
+            most = facts.most(tokens_in=bound.prompt_tokens, tokens_out=facts.max_tokens)
+            worst[stage.value] = None if most is None else most * bound.calls
     return worst

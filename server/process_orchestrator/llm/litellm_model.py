@@ -36,6 +36,9 @@ GRACE_S: Final = 1.0
 ELSEWHERE: Final = frozenset({"rate_limited", "unreachable", "timeout"})
 """Failures after which a fallback is asked: the model was not there. A bad answer is never asked for elsewhere."""
 
+TOKENS_MAX: Final = 100_000_000
+"""Tokens of one answer, in either direction, that are believed."""
+
 ENVIRONMENT: Final = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "CRITICAL"}
 
 
@@ -170,8 +173,7 @@ class LitellmModel:
     def _spent(self, response: Any, way: Way, *, ms: int) -> Spending:
         """What the host says that it took. A host that counts nothing says 0, which is unknown here."""
         usage = getattr(response, "usage", None)
-        tokens_in = getattr(usage, "prompt_tokens", None) or None
-        tokens_out = getattr(usage, "completion_tokens", None) or None
+        tokens_in, tokens_out = (_counted(getattr(usage, f"{each}_tokens", None)) for each in ("prompt", "completion"))
         price, usd_micros = self._prices[way], None
         if price is not None and not (price.in_usd_micros or price.out_usd_micros):
             usd_micros = 0  # free, however many there were
@@ -247,6 +249,11 @@ def _tokens(choice: Any) -> list[tuple[bytes, float]]:
         data = bytes(written) if written else str(getattr(each, "token", "")).encode(errors="surrogatepass")
         tokens.append((data, float(logarithm)))
     return tokens
+
+
+def _counted(said: Any) -> int | None:
+    """A number of tokens that may be one; None for every other: less than none would give money back."""
+    return said if isinstance(said, int) and 0 < said <= TOKENS_MAX else None
 
 
 def _answer_after(answer: Answer, before: Sequence[ModelError]) -> Answer:

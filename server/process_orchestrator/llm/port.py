@@ -78,6 +78,7 @@ class TierFacts(Fact, frozen=True, kw_only=True):
     timeout_s: float
     in_usd_micros_per_mtok: int | None = None
     out_usd_micros_per_mtok: int | None = None
+    ways: int = 1  # models that one call may ask, one after the other: each may bill it
 
     def price(self, *, tokens_in: int, tokens_out: int) -> int | None:
         """What so many tokens cost, in micro-dollars, rounded up; None where the price is unknown."""
@@ -85,6 +86,11 @@ class TierFacts(Fact, frozen=True, kw_only=True):
             return None
         total = tokens_in * self.in_usd_micros_per_mtok + tokens_out * self.out_usd_micros_per_mtok
         return -(-total // 1_000_000)
+
+    def most(self, *, tokens_in: int, tokens_out: int) -> int | None:
+        """What one question may cost: who was given up on may bill as well as the fallback that answers."""
+        price = self.price(tokens_in=tokens_in, tokens_out=tokens_out)
+        return None if price is None else price * self.ways
 
 
 class Model(Protocol):

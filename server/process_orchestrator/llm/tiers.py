@@ -68,6 +68,7 @@ def facts_of(setup: TierSetup, prices: tuple[Price | None, ...]) -> TierFacts:
         model=setup.way.model,
         max_tokens=setup.max_tokens,
         timeout_s=setup.timeout_s * len(setup.ways),
+        ways=len(setup.ways),
         in_usd_micros_per_mtok=max(price.in_usd_micros for price in known) if whole else None,
         out_usd_micros_per_mtok=max(price.out_usd_micros for price in known) if whole else None,
     )

@@ -191,7 +191,7 @@ class AgentPool:
             return contract.price_usd_micros
         tokens_in, tokens_out = contract.model_tokens
         tokens_in = max(tokens_in, tokens_told(promise, contract, arguments_bytes) if arguments_bytes else 0)
-        return tier.price(tokens_in=tokens_in, tokens_out=tokens_out)
+        return tier.most(tokens_in=tokens_in, tokens_out=tokens_out)
 
     def caps_usd(self) -> Mapping[str, float]:
         """What agents may cost in a day, as they are defined now; one without a cap is left out."""
