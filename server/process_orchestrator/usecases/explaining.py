@@ -37,6 +37,8 @@ VALUES: Final = frozenset(
 )
 """Codes of which the bindings that made the value are told."""
 SOURCES_MAX: Final = 8
+OUR_RULES: Final = frozenset({"loop", "over_budget", "internal_error"})
+"""Codes of planning that are no model's."""
 
 
 class Explainer:
@@ -103,6 +105,7 @@ class Explainer:
             contract_sha256=sha256,
             declared=_declared(state, failure),
             child=unit.child if unit is not None and entry is not None and entry.event == "ChildFinished" else None,
+            by_model=_of_planning(state, failure),
             sources=tuple(await self._sources(state, failure)),
             last_good=good,
         )
@@ -185,6 +188,12 @@ def _last_good(state: Process, before: Sequence[TraceEntry]) -> LastGood | None:
                 ms=each.ms,
             )
     return None
+
+
+def _of_planning(state: Process, failure: Failure) -> bool:
+    """Whether no call has failed, but the model that was to make a plan."""
+    asked = state.stage_failure
+    return asked is not None and failure.step is None and failure.code == asked.code not in OUR_RULES
 
 
 def _not_failed(state: Process, *, set_aside: bool) -> Failure | None:

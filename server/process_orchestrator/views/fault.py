@@ -32,6 +32,7 @@ class FaultContext:
     declared: bool = False  # the code is one of the contract's own
     child: str | None = None  # the process that the step had started, and that failed
     engine_ended: bool = False  # between the call's beginning and its end
+    by_model: bool = False  # no call has failed, but the model that was to make a plan
     sources: tuple[FaultSource, ...] = ()
     last_good: LastGood | None = None
 
@@ -85,8 +86,30 @@ _POLICY: Final[Mapping[str, str]] = {
 }
 
 
+_MODEL: Final[Mapping[str, str]] = {
+    "no_model": "a plan must be made, and no model is set up that makes plans",
+    "not_configured": "the planning model is not set up so that it can be asked",
+    "rate_limited": "the planning model let no more questions through",
+    "unreachable": "the planning model was not reached",
+    "timeout": "the planning model gave no answer in the time of its tier",
+    "lost": "the engine ended again and again while the planning model was asked",
+    "refused": "the planning model will not answer this",
+    "no_way": "no plan can be written: what the output needs, nothing on the map gives for this input",
+}
+_MODEL_ELSE: Final = "what the planning model said cannot be used, as often as it was asked"
+_MODEL_DO: Final[Mapping[str, str]] = {
+    "no_model": "Set up the tier `strong` (docs/models.md), then answer the question with retry.",
+    "not_configured": "See `orchestrator doctor --models`, mend the settings, then answer the question with retry.",
+    "refused": "See what the model says; put the task in other words, or set up another model.",
+    "no_way": "Add a contract to {type} that gives what is missing, or give the input that it is made of.",
+}
+_MODEL_DO_ELSE: Final = "See `orchestrator doctor --models`, then answer the question with retry."
+
+
 def _because(failure: Failure, context: FaultContext) -> str:
     contract = context.contract or "its contract"
+    if context.by_model:
+        return _MODEL.get(failure.code, _MODEL_ELSE)
     if context.child is not None:
         return f"the process that the step started failed with {failure.code}, and was blamed so"
     if context.engine_ended and failure.code == "lost":
@@ -171,7 +194,6 @@ _REACH: Final[Mapping[str, str]] = {
 _DECIDED: Final = "Nothing is broken: somebody decided so, as the trace tells. Start or redrive it if that has changed."
 _ALLOW: Final[Mapping[str, str]] = {
     "over_budget": "Raise {rule} of {type} if the work is worth it; a question about money takes raise_budget.",
-    "loop": "See why the same is done again; if it is meant, raise limits.{rule} of {type}.",
     "rejected": _DECIDED,
     "aborted": _DECIDED,
     "cancelled": _DECIDED,
@@ -180,6 +202,12 @@ _ALLOW: Final[Mapping[str, str]] = {
     "no_undo": "Take the effect back by hand, then answer the question; or declare effects.undo in {contract}.",
     "no_model": "Name the process type, or set up a model.",
 }
+_LOOP: Final[Mapping[str, str]] = {
+    "no_progress": "See what the check or the calls have said (`orchestrator state {process} --include report`); "
+    "if more rounds of planning would help, raise limits.replans of {type}.",
+    "repeat.max": "See why the condition of the repeated step does not hold; if it takes longer, raise its repeat.max.",
+}
+_LOOP_ELSE: Final = "See why the same is done again; if it is meant, raise limits.{rule} of {type}."
 _CAP: Final = "Wait until the cap frees, or raise limits.usd_per_day of {agent}."
 _MEND_US: Final = (
     "See `orchestrator doctor` and `orchestrator verify`, and report it with the engine's log; "
@@ -194,11 +222,14 @@ def _do(failure: Failure, context: FaultContext) -> str:
         contract=(context.contract or "the contract").partition("@")[0],
         type=context.process_type or "the process type",
         rule=failure.rule or "budget.usd",
+        process=context.process_id,
     )
 
 
 def _remedy(failure: Failure, context: FaultContext) -> str:
     code = failure.code
+    if context.by_model:
+        return _MODEL_DO.get(code, _MODEL_DO_ELSE)
     if context.child is not None:
         return f"`orchestrator why {context.child}` tells what failed there, and what to do."
     if context.engine_ended and code == "lost":
@@ -224,6 +255,8 @@ def _remedy(failure: Failure, context: FaultContext) -> str:
             return _REACH.get(code, _REACH["lost"])
         case Blame.POLICY if failure.rule == "usd_per_day":
             return _CAP
+        case Blame.POLICY if code == "loop":
+            return _LOOP.get(failure.rule or "", _LOOP_ELSE)
         case Blame.POLICY:
             return _ALLOW.get(code, "Change the rule in {type} if this should have been allowed.")
         case Blame.US:

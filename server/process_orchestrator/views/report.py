@@ -44,7 +44,7 @@ def report(state: Process, view: ProcessView, told: Told) -> str:
         _heading(state, view),
         _asked(state, view),
         _planned(view, told.trace),
-        _steps(view),
+        _steps(state, view),
         _failures(view, told.trace),
         _decisions(told.escalations),
         _cost(view, told),
@@ -121,8 +121,10 @@ def _of_stage(entry: TraceEntry) -> bool:
     return entry.event == "StageFailed" and entry.kind in {"plan", "process"}
 
 
-def _steps(view: ProcessView) -> str:
-    if not view.steps:
+def _steps(state: Process, view: ProcessView) -> str:
+    """A row per step; those that another plan has replaced had their calls and their price too."""
+    replaced = state.replanning.replaced.values()
+    if not view.steps and not replaced:
         return ""
     lines = ["## Done", "", "| step | contract | agent | status | calls | cost (USD) |", "|---|---|---|---|---|---|"]
     for step in view.steps:
@@ -132,6 +134,11 @@ def _steps(view: ProcessView) -> str:
         if step.rounds:
             status = f"{status}, {step.rounds.done} of at most {step.rounds.total} rounds"
         cells = (step.id, step.contract or "", step.agent or "", status, str(step.attempts), step.cost_usd or "-")
+        lines.append("| " + " | ".join(markdown(cell) for cell in cells) + " |")
+    for unit in replaced:
+        why = f"replaced by another plan ({unit.failure.code})" if unit.failure else "replaced by another plan"
+        cost = "-" if unit.unknown_calls and not unit.usd_micros else usd(unit.usd_micros)
+        cells = (unit.id, "", unit.agent.name if unit.agent else "", why, str(unit.calls_total), cost)
         lines.append("| " + " | ".join(markdown(cell) for cell in cells) + " |")
     return "\n".join(lines)
 
@@ -151,6 +158,8 @@ def _settled(view: ProcessView, failed: TraceEntry, later: Iterable[TraceEntry])
     if _of_stage(failed):
         return _stage_settled(later)
     for entry in later:
+        if entry.event == "PlanProposed":
+            return "a model was asked for another plan of what was left"
         if entry.step != failed.step or entry.step is None:
             continue
         match entry.event:
