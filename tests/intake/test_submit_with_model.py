@@ -61,6 +61,19 @@ async def test_a_task_that_no_rule_sorts_is_sorted_and_read_by_the_light_model(t
     assert [each.process_id for each in listed.processes] == [view.process_id]
 
 
+async def test_what_a_first_answer_cost_is_counted_though_the_second_question_reaches_nobody(tmp_path: Path) -> None:
+    def answer(prompt: Prompt) -> Any:
+        if "enum" in prompt.schema["properties"].get("process_type", {}):
+            return Said(data={"process_type": "booking"}, probability=0.97, tokens_in=8000, tokens_out=100)
+        return failing("not_configured")
+
+    async with open_desk(tmp_path, model=scripted(answer)) as desk:
+        view = await submitted(desk)
+
+    assert view.status == "waiting_human"
+    assert (view.cost.spent_usd, view.cost.unknown_calls) == ("0.0022", 0)
+
+
 async def test_what_the_rules_find_costs_no_model(tmp_path: Path) -> None:
     model = scripted({})
     async with open_desk(tmp_path, model=model) as desk:

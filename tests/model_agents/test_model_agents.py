@@ -189,7 +189,8 @@ async def test_an_answer_that_keeps_the_contract_goes_on_and_its_tokens_are_bill
 async def test_for_arguments_that_are_longer_than_is_usual_more_is_held_back(tmp_path: Path) -> None:
     number = "LB-1 " * 3000
     model = light({"agent:writer": Said(data={**GOOD, "text": number}, tokens_in=6000, tokens_out=50)})
-    known = registry(**{"in": {"number": "$.input.text"}})
+    binding: dict[str, Any] = {"in": {"number": "$.input.text"}}
+    known = registry(**binding)
     async with open_desk(tmp_path, registry=known, model=model) as desk:
         view = await desk.settled("drafting", input={"text": number})
         events = await events_of(desk, view)

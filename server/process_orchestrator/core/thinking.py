@@ -26,7 +26,7 @@ UNAVAILABLE: Final = frozenset({"rate_limited", "unreachable", "timeout"})
 NEVER: Final = frozenset({"no_model", "not_configured", "refused", "no_way"})
 """Codes after which asking again would end as before: there is no model, or it will not, or no plan can be written."""
 
-_UNASKED: Final = frozenset({"no_model", "not_configured", "rate_limited", "unreachable"})
+UNASKED: Final = frozenset({"no_model", "not_configured", "rate_limited", "unreachable"})
 """Codes of failures that nobody can have billed."""
 
 NOTHING: Final = Usage()
@@ -107,7 +107,7 @@ def pay(draft: Draft, usage: Usage, *, held: int | None, code: str | None) -> No
         return
     usd_micros = usage.usd_micros
     if usd_micros is None:
-        usd_micros = 0 if code in _UNASKED else held
+        usd_micros = 0 if code in UNASKED else held
     draft.bill(usd_micros=usd_micros, tokens=usage.tokens)
 
 

@@ -21,6 +21,7 @@ from process_orchestrator.core.errors import ModelError
 from process_orchestrator.core.facts.events import StageFailed, TaskClassified
 from process_orchestrator.core.facts.values import Blame, Stage, Tier, Usage
 from process_orchestrator.core.ports import Body, Performed
+from process_orchestrator.core.thinking import UNASKED
 from process_orchestrator.llm.bounds import fits
 from process_orchestrator.performing.escalation_words import NO_INPUT
 from process_orchestrator.performing.stages.intake_found import Found, detail_of
@@ -214,7 +215,10 @@ class Intake:
         performed = self._parts.failed(Stage.INTAKE, error)
         event = performed.event
         assert isinstance(event, StageFailed)  # it makes nothing else
-        usage = _sum(work.usage, event.usage.usd_micros, event.usage.tokens, event.usage.ms, first=not work.asked)
+        last = event.usage
+        if work.asked and last.usd_micros is None and error.code in UNASKED:
+            last = replace(last, usd_micros=0)  # nobody billed it, and what was billed before stays known
+        usage = _sum(work.usage, last.usd_micros, last.tokens, last.ms, first=not work.asked)
         body = detail_of(str(event.message), work.found)
         return Performed(event=replace(event, usage=usage, detail=body.ref), bodies=(*performed.bodies, body))
 
