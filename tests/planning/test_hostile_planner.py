@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from checking_plan.making import contract
 from llm.scripted import Said, ScriptedModel
-from planning.desk import MAP, registry, ticket
+from planning.desk import MAP, object_of, registry, ticket
 from planning.hostile import COUNT, GOOD, proposals
 from planning.world import INPUT, Careless, World, open_world
 from process_orchestrator.checking.planning.at_hand import at_hand
@@ -148,6 +148,37 @@ def test_no_proposal_crashes_and_none_becomes_a_plan_that_the_strict_check_refus
 def test_the_good_plan_is_one() -> None:
     found, _, _ = judged(GOOD)
     assert found.ok, found.faults
+
+
+@pytest.mark.parametrize(
+    ("second", "ok"),
+    [("$.input.new_order_id", True), ("$.input.order_id", False), ("$.steps.order_find.output.order_id", False)],
+)
+def test_the_same_is_not_refunded_twice_for_another_reason(second: str, *, ok: bool) -> None:
+    text = {"type": "string"}
+    two = object_of(["text", "order_id", "new_order_id"], text=text, order_id=text, new_order_id=text)
+    process_type = at_hand(ticket(input=two), {"text": "x", "order_id": "1", "new_order_id": "2"})
+    known = registry(process_type)
+    amount = "$.steps.order_find.output.total"
+    said = {
+        "steps": [
+            {"id": "order_find", "in": {"order_id": "$.input.order_id"}},
+            {"id": "refund_issue", "in": {"order_id": "$.input.order_id", "amount": amount}},
+            {"id": "refund_issue_2", "in": {"order_id": second, "amount": amount, "reason": {"const": "goodwill"}}},
+            {"id": "answer_draft", "in": {"text": "$.input.text"}},
+        ],
+        "output": {"answer": "$.steps.answer_draft.output.answer"},
+    }
+    judged = judge(
+        said,
+        offered=map_schema(process_type, registry=known),
+        process_type=process_type,
+        registry=known,
+        server_floor=Assurance.A0,
+    )
+
+    assert judged.ok is ok
+    assert [each.code for each in judged.faults] == ([] if ok else ["TWICE_DONE"])
 
 
 def test_names_that_contracts_share_with_python_are_names_like_any_other() -> None:

@@ -6,14 +6,18 @@ and witnesses. A plan comes out of here only if the strict check found nothing w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from process_orchestrator.checking.planning.critic import Critic, Dropped
 from process_orchestrator.checking.planning.filling import Filling
+from process_orchestrator.checking.planning.likely import IDENTIFYING
+from process_orchestrator.checking.planning.map_schema import STEPS_MAX
 from process_orchestrator.checking.planning.proposal import FAULTS_MAX, Fault, read_proposal
 from process_orchestrator.checking.plans.compile import CompiledProcess, compile_plan
+from process_orchestrator.checking.schemas.projection import required_names
 from process_orchestrator.checking.schemas.shown import shown, visible
+from process_orchestrator.checking.values.bindings import Bound, read_value
 from process_orchestrator.core.facts.values import Effect
 
 if TYPE_CHECKING:
@@ -79,7 +83,7 @@ def judge(
             fix="propose the steps that make the output",
         )
         return Judged(CompiledProcess(), None, (fault,), dropped)
-    if faults := (*_of_items(plan), *_both_ways(plan, quiet)):
+    if faults := (*_of_items(plan), *_both_ways(plan, quiet), *_same_again(plan, offered, quiet)):
         return Judged(CompiledProcess(), plan, faults, dropped, added)
     compiled = compile_plan(plan, process_type=process_type, registry=registry, server_floor=server_floor, strict=True)
     errors = [each for each in compiled.problems if each.level == "error"]
@@ -117,6 +121,39 @@ def _both_ways(plan: Plan, quiet: frozenset[str]) -> Iterator[Fault]:
                 f"`{step.id}` does for each item what another step of the plan does once: its effect would be twice"
             )
             yield Fault(code="TWICE_DONE", pointer="/steps", message=message, fix="keep one of them", step=step.id)
+
+
+def _same_again(plan: Plan, offered: MapSchema, quiet: frozenset[str]) -> Iterator[Fault]:
+    """Second uses that change the same thing as the first: they may differ in a reason, but not in that alone."""
+    contracts, steps = offered.offers.named(), {each.id: each for each in plan.steps}
+    first: dict[tuple[str, tuple[str, ...]], str] = {}
+    for step in plan.steps:
+        contract = contracts.get(step.id)
+        if contract is None or step.for_each is not None or step.id in quiet:
+            continue
+        needed = [name for name in required_names(contract.input) if name != contract.key_field]
+        named = [name for name in needed if name.rpartition("_")[2] in IDENTIFYING] or needed
+        about = (contract.name, tuple(_origin((step.input or {}).get(name), steps) for name in named))
+        if needed and about in first:
+            message = (
+                f"`{step.id}` changes the same as `{first[about]}`, by {', '.join(named[:3])}: it would be done twice"
+            )
+            yield Fault(code="TWICE_DONE", pointer="/steps", message=message, fix="keep one of them", step=step.id)
+        first.setdefault(about, step.id)
+
+
+def _origin(value: Json, steps: Mapping[str, Step]) -> str:
+    """Where a value comes from in the end: what a step gives back under the name by which it took it is no other."""
+    for _ in range(STEPS_MAX):
+        found = read_value(value).value if isinstance(value, str) else None
+        if not isinstance(found, Bound) or found.root != "steps":
+            break
+        source = steps.get(found.step or "")
+        name = str(found.segments[0]) if found.part == "output" and len(found.segments) == 1 else ""
+        if source is None or source.for_each is not None or name not in (source.input or {}):
+            break
+        value = (source.input or {})[name]
+    return repr(value)
 
 
 def report_text(report: Json) -> str:
