@@ -20,16 +20,19 @@ from core.journeys import (
     ref,
     refused,
     repeated,
+    resolution,
     step,
     undoable,
     waiting,
     writing,
 )
+from process_orchestrator.core.admit import admit
 from process_orchestrator.core.facts import commands as c
 from process_orchestrator.core.facts import events as e
 from process_orchestrator.core.facts.specs import Budget, PlanFacts, StepFacts
 from process_orchestrator.core.facts.values import (
     ApprovalMode,
+    Assurance,
     Blame,
     ContractPin,
     Decision,
@@ -234,6 +237,20 @@ def test_a_kept_step_that_fails_when_no_round_is_left_is_settled_as_the_plan_say
     journey.decide(Decision.APPROVE).tell(refused("h.1"))
     answered(journey, numbered(2, step("h"), step("x")), number=2)
     assert journey.phases() == {"h": "escalated", "x": "preparing"}
+
+
+def test_a_step_that_the_other_plan_uses_is_not_skipped_any_more_whatever_was_offered() -> None:
+    journey = planned(A, step("h")).fails("h.1", refused("h.1", class_=FailureClass.NEEDS_HUMAN))
+    journey.fails("a.1", refused("a.1"))
+    skip = resolution(Decision.SKIP, assurance=Assurance.A3)
+    assert Decision.SKIP in journey.question().decisions
+    assert admit(journey.state, skip) is None
+    answered(journey, numbered(2, step("h"), step("x", needs=("h",))), number=2)
+    refusal = admit(journey.state, skip)
+    assert refusal is not None
+    assert refusal.code == "DECISION_NOT_ALLOWED"
+    assert journey.decide(Decision.SKIP).phase("h") == "escalated"
+    assert journey.decide(Decision.RETRY).phase("h") == "preparing"
 
 
 # --- ids, keys and books -----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from process_orchestrator.core.assurance import required_assurance, sufficient
+from process_orchestrator.core.escalate import may_skip
 from process_orchestrator.core.facts.events import EscalationResolved
 from process_orchestrator.core.facts.state import Escalation, Refusal
 from process_orchestrator.core.facts.values import Decision, EscalationKind
@@ -92,6 +93,9 @@ def _argument_refused(state: Process, escalation: Escalation, event: EscalationR
     if event.decision is Decision.RAISE_BUDGET and not 0 < (event.usd_micros or 0) <= RAISE_USD_MICROS_MAX:
         message = f"raise_budget needs an amount over 0, at most {usd(RAISE_USD_MICROS_MAX)} USD"
         return Refusal(code="BUDGET_INVALID", message=message, record=escalation)
+    if event.decision is Decision.SKIP and _is_used(state, escalation):
+        message = f"another plan uses what {escalation.unit} gives: it cannot be skipped any more"
+        return Refusal(code="DECISION_NOT_ALLOWED", message=message, record=escalation)
     if not event.reject_items or event.decision is not Decision.APPROVE:
         return None
     count = state.units[escalation.unit].count if escalation.unit is not None else None
@@ -100,6 +104,12 @@ def _argument_refused(state: Process, escalation: Escalation, event: EscalationR
     if not all(0 <= item < count for item in event.reject_items):
         return Refusal(code="BAD_ARGUMENT", message=f"items are 0 to {count - 1}", record=escalation)
     return None
+
+
+def _is_used(state: Process, escalation: Escalation) -> bool:
+    """Whether a step that was offered to be skipped is bound by a plan that was made since then."""
+    unit = state.units[escalation.unit] if escalation.unit is not None else None
+    return unit is not None and unit.undoes is None and not may_skip(unit, state.facts(unit))
 
 
 def _serving(state: Process, escalation: Escalation) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def offered(kind: EscalationKind, *, unit: Unit, step: StepFacts, may_call: bool
         Decision.RETRY_WITH_INPUT: checkable and not unit.outcome_unknown,
         Decision.USE_OUTPUT: checkable,
         Decision.USE_AGENT: not whole_map and _other_agent_may(unit, step),
-        Decision.SKIP: _may_skip(unit, step),
+        Decision.SKIP: may_skip(unit, step),
     }
     return tuple(
         decision
@@ -78,7 +78,8 @@ def _other_agent_may(unit: Unit, step: StepFacts) -> bool:
     return any(agent.name != unit.agent.name for agent in step.agents)
 
 
-def _may_skip(unit: Unit, step: StepFacts) -> bool:
+def may_skip(unit: Unit, step: StepFacts) -> bool:
+    """Whether no later step, of the plan as it is followed now, lacks what this one would have given."""
     if unit.skipping:  # its default was tried and cannot be evaluated
         return False
     if unit.item is not None:  # a hole in the list is what the plan check foresaw, or nobody reads the list
