@@ -36,13 +36,16 @@ _ALIKE: Final = {
 _TOKEN: Final = re.compile(r"[^\s\"'(),;?!]+(?:[',]\d[^\s\"'(),;?!]*)*")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _NUMERAL: Final = re.compile(r"\d(?:[\d.,']*\d)?")
+_MIXED: Final = re.compile(r"[a-z][\u0370-\u052f]|[\u0370-\u052f][a-z]", re.IGNORECASE)
+_GROUPED: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?%?")
+_EITHER_WAY: Final = re.compile(r"[+-]?\d{1,3}\.\d{3}%?")
 _PLAIN: Final = re.compile(r"[+-]?\d(?:[\d.,']*\d)?%?")
 
 _DECIDING: Final = (
     "approve|accept|confirm|authori[sz]e|sign(?: it)? off|go ahead|proceed|allow|grant|release (?:it|this|the)|permit"
     "|agree|click|press|resolve|choose|select|pick|retry|re-?run|skip|abort|reject|decline|refuse|deny|cancel"
     "|raise the|ignore|trust|disregard|forget|override|use(?! of)|take|visit|pay|let|try|do|don't|make sure|continue"
-    "|decide|opt"
+    "|decide|opt|send|transfer|wire|contact|forward"
 )
 _WHO: Final = r"\b(?:you|we|they|one|reviewers?|approvers?|person)\s+(?:\w+\s+)?"
 _MUST: Final = (
@@ -62,9 +65,22 @@ _ADVICE: Final = (
     r"|\b(?:to|and)\s+approve\s+(?:this|it|now|the|at once|immediately)\b"
     r"|\bapproval is (?:\w+\s+)?(?:needed|required|due|given|granted|right|appropriate|justified)\b"
 )
+_URGING: Final = (
+    r"\bfeel free\b|\bgo (?:right |straight )?ahead\b|\byes (?:is|would)\b"
+    r"|\b(?:say|answer|reply|vote|hit|press|tick)\s+(?:with\s+)?(?:a\s+)?(?:yes|no|ok(?:ay)?|approve|reject)\b"
+    r"|\b(?:approv|reject|refus|declin|accept|confirm|retry|skipp)ing\s+(?:it|this|now|would|will|is|can)\b"
+    r"|\b(?:approval|rejection|refusal)\s+(?:now\b|would\b|will\b|can\b|seems\b|looks\b)|\byour (?:approval|consent)\b"
+    r"|\b(?:would|will) be (?:wise|wrong|right|best|better|sensible|prudent|unwise)\b"
+    r"|\bthe only (?:sensible|reasonable|logical|right|prudent)\b"
+)
+_ASSURING: Final = frozenset(
+    ("approved", "authorised", "authorized", "verified", "confirmed", "vetted", "cleared", "legitimate", "genuine")
+)
+"""Words that say that somebody has already looked: they are a fact's, or nobody's."""
+
 _IMPERATIVE: Final = re.compile(
     rf"(?:^|[.!?:;]\s*|\s-\s|\b(?:please|kindly|just|simply|so|therefore|then|now)\s+)(?:{_DECIDING})\b"
-    rf"|{_WHO}{_MUST}|{_PASSIVE}|{_ADVICE}",
+    rf"|{_WHO}{_MUST}|{_PASSIVE}|{_ADVICE}|{_URGING}",
     re.IGNORECASE,
 )
 
@@ -145,6 +161,8 @@ def invented(paragraph: str, facts: Json, *, names: Collection[str] = ()) -> str
     if form is not None:
         return form
     text = _alike(paragraph)
+    if _MIXED.search(text):
+        return "a word of it mixes alphabets"
     if _IMPERATIVE.search(text):
         return "it tells the reader what to decide"
     known = _taken_apart(facts)
@@ -310,11 +328,20 @@ def _idlike(bare: str) -> bool:
 
 def _part_known(part: str, known: _Facts) -> bool:
     if _PLAIN.fullmatch(part):
-        return any(each in known.numbers for each in _readings(part))
+        return _said(part, known)
     measured = re.fullmatch(r"(\d[\d.,]*)(ms|s|m|min|h|usd|eur|kb|mb|gb|st|nd|rd|th|x|%)", part)
     if measured is not None:
-        return any(each in known.numbers for each in _readings(measured[1]))
+        return _said(measured[1], known)
     return part.isalpha() or part in known.tokens
+
+
+def _said(numeral: str, known: _Facts) -> bool:
+    """Whether facts say a number as its reader takes it: `120,000` is no 120, though a German might have meant that."""
+    readings = tuple(_readings(numeral))
+    if _GROUPED.fullmatch(numeral):
+        return readings[0] in known.numbers
+    holding = all if _EITHER_WAY.fullmatch(numeral) else any
+    return bool(readings) and holding(each in known.numbers for each in readings)
 
 
 def _unknown_number(text: str, known: _Facts) -> str | None:
@@ -323,8 +350,7 @@ def _unknown_number(text: str, known: _Facts) -> str | None:
         if bare in known.tokens or not any(each.isdigit() for each in bare):
             continue
         for numeral in _NUMERAL.findall(bare):
-            readings = tuple(_readings(numeral))
-            if not readings or not any(each in known.numbers for each in readings):
+            if not _said(numeral, known):
                 return f"no fact says the number `{numeral}`"
     for word in re.findall(r"[^\W\d_]+", text):
         value = _UNITS.get(word.casefold())
@@ -345,6 +371,9 @@ def _unknown_name(text: str, known: _Facts, names: Collection[str]) -> str | Non
         name = _bare(found[1])
         if name in others and not there(name):
             return f"no fact names `{name}`"
+    assuring = next((each for each in _WORD.findall(text) if each.casefold() in _ASSURING - known.words), None)
+    if assuring is not None:
+        return f"no fact says `{assuring}`"
     for sentence in re.split(r"(?<=[.!?:])\s+", text):
         for word in _WORD.findall(sentence)[1:]:
             said = _singular(word.casefold())
