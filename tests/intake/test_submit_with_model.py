@@ -146,18 +146,29 @@ async def test_two_samples_that_differ_are_no_answer(tmp_path: Path) -> None:
     assert first_listed.asked[0].temperature != first_listed.asked[1].temperature
 
 
-@pytest.mark.parametrize(("again", "status"), [(0.6, "completed"), (0.3, "waiting_human")])
-async def test_what_is_only_likely_is_asked_again_in_another_order(tmp_path: Path, again: float, status: str) -> None:
+@pytest.mark.parametrize(
+    ("again", "read", "status"),
+    [
+        (0.9, "whole_task", "completed"),
+        (0.6, "below_first_line", "completed"),
+        (0.6, "whole_task", "waiting_human"),
+        (0.3, "below_first_line", "waiting_human"),
+    ],
+    ids=["sure at last", "a value speaks for it", "nothing speaks for it", "unsure at last"],
+)
+async def test_what_is_only_likely_is_asked_again_in_another_order(
+    tmp_path: Path, again: float, read: str, status: str
+) -> None:
     shares = iter((0.7, again))
 
     def answer(prompt: Prompt) -> Any:
         if "enum" in prompt.schema["properties"].get("process_type", {}):
             return Said(data={"process_type": "booking"}, probability=next(shares))
-        return {"text": "whole_task"}
+        return {"text": read}
 
     model = scripted(answer)
     async with open_desk(tmp_path, model=model) as desk:
-        view = await submitted(desk)
+        view = await submitted(desk, f"{TASK} and Falk, four chairs")
 
     assert view.status == status
     first, second = (prompt.messages[0].content for prompt in model.asked[:2])

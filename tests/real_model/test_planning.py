@@ -15,11 +15,13 @@ import pytest
 
 from domains.planned import TASKS
 from domains.running import ROOT
-from process_orchestrator.checking.documents.shape import plan_from
+from process_orchestrator.checking.documents.definitions import Plan
 from process_orchestrator.checking.loading.loader import load_home
 from process_orchestrator.checking.planning.at_hand import at_hand
 from process_orchestrator.checking.plans.compile import compile_plan
+from process_orchestrator.checking.plans.plan_document import decode_plan
 from process_orchestrator.core.facts.values import Assurance
+from process_orchestrator.hosting.journal import JournalReader
 from process_orchestrator.orchestrator import Orchestrator
 from process_orchestrator.views.models import Caller, ProcessView, SubmitRequest
 from real_model.fetch import WEIGHTS
@@ -81,7 +83,7 @@ async def test_no_faulty_plan_reaches_dispatch_and_the_share_that_is_right_is_to
             assert question.kind in {"plan", *GIVEN_UP}, task["id"]
             used = [str(step.contract).partition("@")[0] for step in view.steps]
             if question.kind == "plan":
-                assert faults(view, task) == [], task["id"]
+                assert await faults(view, task, tmp_path) == [], task["id"]
             if question.kind == "plan" and does(task, used):
                 right.append(task["id"])
             told.append(f"{task['id']}: {question.kind} {', '.join(used)}")
@@ -96,14 +98,19 @@ def does(task: dict[str, Any], used: list[str]) -> bool:
     return {*task["needs"]} <= {*used} <= known and all({*names} & {*used} for names in choices)
 
 
-def faults(view: ProcessView, task: dict[str, Any]) -> list[str]:
-    """What the strict check says of a plan, asked once more beside the engine: of what it was told to dispatch."""
+async def faults(view: ProcessView, task: dict[str, Any], folder: Path) -> list[str]:
+    """What the strict check says of the plan that was pinned, asked once more beside the engine."""
     registry = load_home(ROOT)
     process_type = registry.process(task["type"])
     assert process_type is not None
     assert view.plan is not None
+    sha256 = str(view.plan["sha256"])
+    async with JournalReader(folder / "state") as reader:
+        pinned = await reader.read(lambda rows: rows.definition(sha256), empty=None)
+    assert pinned is not None
+    document = decode_plan(pinned.data)
     compiled = compile_plan(
-        plan_from(view.plan),
+        Plan(steps=tuple(each.step for each in document.steps), output=document.result),
         process_type=at_hand(process_type, task["input"]),
         registry=registry,
         server_floor=Assurance.A0,

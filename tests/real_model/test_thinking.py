@@ -43,7 +43,7 @@ def judge(stage: str, thoughts: Sequence[Thought], *, who: str) -> None:
     sys.stderr.write(f"\n{who} {stage}: {json.dumps(told)}\n")
     for each in thoughts:
         assert each.view.status == "waiting_human", (each.case.task, each.view.status, each.view.error)
-        assert each.asked in {"plan", "intake", "failed", "budget", "approval", "task"}, each.case.task
+        assert each.asked in {"plan", "intake", "failed", "loop", "budget", "approval", "task"}, each.case.task
         if each.case.type is None:
             assert not each.classified, each.case.task
         if each.planned and each.view.process_type is not None:

@@ -69,6 +69,8 @@ class _Work:
     words: dict[str, str]
     usage: Usage = field(default_factory=Usage)
     asked: bool = False
+    offered: tuple[Json, ...] = ()  # the candidates that the model chose from
+    supported: bool = True  # by a word of the type, or by a value of its input: what else is likely alone is not taken
 
     @property
     def about(self) -> str:
@@ -142,22 +144,24 @@ class Intake:
         if self._parts.model.tier(Tier.LIGHT) is None:
             raise ModelError("no_model", "no model is set up that reads tasks: set [models.light]")
         types = _shown(newest_of(registry), [each.name for each in ruled.candidates])
-        work.know(candidates=tuple(_candidate(each) for each in types))
+        work.offered = tuple(_candidate(each) for each in types)
+        work.know(candidates=work.offered)
         if not types:
             raise _OpenError("none_of_these", "no process type is defined in this home")
         if addresses_its_reader(work.found.task):
             raise _OpenError("unsure", "the task gives orders to whoever reads it, so nobody but a person sorts it")
-        said = await self._choice(work, types)
+        said, sure = await self._choice(work, types)
         if said == NONE_OF_THESE:
             raise _OpenError("none_of_these", "the model finds no process type that is made for this task")
+        work.supported = sure or any(each.name == said and each.score > 0 for each in ruled.candidates)
         return next(each for each in types if each.name == said), "model"
 
-    async def _choice(self, work: _Work, types: list[ProcessType]) -> str:
-        """The type that the model is sure of, or that it finds none."""
+    async def _choice(self, work: _Work, types: list[ProcessType]) -> tuple[str, bool]:
+        """The type that the model names, or that it finds none, and whether it is sure of it."""
         answer = await self._ask(work, type_prompt(types, work.about))
         said, share = _named(answer, types), answer.probability
         if said == NONE_OF_THESE or (share is not None and share >= SURE):
-            return said
+            return said, True
         work.know(said=said)
         if share is not None and share < LIKELY:
             raise _OpenError("unsure", f"the model says {said}, and is sure of it by {round(share * 100)} % only")
@@ -167,7 +171,7 @@ class Intake:
         other = _named(again, types)
         if other != said or (again.probability is not None and again.probability < LIKELY):
             raise _OpenError("unsure", f"asked twice, the model says {said} and {other}, and is sure of neither")
-        return said
+        return said, share is None or (again.probability or 0) >= SURE
 
     def _startable(self, found: ProcessType, registry: Registry) -> Startable:
         checked = startable(found, registry, server_floor=self._parts.server_floor)
@@ -195,6 +199,10 @@ class Intake:
         extraction = Extraction(schema, work.marked, work.words)
         prompt = input_prompt(summary, extraction.fields, extraction.passages, extraction.asked(), work.about)
         reading: Reading = extraction.read((await self._ask(work, prompt)).data)
+        if not (work.supported or _says_more(reading.value, work.about)):
+            name = work.found.process_type
+            work.know(process_type=None, candidates=work.offered)
+            raise _OpenError("unsure", f"the model finds {name} likely, and nothing that the task says speaks for it")
         if reading.missing:
             work.know(read=reading.value, dropped=reading.dropped, missing=reading.missing)
             lacks = ", ".join(reading.missing)
@@ -235,6 +243,11 @@ class Intake:
             usage=work.usage,
         )
         return Performed(event=event, bodies=(body,))
+
+
+def _says_more(given: dict[str, Json], task: str) -> bool:
+    """Whether an input that was read holds more than the task itself: an order's number, a path, an amount."""
+    return any(not (isinstance(value, str) and value.strip() == task.strip()) for value in given.values())
 
 
 def _named(answer: Answer, types: Sequence[ProcessType]) -> str:
