@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -45,11 +45,13 @@ class Support(Desk):
         super().__init__(home, orchestrator)
         self.model, self.plans = model, plans
 
-    async def work(self, task: str, *plans: list[Chosen]) -> ProcessView:
+    async def work(
+        self, task: str, *plans: list[Chosen], approval: Literal["policy", "plan"] = "policy"
+    ) -> ProcessView:
         """Submit a task of the file with its input; the model proposes these plans, one after the other."""
         given = BY_ID[task]
         self.plans[:] = plans
-        request = SubmitRequest(process_type=given["type"], task=given["task"], input=given["input"])
+        request = SubmitRequest(process_type=given["type"], task=given["task"], input=given["input"], approval=approval)
         return await self.rest(await self.orchestrator.submit(request, caller=CALLER))
 
     async def approve(self, view: ProcessView, proof: Proof) -> Any:
@@ -95,9 +97,21 @@ async def test_a_question_about_a_delivery_is_planned_tracked_and_answered(desk:
     assert "ana@example.com" not in desk.model.text_asked()
 
 
-async def test_a_small_refund_needs_nobody(desk: Support) -> None:
+async def test_a_small_refund_that_only_a_model_planned_waits_for_a_person(desk: Support) -> None:
+    """The contract asks from 50 on. But nobody wrote this plan: a careless one pays whoever only asks where it is."""
     view = await desk.work("refund_small", [ORDER, REFUND, draft("refund")])
-    assert (view.status, view.escalations) == ("completed", [])
+    question = await desk.question(view)
+    assert (question.kind, question.step) == ("approval", "refund_issue")
+    await desk.orchestrator.cancel(view.process_id, "seen", caller=CALLER)
+    assert not (desk.home.state / "cash.db").exists()
+
+
+async def test_a_small_refund_needs_nobody_once_the_plan_is_approved(desk: Support) -> None:
+    view = await desk.work("refund_small", [ORDER, REFUND, draft("refund")], approval="plan")
+    assert (await desk.question(view)).kind == "plan"
+    assert (await desk.approve(view, Proof(kind=ProofKind.TERMINAL))).status == "resolved"
+    view = await desk.rest(await desk.orchestrator.state(view.process_id, caller=CALLER))
+    assert view.status == "completed"
     assert desk.refunds("SO-1043") == [3200]
 
 

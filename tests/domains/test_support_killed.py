@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from acceptance.engines import Watch, events, no_agents
-from domains.refunding import request, scripted
+from domains.refunding import approved, request, scripted
 from domains.test_processes import CALLER, Desk, seeded
 from process_orchestrator.assemble import Mode, open_orchestrator
 from process_orchestrator.home import Home
@@ -56,7 +56,7 @@ async def test_a_refund_killed_in_the_middle_is_planned_paid_and_drafted_once(tm
     async with open_orchestrator(home, Settings(), mode=Mode.DRIVE, model=model) as orchestrator:
         again = await orchestrator.submit(request("once"), caller=CALLER)
         assert again.process_id == process_id
-        view = await Desk(home, orchestrator).rest(again)
+        view = await Desk(home, orchestrator).rest(await approved(orchestrator, again))
     assert view.status == "completed"
     assert refunds(home) == [f"{process_id}/refund_issue/g1"]
     assert [file.name for file in (home.state / "drafts").glob("*.eml")] == ["D-000001.eml"]

@@ -205,6 +205,8 @@ def _runs(each: PlannedStep, compiled: CompiledStep, value: Any) -> bool | None:
 
 def _gate(each: PlannedStep) -> bool | None:
     """Whether a person approves the call: None where a condition decides."""
+    if each.unwritten:
+        return True
     rules = [rule for rule in (each.contract_approval, each.step_approval) if rule is not None]
     if not rules:
         return False

@@ -75,13 +75,22 @@ def compile_process(process_type: ProcessType, *, registry: Definitions, server_
 
 
 def compile_plan(
-    plan: Plan, *, process_type: ProcessType, registry: Definitions, server_floor: Assurance, strict: bool = False
+    plan: Plan,
+    *,
+    process_type: ProcessType,
+    registry: Definitions,
+    server_floor: Assurance,
+    strict: bool = False,
+    unwritten: bool = False,
 ) -> CompiledProcess:
-    """Check and compile a plan for a type: its own, or (`strict`) one that a model made."""
+    """Check and compile a plan for a type: its own, or (`strict`) one that no file holds.
+
+    `unwritten`: a model made it, so nothing irreversible is done by it that no person has approved.
+    """
     checked = check_plan(plan, process_type=process_type, registry=registry, strict=strict)
     if not checked.ok:
         return CompiledProcess(problems=checked.problems, rows=checked.rows)
-    return _Compilation(plan, checked, process_type, registry, server_floor).run()
+    return _Compilation(plan, checked, process_type, registry, server_floor, unwritten=unwritten).run()
 
 
 def type_pin(process_type: ProcessType) -> TypePin:
@@ -138,9 +147,11 @@ class _Compilation:
         process_type: ProcessType,
         registry: Definitions,
         server_floor: Assurance,
+        *,
+        unwritten: bool,
     ) -> None:
         self._plan, self._checked, self._type, self._registry = plan, checked, process_type, registry
-        self._floor = server_floor
+        self._floor, self._unwritten = server_floor, unwritten
         self._bodies: dict[str, DefinitionBody] = {}
 
     def run(self) -> CompiledProcess:
@@ -241,6 +252,7 @@ class _Compilation:
             gate_level=self._level(contract, step),
             undo=None if undo is None else undo[1],
             types=each.types,
+            unwritten=self._unwritten and contract.effect is Effect.IRREVERSIBLE,
         )
 
     def _planned_other(self, each: CheckedStep) -> PlannedStep:

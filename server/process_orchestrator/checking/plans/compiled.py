@@ -313,8 +313,12 @@ class CompiledStep:
         return ABSENT if self._default is None else _present(*self._default, scope, "/default")
 
     def gate(self, scope: Scope, arguments: Json, *, mode: ApprovalMode = ApprovalMode.POLICY) -> Gate | None:
-        """The approval that this call needs: the contract's, the step's, or that of submit's `every_step`."""
+        """The approval that this call needs: the contract's, the step's, that of submit's `every_step`.
+
+        A plan that a model made and no person has approved asks before everything irreversible.
+        """
         wanted = mode is ApprovalMode.EVERY_STEP and self.effect in {Effect.WRITE, Effect.IRREVERSIBLE}
+        wanted = wanted or (self._document.unwritten and mode is not ApprovalMode.PLAN)
         if wanted or (self._approval and any(holds(scope, arguments) for holds in self._approval)):
             return Gate(role=self._document.gate_role, min_assurance=self._document.gate_level)
         return None
