@@ -8,13 +8,25 @@ from typing import Any
 import pytest
 
 from llm.scripted import ScriptedModel
-from orchestrator.home import AGENTS, CONTRACTS, PROCESSES, Desk, Fleet, open_desk, process_type
+from orchestrator.home import (
+    AGENTS,
+    CONTRACTS,
+    PASSPHRASE,
+    PROCESSES,
+    READ,
+    REVIEWER,
+    Desk,
+    Fleet,
+    failing,
+    open_desk,
+    process_type,
+)
 from process_orchestrator.checking.loading.registry import Registry
-from process_orchestrator.core.errors import AgentCallError
+from process_orchestrator.core.errors import AgentCallError, ModelError
 from process_orchestrator.core.facts.values import Status, Tier
 from process_orchestrator.llm.port import Prompt
 from process_orchestrator.usecases.redrive_request import RedriveRequest
-from process_orchestrator.views.models import ProcessView, SubmitRequest
+from process_orchestrator.views.models import ProcessView, ResolveRequest, SubmitRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -76,3 +88,47 @@ async def test_a_made_plan_is_replayed_as_it_was_proposed_and_checked(tmp_path: 
     assert (view.status, view.planned_by) == ("completed", "model")
     assert [(each.differences, each.undecided) for each in replayed.processes] == [([], False)]
     assert len(model.asked) == 1
+
+
+async def test_a_planner_that_was_waited_for_is_waited_for_again_when_its_process_is_replayed(tmp_path: Path) -> None:
+    def absent_once(prompt: Prompt) -> Any:
+        if not waited:
+            waited.append(True)
+            raise ModelError("unreachable", "nobody is there")
+        return plans(prompt)
+
+    waited: list[bool] = []
+    async with open_desk(tmp_path, registry=REGISTRY, model=ScriptedModel(absent_once, tiers=(Tier.STRONG,))) as desk:
+        view = await ended(desk)
+        replayed = await desk.orchestrator.replay([view.process_id])
+
+    assert view.status == "completed"
+    assert [(each.differences, each.undecided) for each in replayed.processes] == [([], False)]
+
+
+async def test_the_money_for_a_paragraph_comes_free_in_a_replay_too(tmp_path: Path) -> None:
+    """Else the next call would not fit beside it, and the replay would ask for money."""
+    reading = {"id": "again", "contract": "doc.read", "in": {"text": "$.steps.read.output.number"}}
+    rereading = process_type(
+        "rereading",
+        plan={"steps": [READ, reading], "output": {"total": "$.steps.again.output.total"}},
+        budget={"usd": 0.0065},
+    )
+    registry = Registry.of(CONTRACTS, (*PROCESSES, rereading), AGENTS)
+    writer = ScriptedModel(lambda _prompt: {"paragraph": "It failed."}, tiers=(Tier.MID,), price=(100_000, 100_000))
+    fleet = Fleet(doing={"reader": failing("illegible"), "backup": failing("illegible")})
+    async with open_desk(tmp_path, fleet=fleet, registry=registry, model=writer) as desk:
+        desk.reviewers.add("ana", PASSPHRASE)
+        view = await desk.orchestrator.submit(SubmitRequest(process_type="rereading", input={"text": "x"}))
+        await desk.host.until(view.process_id, Status.WAITING_HUMAN)
+        while not (state := await desk.host.state(view.process_id)).usd_micros > 2000:
+            await desk.host.wait(view.process_id, since=state.seq, timeout_s=5)
+        fleet.doing.clear()
+        request = ResolveRequest(escalation_id=f"{view.process_id}.e1", decision="retry")
+        await desk.orchestrator.resolve(request, proof=REVIEWER)
+        await desk.host.until(view.process_id, Status.COMPLETED, Status.WAITING_HUMAN)
+        done = await desk.orchestrator.state(view.process_id)
+        replayed = await desk.orchestrator.replay([view.process_id])
+
+    assert done.status == "completed"
+    assert [(each.differences, each.undecided) for each in replayed.processes] == [([], False)]

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 ROWS: Final = 500
 PAGE: Final = 100
 ANSWERS: Final = (e.CallSucceeded, e.CallFailed, e.CallLost, e.ChildFinished)
-STAGES: Final = (e.TaskClassified, e.PlanProposed, e.StageFailed)
+STAGES: Final = (e.TaskClassified, e.PlanProposed, e.BriefWritten, e.StageFailed)
 """What a model said, or that it did not: told again to a process whose type or plan was found on the way."""
 
 FROM_OUTSIDE: Final = (*ANSWERS, *STAGES, e.TimerFired, e.EscalationResolved, e.CancelRequested, e.EngineResumed)
@@ -233,7 +233,8 @@ class _Again(Rehearsal):
                 return self._answer_fit(event)
             case e.TimerFired():
                 owner = self.state.escalations.get(owner_of_timer(event.timer))
-                return event if event.timer in self.state.live_timers or (owner is not None and owner.open) else None
+                waits = event.timer in self.state.live_timers or event.timer == self.state.thinking.timer
+                return event if waits or (owner is not None and owner.open) else None
             case e.EscalationResolved():
                 return self._decision_fit(event)
             case e.CancelRequested():
@@ -242,6 +243,8 @@ class _Again(Rehearsal):
                 return event if self.state.stage is Stage.INTAKE else None
             case e.PlanProposed():
                 return event if self.state.stage is Stage.PLAN else None
+            case e.BriefWritten() | e.StageFailed(stage=Stage.BRIEF):
+                return self._brief_fit(event)
             case e.StageFailed():
                 return event if self.state.stage is event.stage and event.stage in BY_MODEL else None
             case _:
@@ -255,6 +258,14 @@ class _Again(Rehearsal):
         if call not in self.state.live_calls or unit.digest != self._record.digests.get(event.call):
             return None
         return replace(event, call=call)
+
+    def _brief_fit(self, event: e.BriefWritten | e.StageFailed) -> e.Event | None:
+        """A paragraph is no decision, but the money that is held back for it comes free with it."""
+        asked = self._record.state.escalations.get(event.escalation or "")
+        for here in self.state.escalations.values():
+            if asked is not None and here.brief_due and (here.unit, here.kind) == (asked.unit, asked.kind):
+                return replace(event, escalation=here.id)
+        return None
 
     def _decision_fit(self, event: e.EscalationResolved) -> e.Event | None:
         asked = self._record.state.escalations.get(event.escalation)
