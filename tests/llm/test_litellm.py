@@ -315,6 +315,30 @@ async def test_when_no_fallback_is_there_either_each_is_named() -> None:
     assert "before that openai/local: unreachable" in error.message
 
 
+async def test_an_answer_that_cannot_be_read_is_billed_at_the_most_that_it_can_cost() -> None:
+    with (
+        serving(sends({"hello": "world"}), fails(503), sends({"hello": "world"})) as first,
+        serving(says(GOOD)) as second,
+    ):
+        fallback = Way(model="openai/second", api_base=second.base, price=PRICE)
+        async with opened(setup_of(first)) as model:
+            garbled, away = await failure(model), await failure(model)
+        async with opened(setup_of(first, fallbacks=(fallback,))) as model:
+            answer = await model.complete(PROMPT, Tier.LIGHT)
+    assert (garbled.code, away.code, away.usd_micros) == ("unreachable", "unreachable", None)
+    assert garbled.usd_micros is not None
+    assert garbled.usd_micros > 120
+    assert answer.spent.usd_micros == garbled.usd_micros + 120
+
+
+async def test_where_one_was_given_up_on_the_bill_is_unknown_though_the_last_was_not_reached() -> None:
+    with serving(hangs) as first, serving(fails(503)) as second:
+        fallback = Way(model="openai/second", api_base=second.base, price=PRICE)
+        async with opened(setup_of(first, fallbacks=(fallback,), timeout_s=1)) as model:
+            error = await failure(model)
+    assert (error.code, error.usd_micros) == ("timeout", None)
+
+
 async def test_cancelling_closes_the_connection() -> None:
     with serving(says(GOOD), hangs) as endpoint:
         async with opened(setup_of(endpoint)) as model:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from process_orchestrator.core.errors import ModelError
 from process_orchestrator.core.facts.values import Tier
 from process_orchestrator.llm.asking import asked
+from process_orchestrator.llm.bounds import prompt_tokens
 from process_orchestrator.llm.failures import REASON_MAX, failure_of
 from process_orchestrator.llm.keys import key_of
 from process_orchestrator.llm.model_thread import ModelThread
@@ -38,6 +39,9 @@ ELSEWHERE: Final = frozenset({"rate_limited", "unreachable", "timeout"})
 
 TOKENS_MAX: Final = 100_000_000
 """Tokens of one answer, in either direction, that are believed."""
+
+FAILED_FROM: Final = 400
+"""HTTP statuses from here on say no."""
 
 ENVIRONMENT: Final = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "CRITICAL"}
 
@@ -98,16 +102,19 @@ class LitellmModel:
 
     def _told(self, error: ModelError, before: Sequence[ModelError]) -> ModelError:
         """A failure that names those before it, and what all of them took as far as is known. Holds no key."""
+        gave_up = any(each.code == "timeout" for each in before)
+        # Of a model that was given up on nobody knows the bill, though the last one was not even reached.
+        code = "timeout" if gave_up and error.code in ELSEWHERE else error.code
         earlier = "; ".join(f"{each.model}: {each.code}" for each in before)
         message = f"{error.message}; before that {earlier}" if earlier else error.message
         return ModelError(
-            error.code,
+            code,
             _storable(self._secrets.mask_cut(message)),
             model=error.model,
             retry_after_ms=error.retry_after_ms,
             answer=_storable(self._secrets.mask_cut(error.answer)) if error.answer is not None else None,
             tokens=error.tokens,
-            usd_micros=None if any(each.code == "timeout" for each in before) else error.usd_micros,
+            usd_micros=None if gave_up else _sum(error.usd_micros, before, nothing=code in ELSEWHERE - {"timeout"}),
             ms=error.ms + sum(each.ms for each in before),
         )
 
@@ -131,10 +138,12 @@ class LitellmModel:
             **({"api_base": way.api_base} if way.api_base is not None else {}),
             **({"logprobs": True} if prompt.alternatives else {}),
         }
+        price, tokens_in = self._prices[way], prompt_tokens(prompt)
+        most = None if price is None else _usd_micros(price, tokens_in, max_tokens)
         started = time.monotonic()
         try:
             response = await self._thread.run(
-                lambda client: _complete(client, request, way), timeout_s=setup.timeout_s + GRACE_S
+                lambda client: _complete(client, request, way, most=most), timeout_s=setup.timeout_s + GRACE_S
             )
         except TimeoutError:
             message = f"{way.model} did not answer within {setup.timeout_s:g} s"
@@ -178,8 +187,7 @@ class LitellmModel:
         if price is not None and not (price.in_usd_micros or price.out_usd_micros):
             usd_micros = 0  # free, however many there were
         elif price is not None and tokens_in is not None and tokens_out is not None:
-            total = tokens_in * price.in_usd_micros + tokens_out * price.out_usd_micros
-            usd_micros = -(-total // 1_000_000)
+            usd_micros = _usd_micros(price, tokens_in, tokens_out)
         return Spending(model=way.model, tokens_in=tokens_in, tokens_out=tokens_out, usd_micros=usd_micros, ms=ms)
 
 
@@ -216,8 +224,11 @@ async def _close(client: Client) -> None:
     client.package.in_memory_llm_clients_cache.flush_cache()
 
 
-async def _complete(client: Client, request: dict[str, Any], way: Way) -> Any:
-    """One request, in the thread. Whatever is raised becomes a ModelError by its cause."""
+async def _complete(client: Client, request: dict[str, Any], way: Way, *, most: int | None) -> Any:
+    """One request, in the thread. Whatever is raised becomes a ModelError by its cause.
+
+    `most`: what it can cost. An answer that came and cannot be read was made all the same, and is billed.
+    """
     import anyio  # noqa: PLC0415 - of the thread
 
     from process_orchestrator.llm.exchange import CURRENT, Exchange  # noqa: PLC0415 - after the client
@@ -233,7 +244,10 @@ async def _complete(client: Client, request: dict[str, Any], way: Way) -> Any:
                 drop_params=True,
             )
     except Exception as error:  # noqa: BLE001 - the boundary of a call: the client raises what it likes
-        raise failure_of(error, exchange, way) from None
+        failure = failure_of(error, exchange, way)
+        if exchange.received and exchange.status is not None and exchange.status < FAILED_FROM:
+            failure.usd_micros = most
+        raise failure from None
     finally:
         CURRENT.reset(token)
 
@@ -251,6 +265,18 @@ def _tokens(choice: Any) -> list[tuple[bytes, float]]:
     return tokens
 
 
+def _usd_micros(price: Price, tokens_in: int, tokens_out: int) -> int:
+    return -(-(tokens_in * price.in_usd_micros + tokens_out * price.out_usd_micros) // 1_000_000)
+
+
+def _sum(last: int | None, before: Sequence[ModelError], *, nothing: bool = False) -> int | None:
+    """A bill with those before it. `nothing`: where the last says none, there is none."""
+    earlier = sum(each.usd_micros or 0 for each in before)
+    if last is None:
+        return earlier if nothing and earlier else None
+    return last + earlier
+
+
 def _counted(said: Any) -> int | None:
     """A number of tokens that may be one; None for every other: less than none would give money back."""
     return said if isinstance(said, int) and 0 < said <= TOKENS_MAX else None
@@ -265,7 +291,7 @@ def _answer_after(answer: Answer, before: Sequence[ModelError]) -> Answer:
     told = replace(
         spent,
         model=f"{spent.model}, after " + ", ".join(f"{each.model} ({each.code})" for each in before),
-        usd_micros=None if unknown else spent.usd_micros,
+        usd_micros=None if unknown else _sum(spent.usd_micros, before),
         ms=spent.ms + sum(each.ms for each in before),
     )
     return replace(answer, spent=told)
