@@ -86,8 +86,8 @@ class WaySettings(Section):
         if not text:
             return None
         parts = urlsplit(text)
-        plain = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.username)
-        if not plain:
+        plain = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
+        if not plain or "@" in parts.netloc or parts.port == 0:  # `port` raises for what is none
             raise ValueError("must be an address such as http://127.0.0.1:8080/v1, without a key or a query")
         return text.rstrip("/")
 

@@ -31,7 +31,7 @@ _ORDERS: Final = re.compile(
     r"\b(?:rules?|instructions?|prompts?|above|regeln|anweisungen|vorgaben)\b"
     r"|\b(?:system ?prompt|you are now|pretend (?:to be|that)|du bist (?:jetzt|nun|ab sofort))\b"
     r"|\b(?:process_type|none_of_these)\b"
-    r"|\b(?:answer|respond|reply|say|output|pick|choose|return|antworte|wähle|nimm)\b[^.!?\n]{0,12}\b[a-z]+_[a-z_]+\b"
+    r"|\b(?:answer|respond|reply|say|output|pick|choose|return|antworte|wähle|nimm)\b[^.!?\n]{0,12}\b[a-z]+_[a-z_]+\b(?![\w.+-]*@)"
 )
 """Words to whoever reads a task, not about any work."""
 
