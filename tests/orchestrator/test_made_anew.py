@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llm.scripted import ScriptedModel
-from orchestrator.home import AGENTS, CONTRACTS, PROCESSES, Fleet, failing, open_desk, process_type
+from orchestrator.home import AGENTS, CONTRACTS, PROCESSES, READ, Fleet, failing, open_desk, process_type
 from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.errors import ModelError
 from process_orchestrator.core.facts.values import Status, Tier
@@ -86,3 +86,27 @@ async def test_a_plan_that_comes_again_is_told_with_the_limit_that_bounds_it(tmp
     assert why.fault is not None
     assert "raise limits.replans of filing" in why.fault.do
     assert f"orchestrator state {view.process_id} --include report" in why.fault.do
+
+
+async def test_a_task_whose_input_a_model_has_read_is_set_against_an_estimate_with_that_in_it(tmp_path: Path) -> None:
+    """Its type was named by the caller, so nothing but the number of questions tells that one was asked."""
+    amounts = process_type(
+        "amounts",
+        input={
+            "type": "object",
+            "required": ["amount"],
+            "additionalProperties": False,
+            "properties": {"amount": {"type": "number"}},
+        },
+        plan={
+            "steps": [{**READ, "in": {"text": "x"}}, {"id": "again", "contract": "doc.read", "in": {"text": "y"}}],
+            "output": {"total": "$.steps.again.output.total"},
+        },
+    )
+    registry = Registry.of(CONTRACTS, (*PROCESSES, amounts), AGENTS)
+    model = ScriptedModel(lambda _prompt: {"amount": 250}, tiers=(Tier.LIGHT,), price=(20_000_000, 20_000_000))
+    async with open_desk(tmp_path, registry=registry, model=model) as desk:
+        view = await desk.orchestrator.submit(SubmitRequest(process_type="amounts", task="The amount is 250."))
+        await desk.host.until(view.process_id, Status.COMPLETED)
+        report = await desk.orchestrator.report(view.process_id)
+    assert "as estimated" in report

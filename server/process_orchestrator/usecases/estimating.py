@@ -297,6 +297,8 @@ class Estimator:
         spec, stages = state.spec, list[StageShape]()
         if spec.classified_by == "model":
             stages.append(self._stage(Stage.INTAKE, low=1, likely=Fraction(2)))
+        elif state.thinking.asked > state.plan_round:  # not for a plan: the input was left to be read
+            stages.append(self._stage(Stage.INTAKE, low=0, likely=Fraction(1)))
         if spec.plan is None and state.plan_round:
             stages.append(self._stage(Stage.PLAN, low=1, likely=Fraction(1), high=spec.limits.replans + 1))
         if state.escalations_opened:
