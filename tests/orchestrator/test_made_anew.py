@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
+from core.journeys import Journey, ref
 from llm.scripted import ScriptedModel
 from orchestrator.home import AGENTS, CONTRACTS, PROCESSES, READ, Fleet, failing, open_desk, process_type
 from process_orchestrator.checking.loading.registry import Registry
 from process_orchestrator.core.errors import ModelError
-from process_orchestrator.core.facts.values import Status, Tier
+from process_orchestrator.core.facts.events import StageFailed
+from process_orchestrator.core.facts.values import Blame, Stage, Status, Tier
 from process_orchestrator.llm.port import Prompt
+from process_orchestrator.views.formats import timestamp
 from process_orchestrator.views.models import SubmitRequest
+from process_orchestrator.views.process_view import ProcessBodies, process_view
 
 pytestmark = pytest.mark.anyio
 
@@ -110,3 +114,10 @@ async def test_a_task_whose_input_a_model_has_read_is_set_against_an_estimate_wi
         await desk.host.until(view.process_id, Status.COMPLETED)
         report = await desk.orchestrator.report(view.process_id)
     assert "as estimated" in report
+
+
+def test_a_process_that_waits_for_a_model_says_until_when() -> None:
+    journey = Journey(None, task=ref("task"), models={"plan": 0})
+    journey.tell(StageFailed(at=0, stage=Stage.PLAN, code="rate_limited", blame=Blame.TRANSPORT, retry_after_ms=60_000))
+    view = process_view(journey.state, ProcessBodies())
+    assert (view.why, view.wait_until) == ("rate_limit", timestamp(journey.state.now + 60_000))

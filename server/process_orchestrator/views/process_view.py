@@ -282,6 +282,8 @@ def _wait_until(state: Process) -> str | None:
     if state.status in ENDED or state.live_calls:
         return None
     times = [unit.wait_until for unit in state.units.values() if unit.wait_until and unit.phase is Phase.BACKOFF]
+    if state.thinking.wait_until is not None:  # for a model that could not be had
+        times.append(state.thinking.wait_until)
     if state.status is Status.WAITING_HUMAN:
         times = [each.deadline_at for each in state.escalations.values() if each.open and each.deadline_at]
     return timestamp(min(times)) if times else None
