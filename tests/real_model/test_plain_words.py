@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ MODE: Final = os.environ.get("REAL_MODEL", "")
 TAPE: Final = TAPES / "words.jsonl"
 RUN_S: Final = 600
 INVOICE: Final = ROOT / "server" / "process_orchestrator" / "doors" / "demo_data" / "second.txt"
-REPOSITORY: Final = Path(tempfile.gettempdir()) / "plain-words" / "shop"
+REPOSITORY: Final = Path("/tmp/plain-words/shop")
 
 TICKET: Final = (
     "Customer ana@example.com writes that order SO-1042 has not arrived. Find out where it is and draft an answer."
