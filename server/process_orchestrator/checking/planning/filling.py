@@ -1,8 +1,10 @@
 """What no model is asked, since there is no choice in it: filled in by rule, the same for whoever chose the steps.
 
 An argument that only one reference can be given to gets it; an optional one where the reference bears its name and what
-it refers to is there. A look-up that a step of the plan cannot do without, and that has no choice in itself, is part of
-the plan, said or not: it changes nothing, and no person is asked for it. All else that is missing stays missing.
+it refers to is there. Where several could stand and none of their steps is chosen, it is the look-up that gives the
+very name, nearest to the top. A look-up that a step of the plan cannot do without, and that has no choice in itself, is
+part of the plan, said or not: it changes nothing, and no person is asked for it. All else that is missing stays
+missing.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from process_orchestrator.checking.values.bindings import Bound, read_value
 
 if TYPE_CHECKING:
     from process_orchestrator.checking.planning.offers import Offer, Offers
+    from process_orchestrator.checking.planning.places import Place
     from process_orchestrator.checking.planning.slots import Slot
 
 Json = Any
@@ -84,7 +87,9 @@ class Filling:
                 continue
             if is_choice(slot):  # decided by what was chosen, where only one of the ways is in the plan
                 ways = [each for each in slot.found if each.step is None or each.step in there]
-                if slot.needed and len(ways) == 1 and not slot.constants:
+                if slot.needed and not slot.constants and not ways:
+                    ways = self._nearest(slot)
+                if slot.needed and not slot.constants and len(ways) == 1:
                     found[slot.name] = ways[0].text
             elif slot.found:
                 place = slot.found[0]
@@ -93,6 +98,12 @@ class Filling:
             elif slot.constants and slot.needed:
                 found[slot.name] = {"const": slot.constants[0]}
         return found
+
+    def _nearest(self, slot: Slot) -> list[Place]:
+        """Where no chosen step gives it: the look-up that gives its very name nearest to the top, if there is one."""
+        named = [each for each in slot.found if each.word == slot.name and each.step in self._quiet]
+        near = [each for each in named if each.depth == min(other.depth for other in named)]
+        return [each for each in near if each.step is not None and self._without_choice(each.step)]
 
     def _implied(self, steps: Sequence[Step], output: Mapping[str, Json]) -> list[str]:
         """The look-ups that the plan cannot do without: what is needed refers to them."""
