@@ -48,8 +48,10 @@ async def thinking(name: str, folder: Path) -> AsyncGenerator[Orchestrator]:
     if not MODE:
         if not tape.exists():
             pytest.skip(f"{tape.name} is not recorded. Do: ./dev real-model --record")
-        async with desk(folder, replayed(name, tape)) as orchestrator:
+        model = replayed(name, tape)
+        async with desk(folder, model) as orchestrator:
             yield orchestrator
+        assert model.missed == [], "prompts have changed since they were recorded. Do: ./dev real-model --record"
         return
     weights = next(each for each in WEIGHTS if each.name == name)
     if (why := absent(weights)) is not None:
