@@ -98,8 +98,8 @@ MUTATIONS: Final = (
     Mutation("escalate.py", "return step.has_default or not step.bound_by", "return True"),
     Mutation("escalate.py", "if draft.escalations_waiting or full", "if full"),
     # money
-    Mutation("bounds.py", "draft.usd_micros + draft.reserved_usd_micros + need", "draft.usd_micros + need"),
-    Mutation("bounds.py", "need <= draft", "need < draft"),
+    Mutation("bounds.py", "draft.usd_micros + draft.reserved_usd_micros + usd_micros", "draft.usd_micros + usd_micros"),
+    Mutation("bounds.py", "usd_micros <= draft", "usd_micros < draft"),
     Mutation("bounds.py", "draft.tokens >= max(", "draft.tokens > max("),
     Mutation("budget.py", "if draft.budget_waiting or not", "if not"),
     Mutation("budget.py", "held_up = held_up or not bounds.out_of_reach(draft, unit)", "held_up = True"),
