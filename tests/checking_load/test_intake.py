@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from process_orchestrator.checking.intake import Ambiguous, Classified, addresses_its_reader, classify
 from process_orchestrator.checking.loading.loader import definition_from_dict
 from process_orchestrator.checking.loading.registry import Registry
+from process_orchestrator.checking.tasks.intake import Ambiguous, Classified, addresses_its_reader, classify
 
 
 def made(name: str, *, version: str = "1.0.0", **intake: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from domains.planned import TASKS
 from domains.running import ROOT
-from process_orchestrator.checking.intake import Classified, classify
 from process_orchestrator.checking.loading.loader import load_home
+from process_orchestrator.checking.tasks.intake import Classified, classify
 
 BY_ID = {each["id"]: each for each in TASKS}
 

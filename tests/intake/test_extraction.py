@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from process_orchestrator.checking.extraction import Extraction, passages_of
-from process_orchestrator.checking.requirements import held_out, read_requirements
 from process_orchestrator.checking.schemas.validate import Validator
+from process_orchestrator.checking.tasks.extraction import Extraction, passages_of
+from process_orchestrator.checking.tasks.requirements import held_out, read_requirements
 
 TICKET: dict[str, Any] = {
     "type": "object",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from process_orchestrator.checking.grounding import Text, ground
+from process_orchestrator.checking.tasks.grounding import Text, ground
 
 TASK = (
     "Customer Ana@Example.com writes: order SO-1042 of 27.11.2026 over 1.234,50 USD has not arrived,\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from process_orchestrator.checking.requirements import (
+from process_orchestrator.checking.tasks.requirements import (
     held_out,
     narrowed,
     read_requirements,

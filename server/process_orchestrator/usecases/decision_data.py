@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from process_orchestrator.checking.requirements import narrowed
 from process_orchestrator.checking.schemas.validate import check_value, ref_of
+from process_orchestrator.checking.tasks.requirements import narrowed
 from process_orchestrator.core.errors import BodyError, RefusedError
 from process_orchestrator.core.facts.specs import Budget, PlanFacts
 from process_orchestrator.core.facts.values import Decision, EscalationKind, Fact, Ref, TypePin

@@ -18,10 +18,10 @@ from process_orchestrator.checking.estimating.figures import NAMES, Figures, rea
 from process_orchestrator.checking.estimating.history import RUNS_MAX, History, Run, history_of
 from process_orchestrator.checking.estimating.shape import Pinned, StepShape, flat, map_shape, plan_shape
 from process_orchestrator.checking.estimating.verdict import verdict_of
-from process_orchestrator.checking.intake import Ambiguous, classify
 from process_orchestrator.checking.plans.fit import called
 from process_orchestrator.checking.schemas.paths import ABSENT
 from process_orchestrator.checking.schemas.validate import Validator, check_value
+from process_orchestrator.checking.tasks.intake import Ambiguous, classify
 from process_orchestrator.core.errors import BodyError, EngineError, ModelError, RefusedError, StorageError
 from process_orchestrator.core.facts.specs import Fit, PlanFacts
 from process_orchestrator.core.facts.values import Stage, Tier

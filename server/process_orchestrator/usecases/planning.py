@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio.to_thread
 
 from process_orchestrator.checking.estimating.verdict import verdict_of
-from process_orchestrator.checking.intake import Ambiguous, classify
 from process_orchestrator.checking.planning.at_hand import at_hand
 from process_orchestrator.checking.planning.judgement import Judged, judge, report_text
 from process_orchestrator.checking.planning.map_schema import MapSchema, map_schema
@@ -21,6 +20,7 @@ from process_orchestrator.checking.planning.pinned_map import PinnedMap
 from process_orchestrator.checking.plans.fitting import Fitting
 from process_orchestrator.checking.schemas.projection import Shape, names_of
 from process_orchestrator.checking.schemas.validate import Validator, check_value
+from process_orchestrator.checking.tasks.intake import Ambiguous, classify
 from process_orchestrator.core.errors import BodyError, ModelError, RefusedError
 from process_orchestrator.core.facts.values import Tier
 from process_orchestrator.core.money import usd

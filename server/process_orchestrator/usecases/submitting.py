@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.checking.intake import Ambiguous, classify
-from process_orchestrator.checking.requirements import Asked, narrowed, read_requirements, stricter
 from process_orchestrator.checking.schemas.validate import check_value, encode_body, ref_of
-from process_orchestrator.checking.starting import newest_of, startable, widest
+from process_orchestrator.checking.tasks.intake import Ambiguous, classify
+from process_orchestrator.checking.tasks.requirements import Asked, narrowed, read_requirements, stricter
+from process_orchestrator.checking.tasks.starting import newest_of, startable, widest
 from process_orchestrator.core.errors import BodyError, RefusedError
 from process_orchestrator.core.facts.specs import ProcessSpec
 from process_orchestrator.core.facts.values import ApprovalMode, Tier
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from process_orchestrator.checking.loading.registry import Registry
     from process_orchestrator.checking.plans.compiled import CompiledPlan
     from process_orchestrator.checking.schemas.validate import ValueProblem
-    from process_orchestrator.checking.starting import Startable
+    from process_orchestrator.checking.tasks.starting import Startable
     from process_orchestrator.core.facts.specs import Budget
     from process_orchestrator.core.facts.state import Process
     from process_orchestrator.core.limits import Limits

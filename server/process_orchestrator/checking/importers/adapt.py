@@ -13,6 +13,7 @@ from typing import Any, Final
 from process_orchestrator.checking.documents.lines import Document
 from process_orchestrator.checking.importers.naming import one_line
 from process_orchestrator.checking.loading.lint_schema import TYPES, schema_problems
+from process_orchestrator.checking.schemas.json_values import below
 from process_orchestrator.checking.schemas.keywords import KEYWORDS, LIST, MAP, ONE
 from process_orchestrator.checking.schemas.pointers import segments, step_into, value_at
 from process_orchestrator.checking.schemas.validate import Validator
@@ -209,12 +210,7 @@ def _is_plain(value: Json) -> bool:
             return False
         if any(isinstance(each, float) and each - each != 0.0 for each in level):
             return False
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
+        level = below(level)
     return True
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from process_orchestrator.checking.schemas.json_values import kind_of
 from process_orchestrator.checking.schemas.pointers import pointer_of
 from process_orchestrator.core.facts.values import Fact
 
@@ -35,25 +36,18 @@ class ValueProblem(Fact, frozen=True, kw_only=True):
     got: str
 
 
-def kind_of(value: Any) -> str:
+def shape_of(value: Any) -> str:
     """The JSON type of a value, with its size where it has one; never the value."""
+    kind = kind_of(value)
     match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
         case str():
-            return f"string of {len(value)} characters"
+            return f"{kind} of {len(value)} characters"
         case list() | tuple():
-            return f"array of {len(value)} items"
+            return f"{kind} of {len(value)} items"
         case dict():
-            return f"object of {len(value)} properties"
+            return f"{kind} of {len(value)} properties"
         case _:
-            return "no JSON value"
+            return kind or "no JSON value"
 
 
 def problem_of(error: Any) -> ValueProblem:
@@ -62,7 +56,7 @@ def problem_of(error: Any) -> ValueProblem:
     rule = _rule(chosen)
     path = list(chosen.instance_path)
     details: Mapping[str, Any] = chosen.kind.as_dict()
-    got = kind_of(chosen.instance)
+    got = shape_of(chosen.instance)
     expected = _EXPECTED.get(rule, _expected_other)(details)
     if rule in {"anyOf", "oneOf"} and (told := _told_apart(chosen)):
         expected, path, got = told
@@ -151,7 +145,7 @@ def _told_apart(error: Any) -> tuple[str, list[str | int], str] | None:
     for path in sorted(found, key=len):
         if len(found[path]) == len(branches):
             words = dict.fromkeys(wanted for wanted, _ in found[path].values())
-            return " or ".join(words), list(path), kind_of(found[path][0][1])
+            return " or ".join(words), list(path), shape_of(found[path][0][1])
     return None
 
 

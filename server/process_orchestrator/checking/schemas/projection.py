@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
+from process_orchestrator.checking.schemas.json_values import kind_of
 from process_orchestrator.checking.schemas.paths import ABSENT, Segments, find
 from process_orchestrator.checking.schemas.validate import pattern_matches
 
@@ -379,31 +380,13 @@ def _found_kinds(schema: Schema, walk: _Walk, nested: int) -> frozenset[str]:
         kinds = kinds | {"integer"} if "number" in kinds else kinds
     if "const" in schema or "enum" in schema:
         members: list[Any] = [schema["const"]] if "const" in schema else schema["enum"]
-        kinds &= frozenset(_kind(member) for member in members)
+        kinds &= frozenset(kind_of(member) for member in members)
     for each in schema.get("allOf", ()):
         kinds &= _kinds(each, walk, nested + 1)
     for word in ("anyOf", "oneOf"):
         if word in schema:
             kinds &= frozenset().union(*(_kinds(each, walk, nested + 1) for each in schema[word]))
     return kinds
-
-
-def _kind(value: Json) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
 
 
 def _required(schema: Schema, walk: _Walk, nested: int) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import jsonschema_rs
 import orjson
 
 from process_orchestrator.checking.schemas.explain import MESSAGE_MAX, ValueProblem, problem_of
+from process_orchestrator.checking.schemas.json_values import below
 from process_orchestrator.checking.schemas.pointers import pointer_of
 from process_orchestrator.checking.schemas.schema_size import Telling
 from process_orchestrator.core.errors import BodyError, SchemaError
@@ -189,12 +190,7 @@ def check_depth(value: Json, depth: int = BODY_DEPTH_MAX) -> None:
     """Refuse a value nested deeper than `depth` containers. Never recurses; a cycle ends as too_deep."""
     level: list[Any] = [value]
     for _ in range(depth):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, (dict, list, tuple))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
+        level = below(level)
         if not level:
             return
         if len(level) > _NODES_MAX:  # a value that holds itself several times
@@ -423,23 +419,13 @@ def _small(value: Json) -> bool:
         nodes += len(level)
         if nodes > _NODES_FOR_ALL_PROBLEMS:
             return False
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
+        level = below(level)
     return True
 
 
 def _depth(value: Json) -> int:
     level, depth = [value], 0
-    while level := [
-        inner
-        for outer in level
-        if isinstance(outer, (dict, list))
-        for inner in (outer.values() if isinstance(outer, dict) else outer)
-    ]:
+    while level := below(level):
         depth += 1
     return depth
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.checking.extraction import Extraction
-from process_orchestrator.checking.intake import Classified, addresses_its_reader, classify
-from process_orchestrator.checking.requirements import held_out, read_requirements, without_requirements
 from process_orchestrator.checking.schemas.validate import Validator, encode_body, ref_of
-from process_orchestrator.checking.starting import newest_of, startable
+from process_orchestrator.checking.tasks.extraction import Extraction
+from process_orchestrator.checking.tasks.intake import Classified, addresses_its_reader, classify
+from process_orchestrator.checking.tasks.requirements import held_out, read_requirements, without_requirements
+from process_orchestrator.checking.tasks.starting import newest_of, startable
 from process_orchestrator.core.errors import ModelError
 from process_orchestrator.core.facts.events import StageFailed, TaskClassified
 from process_orchestrator.core.facts.values import Blame, Stage, Tier, Usage
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from process_orchestrator.checking.documents.definitions import ProcessType
-    from process_orchestrator.checking.extraction import Reading
     from process_orchestrator.checking.loading.registry import Registry
-    from process_orchestrator.checking.starting import Startable
+    from process_orchestrator.checking.tasks.extraction import Reading
+    from process_orchestrator.checking.tasks.starting import Startable
     from process_orchestrator.core.facts.commands import ClassifyTask
     from process_orchestrator.llm.port import Answer, Prompt, Spending
     from process_orchestrator.performing.stages.surroundings import StageParts
@@ -198,7 +198,7 @@ class Intake:
             return _body({})
         extraction = Extraction(schema, work.marked, work.words)
         prompt = input_prompt(summary, extraction.fields, extraction.passages, extraction.asked(), work.about)
-        reading: Reading = extraction.read((await self._ask(work, prompt)).data)
+        reading: Reading = extraction.read({} if extraction.silent else (await self._ask(work, prompt)).data)
         if not (work.supported or _says_more(reading.value, work.about)):
             name = work.found.process_type
             work.know(process_type=None, candidates=work.offered)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from process_orchestrator.checking.documents.definitions import ProcessType
-from process_orchestrator.checking.extraction import Field, Passage
 from process_orchestrator.checking.schemas.validate import encode_body
+from process_orchestrator.checking.tasks.extraction import Field, Passage
 from process_orchestrator.llm.port import Message, Prompt
 
 Json = Any

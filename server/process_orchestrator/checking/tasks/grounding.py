@@ -13,7 +13,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from process_orchestrator.checking.deadlines import dates_in
+from process_orchestrator.checking.tasks.deadlines import dates_in
 from process_orchestrator.core.facts.values import Fact
 
 Json = Any

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from process_orchestrator.checking.grounding import ground
-from process_orchestrator.checking.requirements import without_requirements
 from process_orchestrator.checking.schemas.validate import Validator
+from process_orchestrator.checking.tasks.grounding import ground
+from process_orchestrator.checking.tasks.requirements import without_requirements
 from process_orchestrator.core.facts.values import Fact
 
 Json = Any
@@ -86,6 +86,11 @@ class Extraction:
     def asked(self) -> Schema:
         """The schema of the answer: each field is there, and may be null."""
         return self._object(self._schema, LEVELS_MAX)
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is nothing to ask: no field could be anything but null."""
+        return all(each in ({"enum": [None]}, {"type": "null"}) for each in self.asked()["properties"].values())
 
     def read(self, answer: Json) -> Reading:
         """What of an answer is true of the task and keeps the input schema."""

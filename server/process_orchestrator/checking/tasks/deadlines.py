@@ -10,7 +10,7 @@ import re
 from datetime import date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
-from process_orchestrator.checking.clauses import Clause, about_another, asked, tells
+from process_orchestrator.checking.tasks.clauses import Clause, about_another, asked, tells
 
 MS: Final = 1000
 PAST: Final = 0

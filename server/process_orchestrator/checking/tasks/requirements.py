@@ -12,8 +12,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.checking.clauses import Clause, about_another, asked, clauses, tells
-from process_orchestrator.checking.deadlines import PAST, deadline_in
+from process_orchestrator.checking.tasks.clauses import Clause, about_another, asked, clauses, tells
+from process_orchestrator.checking.tasks.deadlines import PAST, deadline_in
 from process_orchestrator.core.facts.specs import Budget, Requirement
 from process_orchestrator.core.facts.values import ApprovalMode, Fact
 from process_orchestrator.core.limits import Limits
