@@ -110,7 +110,7 @@ def _steps(document: PlanDocument, compiled: CompiledProcess) -> list[dict[str, 
         if step.for_each is not None:
             told_of["for_each"] = step.for_each
         told_of["agents"] = [agent.name for agent in each.agents]
-        told_of["approval"] = each.contract_approval is not None or each.step_approval is not None or each.unwritten
+        told_of["approval"] = each.contract_approval is not None or each.step_approval is not None or each.by_model
         shown.append(told_of)
     return shown
 

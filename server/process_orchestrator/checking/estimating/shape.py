@@ -205,7 +205,7 @@ def _runs(each: PlannedStep, compiled: CompiledStep, value: Any) -> bool | None:
 
 def _gate(each: PlannedStep) -> bool | None:
     """Whether a person approves the call: None where a condition decides."""
-    if each.unwritten:
+    if each.by_model:
         return True
     rules = [rule for rule in (each.contract_approval, each.step_approval) if rule is not None]
     if not rules:

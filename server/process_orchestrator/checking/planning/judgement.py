@@ -86,7 +86,7 @@ def judge(
     if faults := (*_of_items(plan), *_both_ways(plan, quiet), *_same_again(plan, offered, quiet)):
         return Judged(CompiledProcess(), plan, faults, dropped, added)
     compiled = compile_plan(
-        plan, process_type=process_type, registry=registry, server_floor=server_floor, strict=True, unwritten=True
+        plan, process_type=process_type, registry=registry, server_floor=server_floor, strict=True, by_model=True
     )
     errors = [each for each in compiled.problems if each.level == "error"]
     faults = tuple(_fault(each, plan, kept=len(kept)) for each in errors[:FAULTS_MAX])

@@ -81,16 +81,16 @@ def compile_plan(
     registry: Definitions,
     server_floor: Assurance,
     strict: bool = False,
-    unwritten: bool = False,
+    by_model: bool = False,
 ) -> CompiledProcess:
     """Check and compile a plan for a type: its own, or (`strict`) one that no file holds.
 
-    `unwritten`: a model made it, so nothing irreversible is done by it that no person has approved.
+    `by_model`: a model made it, so nothing irreversible is done by it that no person has approved.
     """
     checked = check_plan(plan, process_type=process_type, registry=registry, strict=strict)
     if not checked.ok:
         return CompiledProcess(problems=checked.problems, rows=checked.rows)
-    return _Compilation(plan, checked, process_type, registry, server_floor, unwritten=unwritten).run()
+    return _Compilation(plan, checked, process_type, registry, server_floor, by_model=by_model).run()
 
 
 def type_pin(process_type: ProcessType) -> TypePin:
@@ -148,10 +148,10 @@ class _Compilation:
         registry: Definitions,
         server_floor: Assurance,
         *,
-        unwritten: bool,
+        by_model: bool,
     ) -> None:
         self._plan, self._checked, self._type, self._registry = plan, checked, process_type, registry
-        self._floor, self._unwritten = server_floor, unwritten
+        self._floor, self._by_model = server_floor, by_model
         self._bodies: dict[str, DefinitionBody] = {}
 
     def run(self) -> CompiledProcess:
@@ -252,7 +252,7 @@ class _Compilation:
             gate_level=self._level(contract, step),
             undo=None if undo is None else undo[1],
             types=each.types,
-            unwritten=self._unwritten and contract.effect is Effect.IRREVERSIBLE,
+            by_model=self._by_model and contract.effect is Effect.IRREVERSIBLE,
         )
 
     def _planned_other(self, each: CheckedStep) -> PlannedStep:

@@ -318,7 +318,7 @@ class CompiledStep:
         A plan that a model made and no person has approved asks before everything irreversible.
         """
         wanted = mode is ApprovalMode.EVERY_STEP and self.effect in {Effect.WRITE, Effect.IRREVERSIBLE}
-        wanted = wanted or (self._document.unwritten and mode is not ApprovalMode.PLAN)
+        wanted = wanted or (self._document.by_model and mode is not ApprovalMode.PLAN)
         if wanted or (self._approval and any(holds(scope, arguments) for holds in self._approval)):
             return Gate(role=self._document.gate_role, min_assurance=self._document.gate_level)
         return None

@@ -78,7 +78,7 @@ class PlannedStep(Fact, frozen=True, kw_only=True):
     undo: PlannedUndo | None = None
     child: PlannedChild | None = None
     types: Types = {}
-    unwritten: bool = False  # a model's plan: what cannot be undone is asked about, unless the plan itself was approved
+    by_model: bool = False  # a model's plan: what cannot be undone is asked about, unless the plan itself was approved
 
 
 class PlanDocument(Fact, frozen=True, kw_only=True):
