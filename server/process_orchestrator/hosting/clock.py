@@ -41,17 +41,21 @@ class SystemClock:
     def __init__(self, *, wall: Nanoseconds = time.time_ns, steady: Nanoseconds = steady_ns) -> None:
         self._wall, self._steady = wall, steady
         self._looked = steady()
-        self._ahead = wall() - self._looked  # of wall time, as it is taken to be, before steady time
+        self._ahead = wall() - self._looked  # of wall time, as it was taken to be then, before steady time
+        self._off = 0  # by how much it was wrong: made up for from then on
 
     def now_ms(self) -> int:
         now = self._steady()
         passed = now - self._looked
+        # little by little: made up for in one step a second, a timer of half a second would be early by two hundredths
+        most = passed // CATCH_UP
+        ahead = self._ahead + max(-most, min(most, self._off))
         if passed >= LOOK_NS:
-            self._looked = now
-            off = self._wall() - now - self._ahead
-            most = passed // CATCH_UP
-            self._ahead += off if off > JUMP_NS_MAX else max(-most, min(most, off))
-        return (now + self._ahead) // 1_000_000
+            off = self._wall() - now - ahead
+            if off > JUMP_NS_MAX:
+                ahead, off = ahead + off, 0
+            self._looked, self._ahead, self._off = now, ahead, off
+        return (now + ahead) // 1_000_000
 
     def jitter(self) -> int:
         return random.randrange(1000)  # noqa: S311 - spreads retries, guards nothing
