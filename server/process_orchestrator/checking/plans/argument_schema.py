@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from process_orchestrator.checking.plans.lifted import Lifter, UnliftableError
-from process_orchestrator.checking.plans.plan_values import Scene, produced_by, shape_of_plain
+from process_orchestrator.checking.plans.plan_values import Produced, Scene, produced_by, shape_of_plain
 from process_orchestrator.checking.schemas.projection import (
     ANYTHING,
     Presence,
@@ -118,6 +118,7 @@ class ArgumentSchemas:
     def _first(self, value: First, lifter: Lifter) -> Argument:
         schemas: list[Schema] = []
         exact, missing = True, tuple[Bound, ...]()
+        otherwise: set[str | None] = set()  # steps that have run where no alternative so far is there
         for each in value.alternatives:
             found = self._of(each, lifter)
             schemas.append(found.schema)
@@ -125,7 +126,21 @@ class ArgumentSchemas:
             if found.presence is Presence.ALWAYS:  # what stands behind it is never looked at
                 schema: Schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
                 return Argument(schema, Presence.ALWAYS, exact)
+            source = self._branch(each)
+            if source is not None and isinstance(each, Bound):
+                if each.step in otherwise:
+                    return Argument({"anyOf": schemas}, Presence.ALWAYS, exact)
+                otherwise |= source.otherwise
         return Argument(schemas[0] if len(schemas) == 1 else {"anyOf": schemas}, Presence.MAYBE, exact, missing)
+
+    def _branch(self, value: Value) -> Produced | None:
+        """The step's output of which an alternative is a part that is there whenever the output is."""
+        if not isinstance(value, Bound) or value.part != "output":
+            return None
+        source = produced_by(value, self.scene)
+        if source is None or project(source.shape, value.segments).presence is not Presence.ALWAYS:
+            return None
+        return source
 
     def _record(self, value: Record, lifter: Lifter, wanted: Shape | None) -> Argument:
         """An absent property is left out."""

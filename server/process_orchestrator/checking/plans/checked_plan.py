@@ -19,6 +19,7 @@ from process_orchestrator.checking.documents.definitions import (
     Serve,
     Step,
 )
+from process_orchestrator.checking.plans.opposites import opposite
 from process_orchestrator.checking.plans.plan_document import Types
 from process_orchestrator.checking.plans.plan_flow import waited
 from process_orchestrator.checking.plans.plan_rows import PlanRow
@@ -168,3 +169,17 @@ def there_with(
         if written_alike(other.step.when, each.step.when) and not _by_item(other):
             found[name] = replace(given, presence=Presence.ALWAYS)
     return found
+
+
+def with_alternatives(each: CheckedStep, given: Produced | None, known: Mapping[str, CheckedStep]) -> Produced | None:
+    """What a step gives, with the names of the steps that run exactly where this one does not."""
+    if given is None or not _is_branch(each):
+        return given
+    when = each.values["/when"]
+    others = (name for name, other in known.items() if _is_branch(other) and opposite(when, other.values["/when"]))
+    return replace(given, otherwise=frozenset(others))
+
+
+def _is_branch(each: CheckedStep) -> bool:
+    """Whether a step has an output wherever its condition holds."""
+    return "/when" in each.values and OnFailure.SKIP not in each.step.on_failure.values() and not _by_item(each)

@@ -13,7 +13,14 @@ from typing import Any, Final
 import msgspec
 
 from process_orchestrator.checking.documents.definitions import Agent, Contract, Plan, Problem, ProcessType, Serve, Step
-from process_orchestrator.checking.plans.checked_plan import CheckedPlan, CheckedStep, label, output_of, there_with
+from process_orchestrator.checking.plans.checked_plan import (
+    CheckedPlan,
+    CheckedStep,
+    label,
+    output_of,
+    there_with,
+    with_alternatives,
+)
 from process_orchestrator.checking.plans.plan_bounds import budget_faults
 from process_orchestrator.checking.plans.plan_cover import Cover
 from process_orchestrator.checking.plans.plan_data import exposed, unused
@@ -284,7 +291,7 @@ class _PlanCheck:
         self._arguments(each, check)
         self._tell(policy_faults(each, self._registry), place)
         self._undo(each, place)
-        return output_of(each, default)
+        return with_alternatives(each, output_of(each, default), self._known)
 
     def _until(self, each: CheckedStep, value: Value, check: ValueCheck) -> None:
         """The condition that ends a repeated step: it sees what the round gave, as `$.output`."""

@@ -59,6 +59,7 @@ class Produced:
     examples: tuple[Json, ...] = ()  # bodies that it gave, or would give, as its contract shows them
     sha256: str = ""  # of the definition that promises it
     tied: frozenset[str] = frozenset()  # names in its conditions, which its schema does not know; "" for the whole
+    otherwise: frozenset[str] = frozenset()  # steps each of which has an output exactly where this one has none
 
     def free(self, path: tuple[str | int, ...]) -> bool:
         """Whether no condition speaks of what lies at a path, so that its schema is all that is said of it."""
