@@ -49,6 +49,25 @@ def test_doctor_says_of_each_tier_whether_its_key_is_there_and_its_price_is_know
     assert found["cassette"]["found"] == f"{tmp_path / 'tape.jsonl'}: answers are read from it, no model is asked"
 
 
+@pytest.mark.parametrize(
+    ("address", "key", "ok"),
+    [
+        ("http://models.example.org/v1", 'api_key_env = "MINE"', False),
+        ("http://10.0.0.7:8000/v1", 'api_key_env = "MINE"', False),
+        ("http://10.0.0.7:8000/v1", "", True),
+        ("https://models.example.org/v1", 'api_key_env = "MINE"', True),
+        ("http://127.0.0.1:8000/v1", 'api_key_env = "MINE"', True),
+        ("http://[::1]:8000/v1", 'api_key_env = "MINE"', True),
+        ("http://localhost:8000/v1", 'api_key_env = "MINE"', True),
+    ],
+)
+def test_doctor_says_where_a_key_could_be_read_on_its_way(address: str, key: str, tmp_path: Path, *, ok: bool) -> None:
+    given = settings(f'[models.light]\nmodel = "openai/x"\napi_base = "{address}"\n{key}\n', tmp_path)
+    row = rows(given, MINE="k")["model light"]
+    assert row["ok"] is ok
+    assert ok or row["found"].endswith("Do: write https:// in api_base: everybody on the way can read the key")
+
+
 def test_doctor_asks_each_tier_a_word_and_fails_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORCHESTRATOR_MODELS_LIGHT_MODEL", "anthropic/claude-haiku-4-5")
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)

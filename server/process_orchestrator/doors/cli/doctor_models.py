@@ -10,7 +10,7 @@ import anyio
 from process_orchestrator.assemble import model_of
 from process_orchestrator.core.errors import ModelError
 from process_orchestrator.core.facts.values import Tier
-from process_orchestrator.llm.keys import key_of
+from process_orchestrator.llm.keys import is_in_the_clear, key_of
 from process_orchestrator.llm.port import Message, Prompt
 from process_orchestrator.llm.prices import PACKAGE, price_map, price_of
 from process_orchestrator.views.formats import one_line
@@ -53,14 +53,17 @@ def model_rows(settings: Settings, *, environment: Mapping[str, str]) -> list[di
     for setup in setups:
         ways = [_way(way, environment, known) for way in setup.ways]
         lacks = [name for way in setup.ways for name in _lacking(way, environment)]
+        bare = any(way.api_key_env is not None and is_in_the_clear(way) for way in setup.ways)
+        todo = [f"set {' and '.join(lacks)} where the engine is started"] if lacks else []
+        todo += ["write https:// in api_base: everybody on the way can read the key"] if bare else []
         told = "; else ".join(ways)
         limits = f"at most {setup.max_tokens} tokens and {setup.timeout_s:g} s, schema by {setup.structured.value}"
         rows.append(
             finding(
                 f"model {setup.tier.value}",
                 f"{told}; {limits}",
-                ok=not lacks,
-                do=f"set {' and '.join(lacks)} where the engine is started",
+                ok=not todo,
+                do="; ".join(todo),
             )
         )
     if settings.models.cassette is not None:
