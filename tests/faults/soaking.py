@@ -28,7 +28,7 @@ from process_orchestrator.core.ports import Host
 
 BOOK: Final = "book.jsonl"
 PROCESSES: Final = 40
-HURRY_S, CALM_S = 90.0, 180.0
+HURRY_S, CALM_S = 30.0, 120.0
 
 
 class Soak(Simulation):
