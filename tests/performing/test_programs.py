@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import anyio
@@ -14,7 +15,7 @@ import pytest
 from performing.fleet import FOLDER, Directory, agent, local_http, one_call, open_pool, stdio, tool, until
 from process_orchestrator.checking.documents.definitions import Transport
 from process_orchestrator.core.errors import AgentCallError
-from process_orchestrator.performing.child_process import LOG_BYTES_MAX, ChildLog
+from process_orchestrator.performing.child_process import KILL_GRACE_S, LOG_BYTES_MAX, ChildLog
 
 GET = {"method": "GET", "path": "/x"}
 
@@ -25,7 +26,9 @@ async def test_a_local_http_agent_is_started_on_a_free_port_and_ended_with_the_p
         second = (await pool.call("local", GET, {}, one_call())).value["pid"]
         assert first == second
         assert pool.health()[0].pid == first
+        began = time.monotonic()
     assert not psutil.pid_exists(first)
+    assert time.monotonic() - began < KILL_GRACE_S / 2, "it was asked to end, not left to notice"
 
 
 async def test_a_local_http_agent_that_crashed_is_started_anew_by_the_next_call(tmp_path: Path) -> None:

@@ -204,12 +204,16 @@ class ChildProcess:
         return True
 
     async def stop(self, grace_s: float = KILL_GRACE_S) -> None:
-        """Close its stdin, wait, ask it to end, wait, kill the group. Bounded by the grace, cancelled or not."""
+        """Close its stdin, wait, ask it to end, wait, kill the group. Bounded by the grace, cancelled or not.
+
+        A program that we never wrote to is asked at once: there is nothing that it could notice by itself.
+        """
         with anyio.CancelScope(shield=True):
+            heard = self._process.stdin is not None
             await _close(self._process.stdin)
-            if not await self.wait(grace_s / 2):
+            if not (heard and await self.wait(grace_s / 2)):
                 self._signal(signal.SIGTERM)
-                await self.wait(grace_s / 2)
+                await self.wait(grace_s / 2 if heard else grace_s)
             self._signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
             await self.wait(1.0)
             self._lifeline.remove(self.pid)
