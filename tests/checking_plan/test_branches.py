@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from itertools import product
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from checking_plan.test_verdicts import DONE, checked, found
@@ -100,9 +101,14 @@ TYPES = {"a": NUMBER, "b": NUMBER, "f": BOOLEAN}
 VALUES = list(product([-1.0, 0.0, 2.5], [0.0, 2.5], [True, False]))
 
 
+@cache
+def compiled(text: str) -> Expression:
+    return Expression(text, TYPES, condition=True)
+
+
 def holds(text: str, values: Mapping[str, object]) -> bool | None:
     try:
-        return bool(Expression(text, TYPES, condition=True).evaluate(values))
+        return bool(compiled(text).evaluate(values))
     except ExpressionError:
         return None
 
@@ -114,6 +120,7 @@ def turned(text: str) -> st.SearchStrategy[str]:
     return st.sampled_from([f"!({text})", f"!{text}", text.removeprefix("!"), *near])
 
 
+@settings(max_examples=50)
 @given(st.data())
 def test_opposite_conditions_never_agree(data: st.DataObject) -> None:
     one = data.draw(WRITTEN)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -26,7 +27,7 @@ from process_orchestrator.doors.cli import (
 from process_orchestrator.doors.cli.session import INTERRUPTED, report_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 RUN, DECIDE, AUTHOR, OPERATE = "Run", "Decide", "Author", "Operate"
 
@@ -84,11 +85,17 @@ def _top(
         typer.echo(context.get_help())
 
 
+@cache
+def _command() -> Callable[..., Any]:
+    """The commands, read from their functions once: that takes tens of milliseconds."""
+    return typer.main.get_command(build_app())
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; the entry point of both scripts. Leaves with the command's exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = typer.main.get_command(build_app())(args=given, prog_name="orchestrator", standalone_mode=False)
+        code = _command()(args=given, prog_name="orchestrator", standalone_mode=False)
     except TyperException as error:
         path = getattr(getattr(error, "ctx", None), "command_path", "orchestrator")
         code = report_usage(error.format_message(), do=f"run `{path} --help`.", as_json="--json" in given)
