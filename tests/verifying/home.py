@@ -55,7 +55,7 @@ CONTRACT: dict[str, Any] = {
     "errors": {"bad_order": {"class": "invalid_input"}, "busy": {"class": "transient"}},
     "effects": {"kind": "write", "resources": ["order:quote"]},
     "idempotency": {"key": "key"},
-    "timeout": {"attempt_s": 0.5, "total_s": 5},
+    "timeout": {"attempt_s": 10, "total_s": 20},
     "limits": {"output_bytes": 10_000, "depth": 8},
     "ensures": [
         {"id": "counts_items", "expr": "output.count == size(input.items)"},

@@ -18,8 +18,12 @@ from verifying.home import CONTRACT, make_home
 pytestmark = pytest.mark.anyio
 
 
+HASTY = {"attempt_s": 0.5, "total_s": 5}
+
+
 async def verified(folder: Path, bug: str = "", *, count: int = 20, **options: Any) -> VerifyView:
-    home = make_home(folder / "home", bug=bug)
+    timeout = HASTY if bug == "late" else CONTRACT["timeout"]  # else a busy machine would be a bug of the agent
+    home = make_home(folder / "home", bug=bug, timeout=timeout)
     request = VerifyRequest(contract="order.quote", agent="quotes", count=count, allow_writes=True, **options)
     return await verify_agent(home, request)
 
@@ -89,7 +93,7 @@ OVER_HTTP = ("", "nan", "exception_on_long_text", "crash_on_empty_list", "ignore
 @pytest.mark.behaviour("verify")
 @pytest.mark.parametrize("bug", OVER_HTTP)
 async def test_the_same_bugs_are_found_over_http(bug: str, tmp_path: Path) -> None:
-    home = make_home(tmp_path / "home", bug=bug, http=True, timeout={"attempt_s": 10, "total_s": 20})
+    home = make_home(tmp_path / "home", bug=bug, http=True)
     view = await verify_agent(home, VerifyRequest(contract="order.quote", seed=7, allow_writes=True))
     codes = {row.code for row in view.failures}
     assert (BUGS[bug][0] in codes) if bug else not codes, [(row.code, row.message) for row in view.failures]
@@ -99,7 +103,7 @@ async def test_the_same_bugs_are_found_over_http(bug: str, tmp_path: Path) -> No
 async def test_the_start_of_a_program_is_no_latency_of_its_answers(tmp_path: Path) -> None:
     view = await verified(tmp_path, "starts_slowly", count=2)
     assert view.ok
-    assert view.latency_ms.most < 500
+    assert view.latency_ms.most < 1000
 
 
 SHIPPED = ("vendor.lookup", "policy.check", "release.write", "invoice.extract --agent document_desk")
