@@ -144,6 +144,16 @@ def allowed(address: str, *, allow_loopback: bool) -> bool:
     return _is_public(ip)
 
 
+def is_this_machine(host: str) -> bool:
+    """Whether a name or IP address, as it is written, is loopback by definition."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     if any(ip.version == network.version and ip in network for network in _NEVER):
         return False

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
+from process_orchestrator.checking.addresses import is_this_machine
 from process_orchestrator.core.facts.values import Fact
 from process_orchestrator.llm.tiers import Way
 
@@ -74,10 +74,4 @@ def key_of(way: Way, environment: Mapping[str, str]) -> Key:
 def is_in_the_clear(way: Way) -> bool:
     """Whether what is sent, a key and prompts, could be read on the way: plain http to another machine."""
     address = urlsplit(way.api_base or "")
-    host = address.hostname or ""
-    if address.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
-        return False
-    try:
-        return not ip_address(host).is_loopback
-    except ValueError:
-        return True
+    return address.scheme == "http" and not is_this_machine(address.hostname or "")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from process_orchestrator.checking.addresses import is_this_machine
 from process_orchestrator.checking.importers.naming import one_line, valid_name
 from process_orchestrator.core.errors import RefusedError
 from process_orchestrator.core.facts.values import Fact
@@ -130,7 +131,7 @@ def http_source(
     for way, each in ways:
         name, _, secret = each.partition("=")
         transport["auth"] = {way: {name.strip(): _secret(secret.strip())}}
-    if _is_loopback(host):
+    if is_this_machine(host):
         transport["allow_loopback"] = True  # the person has named this machine
     shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
     return McpSource(name=name_of_host(host), transport=transport, source=one_line(shown, chars=SOURCE_CHARS_MAX))
@@ -152,7 +153,7 @@ def name_of_command(argv: Sequence[str]) -> str:
 
 def name_of_host(host: str) -> str:
     """What a host is called: `mcp.linear.app` is linear."""
-    if _is_loopback(host):
+    if is_this_machine(host):
         return "local"
     try:
         ip_address(host)
@@ -222,12 +223,3 @@ def _secret(given: str) -> str:
         message = "a secret is named, never given: it would stand in a file."
         raise RefusedError("BAD_ARGUMENT", message, do="write env:NAME or file:PATH.")
     return given
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
