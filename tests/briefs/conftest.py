@@ -1,15 +1,16 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
 import pytest
+
+from orchestrator.home import Desk, open_desk
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-from collections.abc import AsyncGenerator
-from pathlib import Path
-
-from orchestrator.home import Desk, open_desk
 
 
 @pytest.fixture

@@ -20,16 +20,14 @@ from process_orchestrator.checking.estimating.shape import Pinned, StepShape, fl
 from process_orchestrator.checking.estimating.verdict import verdict_of
 from process_orchestrator.checking.plans.fit import called
 from process_orchestrator.checking.schemas.paths import ABSENT
-from process_orchestrator.checking.schemas.validate import Validator, check_value
 from process_orchestrator.checking.tasks.intake import Ambiguous, classify
-from process_orchestrator.core.errors import BodyError, EngineError, ModelError, RefusedError, StorageError
+from process_orchestrator.core.errors import EngineError, ModelError, RefusedError, StorageError
 from process_orchestrator.core.facts.specs import Fit, PlanFacts
 from process_orchestrator.core.facts.values import Stage, Tier
 from process_orchestrator.core.limits import TOOL_CALL_S_MAX
 from process_orchestrator.core.money import MICROS_PER_USD, usd
 from process_orchestrator.llm.bounds import STAGES
-from process_orchestrator.usecases.refusals import mismatch, unreadable
-from process_orchestrator.usecases.submitting import ambiguous, find_type
+from process_orchestrator.usecases.submitting import ambiguous, check_optional_input, find_type
 from process_orchestrator.views.estimate_models import EstimateView, HistoryView
 from process_orchestrator.views.estimate_view import estimate_view, history_row
 from process_orchestrator.views.formats import one_line
@@ -187,7 +185,8 @@ class Estimator:
                 f"process type {process_type.name} {process_type.version} has errors: {first}.",
                 do="ask the user to run `orchestrator check`, which says what to change.",
             )
-        value = self._checked_input(process_type, request.input)
+        check_optional_input(process_type, request.input)
+        value = ABSENT if request.input is None else request.input
         if by is None or compiled.facts is None:
             listed = [contract for name in process_type.contracts if (contract := registry.contract(name)) is not None]
             steps = map_shape(listed, lambda contract: [agent for agent, _ in registry.serving(contract)])
@@ -244,22 +243,6 @@ class Estimator:
             facts=compiled.facts,
             warnings=(f"Asking the model for this plan took {took}; a process asks anew, and may get another.",),
         )
-
-    @staticmethod
-    def _checked_input(process_type: ProcessType, value: Any) -> Any:
-        """The input where it keeps the type's schema; ABSENT without one. Raises RefusedError INPUT_MISMATCH."""
-        if value is None:
-            return ABSENT
-        try:
-            check_value(value)
-        except BodyError as error:
-            raise unreadable("the input", error) from error
-        problems = Validator(process_type.input).problems(value)
-        if problems:
-            name = process_type.name
-            do = f"call describe_agents with process_type {name}, mend the input, or leave it out."
-            raise mismatch(f"the input of {name}", problems, do=do)
-        return value
 
     def _shape(self, compiled: CompiledProcess, registry: Registry, value: Any) -> tuple[StepShape, ...]:
         assert compiled.facts is not None

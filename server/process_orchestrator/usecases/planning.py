@@ -19,14 +19,12 @@ from process_orchestrator.checking.planning.map_schema import MapSchema, map_sch
 from process_orchestrator.checking.planning.pinned_map import PinnedMap
 from process_orchestrator.checking.plans.fitting import Fitting
 from process_orchestrator.checking.schemas.projection import Shape, names_of
-from process_orchestrator.checking.schemas.validate import Validator, check_value
 from process_orchestrator.checking.tasks.intake import Ambiguous, classify
-from process_orchestrator.core.errors import BodyError, ModelError, RefusedError
+from process_orchestrator.core.errors import ModelError, RefusedError
 from process_orchestrator.core.facts.values import Tier
 from process_orchestrator.core.money import usd
 from process_orchestrator.performing.stages.planner_prompt import Standing, plan_prompt
-from process_orchestrator.usecases.refusals import mismatch, unreadable
-from process_orchestrator.usecases.submitting import TASK_CHARACTERS_MAX, ambiguous, find_type
+from process_orchestrator.usecases.submitting import TASK_CHARACTERS_MAX, ambiguous, check_optional_input, find_type
 from process_orchestrator.views.models import NextAction
 from process_orchestrator.views.plan_ahead import PlanAheadView, plan_ahead_view
 
@@ -101,7 +99,7 @@ class PlanAhead:
     async def ahead(self, request: PlanRequest) -> PlanAheadView:
         registry = self._registry()
         process_type, by = self._type(request, registry)
-        _check_input(process_type, request.input)
+        check_optional_input(process_type, request.input)
         line = verdict_of(process_type, registry=registry, server_floor=self._around.server_floor)
         floor = self._around.server_floor
         errors = [each for each in line.compiled.problems if each.level == "error"]
@@ -176,19 +174,6 @@ class PlanAhead:
                 "warnings": [ASSUMED] if assumed else [],
             }
         )
-
-
-def _check_input(process_type: ProcessType, value: Json) -> None:
-    if value is None:
-        return
-    try:
-        check_value(value)
-    except BodyError as error:
-        raise unreadable("the input", error) from error
-    problems = Validator(process_type.input).problems(value)
-    if problems:
-        do = f"call describe_agents with process_type {process_type.name}, mend the input, or leave it out."
-        raise mismatch(f"the input of {process_type.name}", problems, do=do)
 
 
 def _submit(process_type: ProcessType) -> list[NextAction]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from process_orchestrator.checking.schemas.validate import check_value, encode_body, ref_of
+from process_orchestrator.checking.schemas.validate import Validator, check_value, encode_body, ref_of
 from process_orchestrator.checking.tasks.intake import Ambiguous, classify
 from process_orchestrator.checking.tasks.requirements import Asked, narrowed, read_requirements, stricter
 from process_orchestrator.checking.tasks.starting import newest_of, startable, widest
@@ -245,13 +245,24 @@ def find_type(reference: str, registry: Registry) -> ProcessType:
     raise unknown(registry, "process", reference)
 
 
+def check_optional_input(process_type: ProcessType, value: Any) -> None:
+    """Raises RefusedError INPUT_MISMATCH, TOO_LARGE for an input that is given and does not keep its type's schema."""
+    if value is not None:
+        _fitting(Validator(process_type.input).problems, value, name=process_type.name, otherwise=", or leave it out")
+
+
 def _fitting(
-    problems_of: Callable[[Any], Sequence[ValueProblem]], value: Any, *, name: str, readable: bool = False
+    problems_of: Callable[[Any], Sequence[ValueProblem]],
+    value: Any,
+    *,
+    name: str,
+    readable: bool = False,
+    otherwise: str = "",
 ) -> bytes:
     data = _stored(value)
     problems = problems_of(value)
     if problems:
-        do = f"call describe_agents with process_type {name} and send an input that keeps its schema."
+        do = f"call describe_agents with process_type {name} and send an input that keeps its schema{otherwise}."
         raise mismatch(f"the input of {name}", problems, do=f"{do} {READS_INPUT}" if readable else do)
     return data
 
